@@ -1,0 +1,121 @@
+// What an operator asked for, after every mistake was refused: the contract between conf (which makes it), core (which
+// decides by it) and the supervisor (which compiles it into spawn plans).
+//
+// A WorkerSpec is complete: every default has been filled in, every path is absolute, every number is in range. Equality
+// is what `start FILE` calls "unchanged".
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+
+namespace cluster::core {
+
+/// Bounds of the whole daemon. Source: the sizes of the keeper's table and of the state memfd (PROTOCOL.md, STATE.md).
+inline constexpr std::uint32_t kMaxInstancesPerWorker = 4096;
+inline constexpr std::size_t kMaxNameLength = 64;
+/// The window of a restart limit is a fixed array in the state memfd, so its count is bounded.
+inline constexpr std::uint32_t kMaxRestartLimitCount = 32;
+
+enum class RestartPolicy : std::uint8_t { always, on_failure, never };
+
+/// delay(k) = min(max, initial · factor^k) for the k-th failure in a row, then ± jitter (a fraction of the delay).
+struct Backoff {
+    Duration initial = std::chrono::milliseconds{100};
+    double factor = 2.0;
+    Duration max = std::chrono::seconds{30};
+    double jitter = 0.1;
+    /// A run that lived at least this long starts the series again.
+    Duration reset_after = std::chrono::seconds{30};
+
+    friend bool operator==(const Backoff&, const Backoff&) = default;
+};
+
+/// More than `count` automatic restarts within `window` is a crash loop.
+struct RestartLimit {
+    enum class Then : std::uint8_t {
+        slow,   // keep trying, but never sooner than backoff.max
+        fatal,  // give up until somebody starts it again
+    };
+    std::uint32_t count = 10;  // Bounds: 1 … kMaxRestartLimitCount
+    Duration window = std::chrono::minutes{1};
+    Then then = Then::slow;
+
+    friend bool operator==(const RestartLimit&, const RestartLimit&) = default;
+};
+
+/// The part of a spec that the worker's state machine reads.
+struct Policy {
+    RestartPolicy restart = RestartPolicy::always;
+    Backoff backoff;
+    RestartLimit restart_limit;
+    std::bitset<256> success_exit_codes{1};  // bit n: exit code n is a success
+    int stop_signal = 15;                    // SIGTERM
+    Duration stop_timeout = std::chrono::seconds{10};
+    Duration min_uptime = std::chrono::seconds{1};
+    Duration start_timeout = std::chrono::seconds{30};
+
+    friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+/// One resource limit as setrlimit(2) takes it. kUnlimited stands for RLIM_INFINITY.
+struct ResourceLimit {
+    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+    std::string name;  // as in the config: "nofile", "core", …
+    std::uint64_t soft = kUnlimited;
+    std::uint64_t hard = kUnlimited;
+
+    friend bool operator==(const ResourceLimit&, const ResourceLimit&) = default;
+};
+
+/// How one process of the worker is started. Names (user, command) are resolved at each start, not when read.
+struct Launch {
+    std::vector<std::string> command;  // argv; for shell = true: {"/bin/sh", "-c", text}
+    std::string cwd;                   // absolute
+    std::map<std::string, std::string> env;
+    std::string base_path;             // PATH as the daemon or the ad-hoc caller had it
+    bool keep_env = false;             // ad hoc only: `inherited_env` below is the base instead of the safe one
+    std::map<std::string, std::string> inherited_env;
+    std::string user;                  // empty: as the daemon
+    std::string group;                 // empty: the user's primary group
+    std::uint32_t umask = 022;
+    std::optional<int> nice;           // absent: inherited. Bounds: -20 … 19
+    std::vector<ResourceLimit> limits;
+
+    friend bool operator==(const Launch&, const Launch&) = default;
+};
+
+struct WorkerSpec {
+    std::string name;   // [A-Za-z0-9_-]{1,64}, never "all"
+    std::string group;  // the selector @group; empty: none
+    std::uint32_t instances = 1;
+    bool autostart = true;
+    std::string source;  // absolute path of the config file it came from; empty: ad hoc
+    Policy policy;
+    Launch launch;
+
+    friend bool operator==(const WorkerSpec&, const WorkerSpec&) = default;
+};
+
+/// The [daemon] table. A running daemon accepts a second file only if this is equal.
+struct DaemonSpec {
+    std::optional<std::string> log_dir;  // absolute
+    std::string log_level = "info";      // trace | debug | info | warn | error
+
+    friend bool operator==(const DaemonSpec&, const DaemonSpec&) = default;
+};
+
+/// A whole config file.
+struct Config {
+    DaemonSpec daemon;
+    std::vector<WorkerSpec> workers;  // in the order of the file
+
+    friend bool operator==(const Config&, const Config&) = default;
+};
+
+}  // namespace cluster::core
