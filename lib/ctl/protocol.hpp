@@ -1,0 +1,183 @@
+// JSON-RPC 2.0 between clusterctl (or anybody of the same user) and the supervisor: one object a line, UTF-8, both ways.
+// This room names requests and renders answers; it never acts. Every method with its fields and errors: CONTROL.md.
+//
+// Requests come from strangers: parse_request refuses whatever is not exactly a known method with known fields, and says
+// which field is wrong. Batches are refused. A line is at most kMaxLineBytes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "core/spec.hpp"
+
+namespace cluster::ctl {
+
+inline constexpr std::size_t kMaxLineBytes = 4U << 20U;
+inline constexpr std::uint32_t kControlVersion = 1;
+
+/// JSON-RPC's own codes, then ours. The same table stands in CONTROL.md.
+enum class ErrorCode : std::int32_t {
+    parse_error = -32700,
+    invalid_request = -32600,
+    method_not_found = -32601,
+    invalid_params = -32602,
+    internal_error = -32603,
+    no_match = 1,          // a selector matched nothing
+    bad_config = 2,        // data.diagnostics lists them
+    refused = 3,           // understood, and not possible now; the message says why
+    name_taken = 4,
+    unknown_operation = 5,
+    shutting_down = 6,
+};
+
+/// `id` is echoed as it came: a number, a string or null, kept as JSON text.
+struct RequestId {
+    std::string json = "null";
+};
+
+struct RpcError {
+    ErrorCode code = ErrorCode::internal_error;
+    std::string message;
+    std::vector<std::string> diagnostics;  // bad_config: formatted, one per mistake
+};
+
+namespace request {
+struct Version {};                                     // daemon.version
+struct Shutdown {};                                    // daemon.shutdown → operation
+struct Status { std::vector<std::string> selectors; }; // workers.status; empty: all
+struct Start { std::vector<std::string> selectors; };  // workers.start → operation
+struct Stop { std::vector<std::string> selectors; };
+struct Restart { std::vector<std::string> selectors; };
+struct Delete { std::vector<std::string> selectors; }; // whole workers only
+/// workers.load: the text of a config file; the daemon parses it again and trusts nothing.
+struct Load {
+    std::string path;      // absolute, for diagnostics and relative paths
+    std::string text;
+    std::string base_path; // the caller's PATH
+};
+/// workers.add: one ad-hoc worker, as a whole spec.
+struct Add { core::WorkerSpec spec; };
+/// workers.scale: to `instances`, or by `delta`.
+struct Scale {
+    std::string name;
+    std::optional<std::uint32_t> instances;
+    std::optional<std::int32_t> delta;
+};
+/// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is first.
+/// timeout_ms = 0 asks for the state as it is.
+struct Wait {
+    std::uint64_t operation = 0;
+    std::uint32_t timeout_ms = 0;  // Bounds: ≤ 60,000
+};
+}  // namespace request
+
+using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start, request::Stop,
+                            request::Restart, request::Delete, request::Load, request::Add, request::Scale,
+                            request::Wait>;
+
+struct Request {
+    RequestId id;
+    Method method;
+};
+
+/// A refused line: the answer to send, with whatever id could still be read.
+struct BadRequest {
+    RequestId id;
+    RpcError error;
+};
+
+[[nodiscard]] tl::expected<Request, BadRequest> parse_request(std::string_view line);
+[[nodiscard]] std::string render_request(const Request& request);  // one line, newline included
+
+// --- answers: rendered by the supervisor, parsed by clusterctl -------------------------------------------------------
+
+struct VersionAnswer {
+    std::string version;
+    std::uint32_t control_version = kControlVersion;
+    std::int32_t pid = 0;  // keeper
+    std::int32_t supervisor_pid = 0;
+};
+
+struct LastExit {
+    std::optional<int> code;
+    std::optional<std::string> signal;  // "SIGKILL"
+    std::string reason;                 // exited | stopped | killed | start_timeout | spawn_failed | unknown
+    std::optional<std::string> detail;  // "exec ./srv: Permission denied"
+    std::int64_t at_ms = 0;             // Units: milliseconds since 1970
+};
+
+/// One row of `status`; DESIGN section 7 fixes the JSON names.
+struct WorkerStatus {
+    std::string id;
+    std::string name;
+    std::uint32_t instance = 0;
+    std::optional<std::string> group;
+    std::string state;
+    bool ready = false;
+    std::optional<std::int32_t> pid;
+    std::uint32_t restarts = 0;
+    std::optional<std::int64_t> uptime_ms;
+    std::optional<std::uint64_t> rss_bytes;
+    std::optional<double> cpu_percent;
+    std::optional<LastExit> last_exit;
+    std::optional<std::int64_t> next_start_ms;  // from now
+    bool is_wanted = false;                     // JSON: "wanted"
+    std::string out_log;                        // absolute paths; JSON: "out_log", "err_log"
+    std::string err_log;
+};
+
+struct DaemonStatus {
+    std::int32_t pid = 0;
+    std::int32_t supervisor_pid = 0;
+    std::string version;
+    std::int64_t uptime_ms = 0;
+    std::optional<std::string> config;
+    std::string log_dir;
+    std::uint64_t supervisor_starts = 1;
+};
+
+struct StatusAnswer {
+    DaemonStatus daemon;
+    std::vector<WorkerStatus> workers;
+};
+
+/// What became of an operation for one instance.
+struct InstanceOutcome {
+    std::string id;
+    std::string outcome;                 // pending | done | failed
+    std::string state;                   // the instance's state now
+    std::optional<std::string> detail;   // failed: why. pending: what it waits for
+    std::optional<std::string> err_log;  // where its stderr is
+};
+
+/// Answer to every changing method and to operation.wait.
+struct OperationAnswer {
+    std::uint64_t operation = 0;
+    std::string state;                       // pending | done | failed
+    std::vector<InstanceOutcome> instances;  // those that are pending or failed; the done ones are counted
+    std::uint32_t done = 0;
+    std::vector<std::string> selected;       // ids that the operation concerns, in order (at most 4096)
+    std::vector<std::string> notes;          // e.g. "worker api: unchanged"
+};
+
+using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer>;
+
+[[nodiscard]] std::string render_answer(const RequestId& id, const Answer& answer);  // one line, newline included
+[[nodiscard]] std::string render_error(const RequestId& id, const RpcError& error);
+
+/// The whole line as clusterctl gets it.
+[[nodiscard]] tl::expected<VersionAnswer, RpcError> parse_version(std::string_view line);
+[[nodiscard]] tl::expected<StatusAnswer, RpcError> parse_status(std::string_view line);
+[[nodiscard]] tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line);
+
+/// The `--json` document of `clusterctl status`: DESIGN section 7's shape, pretty-printed.
+[[nodiscard]] std::string status_document(const StatusAnswer& answer);
+
+}  // namespace cluster::ctl

@@ -1,0 +1,89 @@
+// Processes: spawning by clone3, identity, signals and reaping. The child's half runs on raw system calls only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.hpp"
+#include "sys/fd.hpp"
+
+namespace cluster::sys {
+
+struct SpawnFailure {
+    int op_index = 0;  // what the child's function returned as the index of the failed operation
+    Op op = Op::none;
+    int code = 0;
+};
+
+/// What runs in the child, on its own stack, in the parent's memory, while the parent waits (CLONE_VM | CLONE_VFORK).
+/// It must only use raw system calls, must end in exec, and returns only when something failed, with `failure` filled.
+struct ChildEntry {
+    void (*function)(void* argument, SpawnFailure* failure);
+    void* argument;
+};
+
+/// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD and CLONE_PARENT_SETTID into *pid_cell (which may
+/// lie in a shared mapping). Not reentrant: one static stack. Requires: every signal blocked, a single thread.
+/// On a failure inside the child, the child is gone and reaped when this returns.
+/// Errors: {clone, errno}. A failure inside the child is a success of this function with `failure` filled.
+struct Spawned {
+    UniqueFd pidfd;
+    std::int32_t pid = 0;
+    std::optional<SpawnFailure> failure;
+};
+[[nodiscard]] Result<Spawned> spawn(const ChildEntry& entry, std::int32_t* pid_cell);
+
+struct Reaped {
+    std::int32_t pid = 0;
+    int code = 0;    // si_code: CLD_EXITED, CLD_KILLED, CLD_DUMPED
+    int status = 0;  // si_status
+    std::uint64_t user_us = 0;
+    std::uint64_t system_us = 0;
+    std::uint64_t max_rss_kib = 0;
+};
+/// The next dead child, reaped; none when there is none. Errors: {wait, errno} other than ECHILD.
+[[nodiscard]] Result<std::optional<Reaped>> reap_any();
+
+[[nodiscard]] Result<UniqueFd> open_pidfd(std::int32_t pid);
+[[nodiscard]] Status signal_pidfd(int pidfd, int signal);
+[[nodiscard]] Status signal_process(std::int32_t pid, int signal);
+/// To every member of the group. Errors: {signal, ESRCH} when it has none.
+[[nodiscard]] Status signal_group(std::int32_t group, int signal);
+/// True while anybody, zombies included, is in the group.
+[[nodiscard]] bool group_exists(std::int32_t group);
+/// True while a member of the group is alive that is not a zombie. Reads /proc of every process: for rare use.
+[[nodiscard]] bool group_has_living_member(std::int32_t group);
+
+/// Field 22 of /proc/<pid>/stat, in clock ticks since boot. Errors: {read, ESRCH} when it is gone.
+[[nodiscard]] Result<std::uint64_t> process_start_ticks(std::int32_t pid);
+
+struct ProcessUsage {
+    std::uint64_t rss_bytes = 0;
+    std::uint64_t cpu_ns = 0;  // user and system
+};
+[[nodiscard]] Result<ProcessUsage> process_usage(std::int32_t pid);
+
+[[nodiscard]] Status become_subreaper();
+/// Blocks every signal of this thread, so that only a signalfd sees them.
+void block_all_signals();
+/// A signalfd for all signals, non-blocking.
+[[nodiscard]] Result<UniqueFd> open_signal_descriptor();
+/// The next pending signal number; none when there is none.
+[[nodiscard]] std::optional<int> take_signal(int signal_descriptor);
+
+[[nodiscard]] std::int32_t current_pid();
+[[nodiscard]] std::uint32_t current_uid();
+/// Path of the running program's own file, from /proc/self/exe.
+[[nodiscard]] Result<std::string> own_executable();
+/// The 16 bytes of this boot's id as two words.
+struct BootId {
+    std::uint64_t low = 0;
+    std::uint64_t high = 0;
+};
+[[nodiscard]] BootId boot_id();
+
+}  // namespace cluster::sys

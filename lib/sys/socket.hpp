@@ -1,0 +1,52 @@
+// Sockets: the control socket, the link between keeper and supervisor, and descriptors in flight.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.hpp"
+#include "sys/fd.hpp"
+
+namespace cluster::sys {
+
+/// SOCK_SEQPACKET pair, close-on-exec, non-blocking.
+[[nodiscard]] Result<std::pair<UniqueFd, UniqueFd>> open_seqpacket_pair();
+
+/// UNIX stream listener at `path` with mode 0600, non-blocking. The caller has made sure that the path is free.
+/// Errors: {bind, ENAMETOOLONG} when the path does not fit sun_path (107 bytes).
+[[nodiscard]] Result<UniqueFd> listen_unix(const std::string& path, int backlog);
+/// UNIX stream connection, blocking mode unless `non_blocking`.
+[[nodiscard]] Result<UniqueFd> connect_unix(const std::string& path, bool non_blocking = false);
+/// Errors: {accept, EAGAIN}, {accept, EMFILE} …
+[[nodiscard]] Result<UniqueFd> accept_connection(int listener);
+
+struct PeerCredentials {
+    std::int32_t pid;
+    std::uint32_t uid;
+    std::uint32_t gid;
+};
+[[nodiscard]] Result<PeerCredentials> peer_credentials(int fd);
+
+/// Bytes of a stream. EAGAIN is an error like others; SIGPIPE is never raised.
+[[nodiscard]] Result<std::size_t> send_some(int fd, std::string_view bytes);
+
+inline constexpr std::size_t kMaxFdsInFlight = 64;
+
+/// One datagram with descriptors. Errors: {send, EAGAIN} (nothing was sent) …
+[[nodiscard]] Status send_packet(int fd, std::span<const std::byte> bytes, std::span<const int> fds);
+
+struct Packet {
+    std::size_t bytes = 0;    // 0: the peer is gone
+    bool is_truncated = false;  // of data or of descriptors
+    std::array<UniqueFd, kMaxFdsInFlight> fds;
+    std::size_t fd_count = 0;
+};
+/// One datagram into `buffer`; received descriptors are close-on-exec. Errors: {receive, EAGAIN} …
+[[nodiscard]] Status receive_packet(int fd, std::span<std::byte> buffer, Packet& packet);
+
+}  // namespace cluster::sys
