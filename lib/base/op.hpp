@@ -1,6 +1,7 @@
 // The name of every step that can fail, for Error and for spawn failures on the wire.
 //
-// The numbers travel between keeper and supervisor and stand in the state memfd: append, never renumber.
+// The numbers travel between keeper and supervisor and stand in the state memfd: append, never
+// renumber.
 #pragma once
 
 #include <cstdint>
@@ -51,8 +52,8 @@ enum class Op : std::int32_t {
     lookup_user = 40,
     lookup_group = 41,
     lookup_command = 42,
-    plan = 43,       // the plan itself was refused: malformed, unsealed or too large
-    message = 44,    // a message of the wrong size, kind or version
+    plan = 43,     // the plan itself was refused: malformed, unsealed or too large
+    message = 44,  // a message of the wrong size, kind or version
     table_full = 45,
     not_held = 46,
     limit_reached = 47,
@@ -66,59 +67,112 @@ enum class Op : std::int32_t {
 /// A short English word or two for a message such as "exec ./srv: Permission denied". Never null.
 [[nodiscard]] constexpr const char* op_name(Op op) {
     switch (op) {
-        case Op::none: return "nothing";
-        case Op::open: return "open";
-        case Op::read: return "read";
-        case Op::write: return "write";
-        case Op::close: return "close";
-        case Op::stat: return "stat";
-        case Op::mkdir: return "create directory";
-        case Op::rename: return "rename";
-        case Op::unlink: return "remove";
-        case Op::truncate: return "set size of";
-        case Op::map: return "map memory";
-        case Op::memfd: return "create memory file";
-        case Op::seal: return "seal memory file";
-        case Op::pipe: return "create pipe";
-        case Op::splice: return "move pipe data";
-        case Op::dup: return "duplicate descriptor";
-        case Op::socket: return "create socket";
-        case Op::bind: return "bind socket";
-        case Op::listen: return "listen on socket";
-        case Op::accept: return "accept connection";
-        case Op::connect: return "connect";
-        case Op::send: return "send";
-        case Op::receive: return "receive";
-        case Op::credentials: return "read peer credentials";
-        case Op::lock: return "lock";
-        case Op::epoll: return "epoll";
-        case Op::signalfd: return "signalfd";
-        case Op::wait: return "wait for child";
-        case Op::signal: return "send signal";
-        case Op::pidfd: return "open process handle";
-        case Op::clone: return "create process";
-        case Op::session: return "start session";
-        case Op::chdir: return "change directory to";
-        case Op::umask: return "set umask";
-        case Op::limit: return "set resource limit";
-        case Op::nice: return "set priority";
-        case Op::groups: return "set supplementary groups";
-        case Op::set_gid: return "set group";
-        case Op::set_uid: return "set user";
-        case Op::exec: return "exec";
-        case Op::lookup_user: return "look up user";
-        case Op::lookup_group: return "look up group";
-        case Op::lookup_command: return "find command";
-        case Op::plan: return "read spawn plan";
-        case Op::message: return "read message";
-        case Op::table_full: return "find a free slot";
-        case Op::not_held: return "find held descriptor";
-        case Op::limit_reached: return "stay within limits";
-        case Op::subreaper: return "become subreaper";
-        case Op::oom_score: return "set OOM score";
-        case Op::check_owner: return "check owner of";
-        case Op::parse: return "parse";
-        case Op::close_range: return "close descriptors";
+        case Op::none:
+            return "nothing";
+        case Op::open:
+            return "open";
+        case Op::read:
+            return "read";
+        case Op::write:
+            return "write";
+        case Op::close:
+            return "close";
+        case Op::stat:
+            return "stat";
+        case Op::mkdir:
+            return "create directory";
+        case Op::rename:
+            return "rename";
+        case Op::unlink:
+            return "remove";
+        case Op::truncate:
+            return "set size of";
+        case Op::map:
+            return "map memory";
+        case Op::memfd:
+            return "create memory file";
+        case Op::seal:
+            return "seal memory file";
+        case Op::pipe:
+            return "create pipe";
+        case Op::splice:
+            return "move pipe data";
+        case Op::dup:
+            return "duplicate descriptor";
+        case Op::socket:
+            return "create socket";
+        case Op::bind:
+            return "bind socket";
+        case Op::listen:
+            return "listen on socket";
+        case Op::accept:
+            return "accept connection";
+        case Op::connect:
+            return "connect";
+        case Op::send:
+            return "send";
+        case Op::receive:
+            return "receive";
+        case Op::credentials:
+            return "read peer credentials";
+        case Op::lock:
+            return "lock";
+        case Op::epoll:
+            return "epoll";
+        case Op::signalfd:
+            return "signalfd";
+        case Op::wait:
+            return "wait for child";
+        case Op::signal:
+            return "send signal";
+        case Op::pidfd:
+            return "open process handle";
+        case Op::clone:
+            return "create process";
+        case Op::session:
+            return "start session";
+        case Op::chdir:
+            return "change directory to";
+        case Op::umask:
+            return "set umask";
+        case Op::limit:
+            return "set resource limit";
+        case Op::nice:
+            return "set priority";
+        case Op::groups:
+            return "set supplementary groups";
+        case Op::set_gid:
+            return "set group";
+        case Op::set_uid:
+            return "set user";
+        case Op::exec:
+            return "exec";
+        case Op::lookup_user:
+            return "look up user";
+        case Op::lookup_group:
+            return "look up group";
+        case Op::lookup_command:
+            return "find command";
+        case Op::plan:
+            return "read spawn plan";
+        case Op::message:
+            return "read message";
+        case Op::table_full:
+            return "find a free slot";
+        case Op::not_held:
+            return "find held descriptor";
+        case Op::limit_reached:
+            return "stay within limits";
+        case Op::subreaper:
+            return "become subreaper";
+        case Op::oom_score:
+            return "set OOM score";
+        case Op::check_owner:
+            return "check owner of";
+        case Op::parse:
+            return "parse";
+        case Op::close_range:
+            return "close descriptors";
     }
     return "unknown step";
 }

@@ -5,7 +5,8 @@
 
 namespace cluster {
 
-/// SplitMix64. Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+/// SplitMix64. Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number
+/// generators", OOPSLA 2014.
 class Prng {
 public:
     explicit constexpr Prng(std::uint64_t seed) : state_(seed) {}
@@ -18,7 +19,8 @@ public:
         return z ^ (z >> 31U);
     }
 
-    /// Uniform in [0, bound); 0 when bound is 0. The bias of the multiply is below 2^-32 for bounds that fit 32 bits.
+    /// Uniform in [0, bound); 0 when bound is 0. The bias of the multiply is below 2^-32 for bounds
+    /// that fit 32 bits.
     constexpr std::uint64_t below(std::uint64_t bound) {
         return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64U);
     }

@@ -1,7 +1,8 @@
 // Result<T>: a value, or an eight-byte Error that says which step failed and with which errno.
 //
-// An Error never holds a string, so the failure path cannot allocate. Text is made once, at the edge of a program,
-// from the operation, the errno and whatever the caller knows (a path, a worker's name).
+// An Error never holds a string, so the failure path cannot allocate. Text is made once, at the
+// edge of a program, from the operation, the errno and whatever the caller knows (a path, a
+// worker's name).
 #pragma once
 
 #include <cstdint>

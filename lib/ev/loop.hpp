@@ -1,10 +1,11 @@
-// The event loop that keeper and supervisor share: level-triggered readiness, one clock reading per turn, a deadline that
-// is asked for and never armed.
+// The event loop that keeper and supervisor share: level-triggered readiness, one clock reading per
+// turn, a deadline that is asked for and never armed.
 //
-// A turn is: wait until something is ready or the deadline has come; read the clock once; call the watcher of each ready
-// descriptor; then call `after` once, where the owner acts on everything the turn brought. A watcher that was removed
-// during the turn is not called any more, even if its descriptor number was given to another: tokens carry a generation.
-// The loop owns no descriptor and knows none's meaning. One thread.
+// A turn is: wait until something is ready or the deadline has come; read the clock once; call the
+// watcher of each ready descriptor; then call `after` once, where the owner acts on everything the
+// turn brought. A watcher that was removed during the turn is not called any more, even if its
+// descriptor number was given to another: tokens carry a generation. The loop owns no descriptor
+// and knows none's meaning. One thread.
 #pragma once
 
 #include <array>
@@ -58,15 +59,16 @@ public:
     Status modify(Watch watch, Interest interest);
     void remove(Watch watch);  // an unset or stale watch is ignored
 
-    /// Waits and dispatches once. `deadline`: when to come back at the latest; `now`: reads the clock. Returns the
-    /// instant of this turn.
+    /// Waits and dispatches once. `deadline`: when to come back at the latest; `now`: reads the
+    /// clock. Returns the instant of this turn.
     Instant turn(std::optional<Instant> deadline, Instant (*now)());
 
 private:
     struct Entry {
         int fd = -1;
         std::uint32_t generation = 0;  // odd: in use
-        std::shared_ptr<Handler> handler;  // shared, so that a handler may remove itself while it runs
+        std::shared_ptr<Handler>
+            handler;  // shared, so that a handler may remove itself while it runs
     };
     [[nodiscard]] Entry* find(Watch watch);
 

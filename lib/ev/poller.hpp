@@ -1,4 +1,5 @@
-// Readiness behind four functions, so that tests and simulations can put their own in place of epoll.
+// Readiness behind four functions, so that tests and simulations can put their own in place of
+// epoll.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,7 @@ struct Ready {
     std::uint64_t token = 0;
     bool readable = false;  // or at its end, or in error: a read will tell
     bool writable = false;
-    bool hung_up = false;   // the other end is gone; what it wrote may still be there
+    bool hung_up = false;  // the other end is gone; what it wrote may still be there
 };
 
 /// Level-triggered.

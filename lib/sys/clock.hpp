@@ -1,4 +1,5 @@
-// The clocks. A loop asks once per turn and passes the value down; nothing below a shell includes this.
+// The clocks. A loop asks once per turn and passes the value down; nothing below a shell includes
+// this.
 #pragma once
 
 #include <cstdint>

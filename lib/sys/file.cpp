@@ -1,1 +1,204 @@
-// (empty)
+#include "sys/file.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "sys/fd.hpp"
+
+namespace cluster::sys {
+namespace {
+
+/// Repeats a call that a signal interrupted before it did anything.
+template <class Call>
+auto retry_interrupted(Call call) {
+    auto result = call();
+    while (result < 0 && errno == EINTR) result = call();
+    return result;
+}
+
+Result<UniqueFd> own(int fd, Op op) {
+    if (fd < 0) return fail(op, errno);
+    return UniqueFd{fd};
+}
+
+Status done_or(Op op, bool is_done) {
+    if (!is_done) return fail(op, errno);
+    return {};
+}
+
+}  // namespace
+
+void UniqueFd::reset() {
+    // After an error the descriptor is gone all the same (close(2), "Dealing with error returns
+    // from close()").
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+Result<Pipe> open_pipe() {
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(Op::pipe, errno);
+    Pipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
+    const int flags = ::fcntl(pipe.read_end.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(pipe.read_end.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+        return fail(Op::pipe, errno);
+    }
+    return pipe;
+}
+
+Result<UniqueFd> reopen(int fd, int flags) {
+    std::array<char, 32> path{};
+    std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", fd);
+    return own(::open(path.data(), flags | O_CLOEXEC), Op::open);
+}
+
+Result<UniqueFd> duplicate(int fd) {
+    return own(::fcntl(fd, F_DUPFD_CLOEXEC, 3), Op::dup);
+}
+
+Result<UniqueFd> open_file(const std::string& path, int flags, std::uint32_t mode) {
+    return own(retry_interrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); }),
+               Op::open);
+}
+
+Result<std::uint64_t> file_size(int fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return fail(Op::stat, errno);
+    return static_cast<std::uint64_t>(info.st_size);
+}
+
+Status truncate(int fd, std::uint64_t size) {
+    return done_or(Op::truncate, ::ftruncate(fd, static_cast<off_t>(size)) == 0);
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+    auto file = open_file(path, O_RDONLY);
+    if (!file) return tl::unexpected(file.error());
+    std::string text;
+    std::array<std::byte, 16384> buffer{};
+    while (true) {
+        const auto count = read_some(file->get(), buffer);
+        if (!count) return tl::unexpected(count.error());
+        if (*count == 0) return text;
+        if (text.size() + *count > limit) return fail(Op::read, EFBIG);
+        text.append(reinterpret_cast<const char*>(buffer.data()), *count);
+    }
+}
+
+Result<std::size_t> read_some(int fd, std::span<std::byte> buffer) {
+    const auto count = retry_interrupted([&] { return ::read(fd, buffer.data(), buffer.size()); });
+    if (count < 0) return fail(Op::read, errno);
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::uint64_t offset) {
+    const auto count = retry_interrupted(
+        [&] { return ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset)); });
+    if (count < 0) return fail(Op::read, errno);
+    return static_cast<std::size_t>(count);
+}
+
+Status write_all(int fd, std::string_view bytes) {
+    while (!bytes.empty()) {
+        const auto count =
+            retry_interrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
+        if (count < 0) return fail(Op::write, errno);
+        bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return {};
+}
+
+Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+    const auto count = retry_interrupted(
+        [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (count < 0) return fail(Op::write, errno);
+    return static_cast<std::size_t>(count);
+}
+
+Status replace_file(const std::string& path, std::string_view bytes, std::uint32_t mode) {
+    const std::string temporary = path + ".new";
+    const auto file = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode);
+    if (!file) return tl::unexpected(file.error());
+    if (const auto written = write_all(file->get(), bytes); !written) {
+        const Error error = written.error();
+        ::unlink(temporary.c_str());
+        return tl::unexpected(error);
+    }
+    return done_or(Op::rename, ::rename(temporary.c_str(), path.c_str()) == 0);
+}
+
+Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std::size_t count) {
+    static_assert(sizeof(std::int64_t) == sizeof(off64_t));
+    const auto moved = retry_interrupted([&] {
+        off64_t position = *offset;
+        const auto bytes =
+            ::splice(pipe, nullptr, file, &position, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (bytes > 0) *offset = position;
+        return bytes;
+    });
+    if (moved < 0) return fail(Op::splice, errno);
+    return static_cast<std::size_t>(moved);
+}
+
+Status make_directory(const std::string& path, std::uint32_t mode) {
+    if (::mkdir(path.c_str(), mode) == 0) return {};
+    if (errno != EEXIST) return fail(Op::mkdir, errno);
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return fail(Op::stat, errno);
+    if (!S_ISDIR(info.st_mode)) return fail(Op::mkdir, ENOTDIR);
+    return {};
+}
+
+Status make_directories(const std::string& path, std::uint32_t mode) {
+    constexpr std::uint32_t kParentMode = 0755;
+    for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+        if (auto made = make_directory(path.substr(0, slash), kParentMode); !made) return made;
+    }
+    return make_directory(path, mode);
+}
+
+Status remove_file(const std::string& path) {
+    return done_or(Op::unlink, ::unlink(path.c_str()) == 0);
+}
+
+Result<FileInfo> file_info(const std::string& path) {
+    struct stat info {};
+    if (::lstat(path.c_str(), &info) != 0) return fail(Op::stat, errno);
+    return FileInfo{.uid = info.st_uid,
+                    .mode = info.st_mode,
+                    .size = static_cast<std::uint64_t>(info.st_size),
+                    .inode = info.st_ino};
+}
+
+Status try_lock(int fd) {
+    return done_or(Op::lock, ::flock(fd, LOCK_EX | LOCK_NB) == 0);
+}
+
+std::size_t count_open_descriptors() {
+    std::error_code error;
+    std::size_t count = 0;
+    for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error);
+         entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        ++count;
+    }
+    return count == 0 ? 0 : count - 1;  // the iterator's own descriptor
+}
+
+std::uint64_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+}  // namespace cluster::sys

@@ -1,4 +1,5 @@
-// Files, directories, pipes and locks: one system call (or one indivisible dance) each, no decision.
+// Files, directories, pipes and locks: one system call (or one indivisible dance) each, no
+// decision.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +21,15 @@ struct Pipe {
 /// Both ends close-on-exec; the read end non-blocking.
 [[nodiscard]] Result<Pipe> open_pipe();
 
-/// Opens the object behind `fd` once more, as a new open file, with the given open(2) flags plus O_CLOEXEC
-/// (through /proc/self/fd). A pipe opened O_RDWR this way never sees EOF or SIGPIPE.
+/// Opens the object behind `fd` once more, as a new open file, with the given open(2) flags plus
+/// O_CLOEXEC (through /proc/self/fd). A pipe opened O_RDWR this way never sees EOF or SIGPIPE.
 [[nodiscard]] Result<UniqueFd> reopen(int fd, int flags);
 
 /// Close-on-exec duplicate.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
-[[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags, std::uint32_t mode = 0600);
+[[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags,
+                                         std::uint32_t mode = 0600);
 [[nodiscard]] Result<std::uint64_t> file_size(int fd);
 [[nodiscard]] Status truncate(int fd, std::uint64_t size);
 
@@ -35,17 +37,23 @@ struct Pipe {
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// Up to buffer.size() bytes from a descriptor; 0 is end of file. EAGAIN is an error like others.
 [[nodiscard]] Result<std::size_t> read_some(int fd, std::span<std::byte> buffer);
-[[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::uint64_t offset);
+[[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::byte> buffer,
+                                          std::uint64_t offset);
 /// Writes everything or fails.
 [[nodiscard]] Status write_all(int fd, std::string_view bytes);
-[[nodiscard]] Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset);
-/// Replaces `path` by a file with these bytes: temporary file beside it, then rename. Never half written to a reader.
-[[nodiscard]] Status replace_file(const std::string& path, std::string_view bytes, std::uint32_t mode);
+[[nodiscard]] Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes,
+                                           std::uint64_t offset);
+/// Replaces `path` by a file with these bytes: temporary file beside it, then rename. Never half
+/// written to a reader.
+[[nodiscard]] Status replace_file(const std::string& path, std::string_view bytes,
+                                  std::uint32_t mode);
 
-/// Moves at most `count` bytes from a pipe to `file` at *offset, and advances *offset. 0: the pipe's end was reached.
-/// The move is one step for the kernel: bytes taken from the pipe are in the file, whenever we are killed.
-/// Errors: EAGAIN (pipe empty), EINVAL (this file cannot be spliced to), ENOSPC, EIO …
-[[nodiscard]] Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std::size_t count);
+/// Moves at most `count` bytes from a pipe to `file` at *offset, and advances *offset. 0: the
+/// pipe's end was reached. The move is one step for the kernel: bytes taken from the pipe are in
+/// the file, whenever we are killed. Errors: EAGAIN (pipe empty), EINVAL (this file cannot be
+/// spliced to), ENOSPC, EIO …
+[[nodiscard]] Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset,
+                                                 std::size_t count);
 
 /// Creates `path` as a directory with `mode`; an existing directory is fine.
 [[nodiscard]] Status make_directory(const std::string& path, std::uint32_t mode);

@@ -1,1 +1,74 @@
-// (empty)
+#include "sys/memory.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; not in the headers of glibc 2.36
+#endif
+
+namespace cluster::sys {
+namespace {
+
+constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW;
+
+Status add_seals(int fd, int seals) {
+    if (::fcntl(fd, F_ADD_SEALS, seals) != 0) return fail(Op::seal, errno);
+    return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> open_memory_file(const char* name, std::size_t bytes) {
+    int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return fail(Op::memfd, errno);
+    UniqueFd file{fd};
+    if (bytes != 0 && ::ftruncate(fd, static_cast<off_t>(bytes)) != 0) {
+        return fail(Op::truncate, errno);
+    }
+    return file;
+}
+
+Status seal_size(int fd) {
+    return add_seals(fd, kSizeSeals | F_SEAL_SEAL);
+}
+
+Status seal_all(int fd) {
+    return add_seals(fd, kSizeSeals | F_SEAL_WRITE | F_SEAL_SEAL);
+}
+
+Status seal_future_writes(int fd) {
+    return add_seals(fd, kSizeSeals | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+}
+
+bool is_sealed(int fd) {
+    constexpr int kNeeded = kSizeSeals | F_SEAL_WRITE;
+    const int seals = ::fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & kNeeded) == kNeeded;
+}
+
+Mapping::~Mapping() {
+    if (address_ != nullptr) ::munmap(address_, bytes_);
+}
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+    if (this != &other) {
+        if (address_ != nullptr) ::munmap(address_, bytes_);
+        address_ = std::exchange(other.address_, nullptr);
+        bytes_ = std::exchange(other.bytes_, 0);
+    }
+    return *this;
+}
+
+Result<Mapping> map_shared(int fd, std::size_t bytes, bool writable) {
+    const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
+    if (address == MAP_FAILED) return fail(Op::map, errno);
+    return Mapping{address, bytes};
+}
+
+}  // namespace cluster::sys

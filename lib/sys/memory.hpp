@@ -10,8 +10,8 @@
 
 namespace cluster::sys {
 
-/// A memfd, close-on-exec, sealable, not executable where the kernel has MFD_NOEXEC_SEAL (6.3; probed).
-/// `name` is what /proc shows.
+/// A memfd, close-on-exec, sealable, not executable where the kernel has MFD_NOEXEC_SEAL (6.3;
+/// probed). `name` is what /proc shows.
 [[nodiscard]] Result<UniqueFd> open_memory_file(const char* name, std::size_t bytes);
 
 /// F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL: the size is fixed for good, the contents are not.
@@ -30,7 +30,8 @@ public:
     Mapping(void* address, std::size_t bytes) : address_(address), bytes_(bytes) {}
     ~Mapping();
     Mapping(Mapping&& other) noexcept
-        : address_(std::exchange(other.address_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+        : address_(std::exchange(other.address_, nullptr)),
+          bytes_(std::exchange(other.bytes_, 0)) {}
     Mapping& operator=(Mapping&& other) noexcept;
     Mapping(const Mapping&) = delete;
     Mapping& operator=(const Mapping&) = delete;

@@ -1,4 +1,5 @@
-// Processes: spawning by clone3, identity, signals and reaping. The child's half runs on raw system calls only.
+// Processes: spawning by clone3, identity, signals and reaping. The child's half runs on raw system
+// calls only.
 #pragma once
 
 #include <sys/types.h>
@@ -19,17 +20,19 @@ struct SpawnFailure {
     int code = 0;
 };
 
-/// What runs in the child, on its own stack, in the parent's memory, while the parent waits (CLONE_VM | CLONE_VFORK).
-/// It must only use raw system calls, must end in exec, and returns only when something failed, with `failure` filled.
+/// What runs in the child, on its own stack, in the parent's memory, while the parent waits
+/// (CLONE_VM | CLONE_VFORK). It must only use raw system calls, must end in exec, and returns only
+/// when something failed, with `failure` filled.
 struct ChildEntry {
     void (*function)(void* argument, SpawnFailure* failure);
     void* argument;
 };
 
-/// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD and CLONE_PARENT_SETTID into *pid_cell (which may
-/// lie in a shared mapping). Not reentrant: one static stack. Requires: every signal blocked, a single thread.
-/// On a failure inside the child, the child is gone and reaped when this returns.
-/// Errors: {clone, errno}. A failure inside the child is a success of this function with `failure` filled.
+/// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD and CLONE_PARENT_SETTID into
+/// *pid_cell (which may lie in a shared mapping). Not reentrant: one static stack. Requires: every
+/// signal blocked, a single thread. On a failure inside the child, the child is gone and reaped
+/// when this returns. Errors: {clone, errno}. A failure inside the child is a success of this
+/// function with `failure` filled.
 struct Spawned {
     UniqueFd pidfd;
     std::int32_t pid = 0;
@@ -55,7 +58,8 @@ struct Reaped {
 [[nodiscard]] Status signal_group(std::int32_t group, int signal);
 /// True while anybody, zombies included, is in the group.
 [[nodiscard]] bool group_exists(std::int32_t group);
-/// True while a member of the group is alive that is not a zombie. Reads /proc of every process: for rare use.
+/// True while a member of the group is alive that is not a zombie. Reads /proc of every process:
+/// for rare use.
 [[nodiscard]] bool group_has_living_member(std::int32_t group);
 
 /// Field 22 of /proc/<pid>/stat, in clock ticks since boot. Errors: {read, ESRCH} when it is gone.

@@ -17,8 +17,8 @@ namespace cluster::sys {
 /// SOCK_SEQPACKET pair, close-on-exec, non-blocking.
 [[nodiscard]] Result<std::pair<UniqueFd, UniqueFd>> open_seqpacket_pair();
 
-/// UNIX stream listener at `path` with mode 0600, non-blocking. The caller has made sure that the path is free.
-/// Errors: {bind, ENAMETOOLONG} when the path does not fit sun_path (107 bytes).
+/// UNIX stream listener at `path` with mode 0600, non-blocking. The caller has made sure that the
+/// path is free. Errors: {bind, ENAMETOOLONG} when the path does not fit sun_path (107 bytes).
 [[nodiscard]] Result<UniqueFd> listen_unix(const std::string& path, int backlog);
 /// UNIX stream connection, blocking mode unless `non_blocking`.
 [[nodiscard]] Result<UniqueFd> connect_unix(const std::string& path, bool non_blocking = false);
@@ -38,10 +38,11 @@ struct PeerCredentials {
 inline constexpr std::size_t kMaxFdsInFlight = 64;
 
 /// One datagram with descriptors. Errors: {send, EAGAIN} (nothing was sent) …
-[[nodiscard]] Status send_packet(int fd, std::span<const std::byte> bytes, std::span<const int> fds);
+[[nodiscard]] Status send_packet(int fd, std::span<const std::byte> bytes,
+                                 std::span<const int> fds);
 
 struct Packet {
-    std::size_t bytes = 0;    // 0: the peer is gone
+    std::size_t bytes = 0;      // 0: the peer is gone
     bool is_truncated = false;  // of data or of descriptors
     std::array<UniqueFd, kMaxFdsInFlight> fds;
     std::size_t fd_count = 0;
