@@ -1,24 +1,31 @@
-// All workers of the daemon and all their instances: what is wanted, what is, and which slot stands for which instance.
+// All workers of the daemon and all their instances: what is wanted, what is, and which slot stands
+// for which instance.
 //
-// Pure like instance.hpp: commands and events in, actions per slot out. The shell (supervisor) executes the actions,
-// stores what `dirty` lists, and feeds back what the keeper reports. Iteration order is the order of creation, so the
-// same input always gives the same output.
+// Pure like instance.hpp: commands and events in, actions per slot out. The shell (supervisor)
+// executes the actions, stores what `dirty` lists, and feeds back what the keeper reports.
+// Iteration order is the order of creation, so the same input always gives the same output.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/ids.hpp"
+#include "base/prng.hpp"
+#include "base/time.hpp"
+#include "core/deadlines.hpp"
 #include "core/instance.hpp"
 #include "core/spec.hpp"
 
 namespace cluster::core {
 
-/// One place of a worker. A *retired* instance was scaled away or its worker was deleted: it is being stopped and
-/// disappears when it has stopped.
+/// One place of a worker. A *retired* instance was scaled away or its worker was deleted: it is
+/// being stopped and disappears when it has stopped.
 struct Place {
     std::uint32_t worker = 0;  // index into Fleet::workers()
     std::uint32_t number = 0;  // api.<number>
@@ -54,7 +61,8 @@ enum class Refusal : std::uint8_t {
     too_many_workers,
 };
 
-/// Progress of one operation over the instances that it concerned and that no later operation took over.
+/// Progress of one operation over the instances that it concerned and that no later operation took
+/// over.
 struct Progress {
     std::uint32_t pending = 0;
     std::uint32_t done = 0;
@@ -67,38 +75,43 @@ struct Progress {
 class Fleet {
 public:
     struct Bounds {
-        std::uint32_t slots;    // slots 0 … slots-1 may be used
+        std::uint32_t slots;  // slots 0 … slots-1 may be used
         std::uint32_t workers;
     };
 
     Fleet(Bounds bounds, std::uint64_t seed);
 
-    // --- commands: each takes the next epoch, changes what is wanted, and appends actions -----------------------
+    // --- commands: they change what is wanted, and append actions ---
 
     /// Opens the next operation. Every command below belongs to the operation that was begun last.
     Epoch begin_operation();
 
-    /// Adds a worker; starts it when spec.autostart or `start` says so. Generations of its slots go on from
-    /// `last_generation(slot)`, which the caller set by `note_generation`.
+    /// Adds a worker; starts it when spec.autostart or `start` says so. Generations of its slots go
+    /// on from the highest that the slot ever had (see note_generation).
     Refusal add(WorkerSpec spec, bool start, Instant now);
-    /// Replaces the spec: instance count is adjusted; running instances restart if anything but `instances`,
-    /// `autostart`, `group` or `source` differs.
+    /// Replaces the spec of the worker of that name. The instance count is adjusted: added
+    /// instances start when others of the worker are wanted up, or, where there are none, when
+    /// autostart says so. What is up restarts only if `launch` differs; a changed `policy` holds
+    /// from now on for the runs that there are.
     Refusal update(WorkerSpec spec, Instant now);
+    /// Adds instances and starts them, or stops those of the highest numbers and forgets them when
+    /// they have stopped.
     Refusal scale(std::uint32_t worker, std::uint32_t instances, Instant now);
+    /// Unknown slots are ignored here and below; so is a start or restart of a retired instance.
     void start(Slot slot, Instant now);
     void stop(Slot slot, Instant now);
     void restart(Slot slot, Instant now);
     /// Stops all its instances and forgets the worker when they have stopped.
     void remove(std::uint32_t worker, Instant now);
 
-    // --- the world --------------------------------------------------------------------------------------------
+    // --- the world ---
 
     /// An event of the slot's process. Unknown slots and older generations are ignored.
     void on_event(Slot slot, const Event& event, Instant now);
-    /// Delivers Tick to every instance whose deadline is due.
+    /// Delivers one Tick to every instance whose deadline is due, in the order of deadlines.
     void on_time(Instant now);
 
-    // --- what comes out -----------------------------------------------------------------------------------------
+    // --- what comes out ---
 
     /// Actions since the last call, in order.
     [[nodiscard]] std::vector<SlotAction> take_actions();
@@ -113,7 +126,8 @@ public:
 
     [[nodiscard]] const Place* find(Slot slot) const;
     [[nodiscard]] const Worker* find_worker(std::string_view name) const;  // never a deleted one
-    [[nodiscard]] const Worker* worker(std::uint32_t index) const;         // also a deleted one; null: none
+    /// Also a deleted one; null: none.
+    [[nodiscard]] const Worker* worker(std::uint32_t index) const;
     /// Live (not deleted) workers in order of creation.
     [[nodiscard]] std::vector<const Worker*> workers() const;
     /// Every place, retired ones included, ordered by worker's creation and instance number.
@@ -121,18 +135,67 @@ public:
     /// True when nothing is starting, running or stopping.
     [[nodiscard]] bool is_idle() const;
 
-    // --- recovery: a successor of the supervisor puts back what its predecessor stored ---------------------------
+    // --- recovery: a successor of the supervisor puts back what its predecessor stored ---
 
     void restore_epoch(Epoch epoch);
-    void restore_worker(Worker worker);  // with slots empty
+    /// Workers come back in the order of their indices, which is that of their creation; their
+    /// slots come with restore_place. What does not fit (an index or slot out of bounds or taken, a
+    /// place of no worker) is left out.
+    void restore_worker(Worker worker);
     void restore_place(Place place);
     /// The highest generation that the keeper's table shows for a slot.
     void note_generation(Slot slot, Generation generation);
-    /// A busy slot is not given to another instance: output of an earlier run of it is still being written.
+    /// A busy slot is not given to another instance: output of an earlier run of it is still being
+    /// written.
     void set_slot_busy(Slot slot, bool is_busy);
 
 private:
-    // The implementer fills this in.
+    struct Entry {
+        Worker worker;
+        std::vector<Slot> retired;  // scaled away or deleted, still being stopped
+    };
+    /// A list in which each index stands once, in the order in which it was first marked.
+    class MarkedOnce {
+    public:
+        explicit MarkedOnce(std::uint32_t bound) : is_marked_(bound, false) {}
+        void mark(std::uint32_t index);
+        [[nodiscard]] std::vector<std::uint32_t> take();
+
+    private:
+        std::vector<bool> is_marked_;
+        std::vector<std::uint32_t> order_;
+    };
+
+    [[nodiscard]] bool is_free(std::uint32_t slot) const;
+    [[nodiscard]] std::vector<Slot> lowest_free_slots(std::uint32_t count) const;
+    [[nodiscard]] Refusal check_growth(std::uint32_t now_used, std::uint32_t wanted) const;
+    [[nodiscard]] std::optional<std::uint32_t> free_worker_index() const;
+    [[nodiscard]] bool is_wanted_up(const Worker& worker) const;
+    [[nodiscard]] Place* place(Slot slot);
+    void insert_place(Place place);
+    void grow(Entry& entry, std::uint32_t instances, bool start, Instant now);
+    void shrink(Entry& entry, std::uint32_t instances, Instant now);
+    void resize(Entry& entry, std::uint32_t instances, bool start, Instant now);
+    void retire(Entry& entry, Slot slot, Instant now);
+    void apply(Place& place, const Event& event, Instant now);
+    void refresh_deadline(const Place& place);
+    void forget_place(Place& place);
+    void forget_worker_if_gone(std::uint32_t index);
+
+    Bounds bounds_;
+    Prng prng_;
+    Epoch last_epoch_;
+    std::vector<std::unique_ptr<Place>> places_;   // by slot
+    std::vector<Generation> generations_;          // by slot: the highest known
+    std::vector<bool> is_busy_;                    // by slot
+    std::vector<std::unique_ptr<Entry>> entries_;  // by worker index
+    std::vector<std::uint32_t> order_;             // worker indices, in the order of creation
+    std::map<std::string, std::uint32_t, std::less<>> by_name_;  // live workers
+    Deadlines deadlines_;
+    std::uint32_t occupied_ = 0;
+    std::vector<SlotAction> actions_;
+    MarkedOnce dirty_slots_;
+    MarkedOnce dirty_workers_;
 };
 
 }  // namespace cluster::core

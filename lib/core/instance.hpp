@@ -2,27 +2,33 @@
 //
 //     step(policy, instance, event, now, prng) → { instance', actions }
 //
-// States, in supervisord's words (the diagram is tests/golden/worker_transitions.txt, printed by a test):
+// States, in supervisord's words (tests/golden/worker_transitions.txt has the whole table):
 //
 //   stopped   nobody wants it up, nothing of it is alive
 //   starting  a spawn was asked for; exec has not been confirmed
-//   running   exec succeeded; `ready_at` says since when it is ready, `is_good` that it then outlived min_uptime
+//   running   exec succeeded; `ready_at` says since when it is ready, `is_good` that it then
+//             outlived min_uptime
 //   backoff   it died or could not be started; the next attempt is at `until`
-//   stopping  its end was asked for: signal sent, KILL follows at `kill_at`; it ends when leader *and* group are gone
+//   stopping  its end was asked for: signal sent, KILL follows at `kill_at`; it ends when leader
+//             *and* group are gone
 //   exited    it ended and its restart policy says to leave it at that
 //   fatal     it was given up; somebody has to start it again
 //
 // Facts every state relies on:
-//  * `desired` and `epoch` are one record: who wants what, and since which operation. A restart or a timer that was
-//    decided under an older epoch changes nothing, because it is derived again from the state at each step.
-//  * `generation` names the run in question. An event of another generation is of the past and is ignored.
-//  * No timer is ever armed: next_deadline() is derived from the state, and `Tick` acts on what is due.
+//  * `desired` and `epoch` are one record: who wants what, and since which operation. A restart or
+//    a timer that was decided under an older epoch changes nothing, because it is derived again
+//    from the state at each step.
+//  * `generation` names the run in question. An event of another generation is of the past and is
+//    ignored.
+//  * No timer is ever armed: next_deadline() is derived from the state, and `Tick` acts on what is
+//    due.
 //  * Actions are idempotent by generation: a successor of the supervisor may repeat them.
-//  * `outcome` answers the operation `epoch` and is latched at the first decision: later fates of the instance do not
-//    change what the operator was told.
+//  * `outcome` answers the operation `epoch` and is latched at the first decision: later fates of
+//    the instance do not change what the operator was told.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -106,10 +112,14 @@ struct BackingOff {
 };
 struct Stopping {
     Instant since;
-    Instant kill_at;
-    ExitReason reason = ExitReason::stopped;  // becomes `killed` once KILL was sent
+    Instant kill_at;                          // when KILL is sent, or sent again
+    ExitReason reason = ExitReason::stopped;  // `stopped` becomes `killed` once KILL was sent
     bool leader_gone = false;
     bool kill_sent = false;
+    /// We end the run because it failed (start_timeout), not because somebody asked: the restart
+    /// policy, not an immediate spawn, decides what follows. Any command of an operator takes this
+    /// back.
+    bool is_failure = false;
     friend bool operator==(const Stopping&, const Stopping&) = default;
 };
 struct Exited {
@@ -133,7 +143,8 @@ struct Instance {
 };
 
 namespace event {
-/// Wanted up. Starts it if it is not up; ends a backoff; takes back a stop that is under way (it starts again after it).
+/// Wanted up. Starts it if it is not up; ends a backoff; takes back a stop that is under way (it
+/// starts again after it).
 struct Start {
     Epoch epoch;
 };
@@ -172,8 +183,9 @@ struct BecameReady {
 struct Tick {};
 }  // namespace event
 
-using Event = std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded, event::SpawnFailed,
-                           event::ProcessExited, event::GroupEmptied, event::BecameReady, event::Tick>;
+using Event = std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded,
+                           event::SpawnFailed, event::ProcessExited, event::GroupEmptied,
+                           event::BecameReady, event::Tick>;
 
 namespace action {
 /// Start run `generation` of this instance's slot.
@@ -181,8 +193,8 @@ struct Spawn {
     Generation generation;
     friend bool operator==(const Spawn&, const Spawn&) = default;
 };
-/// To the process group of the run. A stop signal is followed by SIGCONT by whoever executes this, so that a stopped
-/// process can obey.
+/// To the process group of the run. A stop signal is followed by SIGCONT by whoever executes this,
+/// so that a stopped process can obey.
 struct Signal {
     Generation generation;
     int signal;
@@ -218,10 +230,15 @@ struct Transition {
     Actions actions;
 };
 
-[[nodiscard]] Transition step(const Policy& policy, Instance instance, const Event& event, Instant now, Prng& prng);
+[[nodiscard]] Transition step(const Policy& policy, Instance instance, const Event& event,
+                              Instant now, Prng& prng);
 
 /// When a Tick will do something; none while only an event can. Derived from the state alone.
 [[nodiscard]] std::optional<Instant> next_deadline(const Policy& policy, const Instance& instance);
+
+/// A group that outlives KILL (a fork may race with it) is sent it again at this interval for as
+/// long as it lives.
+inline constexpr Duration kKillInterval = std::chrono::seconds{1};
 
 /// "stopped", "starting", … as in `status`.
 [[nodiscard]] const char* state_name(const State& state);

@@ -1,5 +1,5 @@
-// Selectors: how an operator names instances. `api` (all its instances), `api.0`, `@site` (a group), `all`, and globs
-// (`*`, `?`, `[a-z]`) over worker names, instance ids and groups.
+// Selectors: how an operator names instances. `api` (all its instances), `api.0`, `@site` (a
+// group), `all`, and globs (`*`, `?`, `[a-z]`) over worker names, instance ids and groups.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ namespace cluster::core {
 [[nodiscard]] bool selects(std::string_view selector, std::string_view worker, std::uint32_t number,
                            std::string_view group);
 
-/// Shell-style match of a whole text: `*` any run, `?` one character, `[abc]` `[a-z]` `[!a]` a set. No path rules.
+/// Shell-style match of a whole text: `*` any run, `?` one character, `[abc]` `[a-z]` `[!a]` a set.
+/// No path rules.
 [[nodiscard]] bool matches_glob(std::string_view pattern, std::string_view text);
 
 }  // namespace cluster::core

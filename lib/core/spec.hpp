@@ -1,8 +1,8 @@
-// What an operator asked for, after every mistake was refused: the contract between conf (which makes it), core (which
-// decides by it) and the supervisor (which compiles it into spawn plans).
+// What an operator asked for, after every mistake was refused: the contract between conf (which
+// makes it), core (which decides by it) and the supervisor (which compiles it into spawn plans).
 //
-// A WorkerSpec is complete: every default has been filled in, every path is absolute, every number is in range. Equality
-// is what `start FILE` calls "unchanged".
+// A WorkerSpec is complete: every default has been filled in, every path is absolute, every number
+// is in range. Equality is what `start FILE` calls "unchanged".
 #pragma once
 
 #include <bitset>
@@ -16,7 +16,8 @@
 
 namespace cluster::core {
 
-/// Bounds of the whole daemon. Source: the sizes of the keeper's table and of the state memfd (PROTOCOL.md, STATE.md).
+/// Bounds of the whole daemon. Source: the sizes of the keeper's table and of the state memfd
+/// (PROTOCOL.md, STATE.md).
 inline constexpr std::uint32_t kMaxInstancesPerWorker = 4096;
 inline constexpr std::size_t kMaxNameLength = 64;
 /// The window of a restart limit is a fixed array in the state memfd, so its count is bounded.
@@ -24,7 +25,8 @@ inline constexpr std::uint32_t kMaxRestartLimitCount = 32;
 
 enum class RestartPolicy : std::uint8_t { always, on_failure, never };
 
-/// delay(k) = min(max, initial · factor^k) for the k-th failure in a row, then ± jitter (a fraction of the delay).
+/// delay(k) = min(max, initial · factor^k) for the k-th failure in a row, then ± jitter (a fraction
+/// of the delay).
 struct Backoff {
     Duration initial = std::chrono::milliseconds{100};
     double factor = 2.0;
@@ -73,18 +75,19 @@ struct ResourceLimit {
     friend bool operator==(const ResourceLimit&, const ResourceLimit&) = default;
 };
 
-/// How one process of the worker is started. Names (user, command) are resolved at each start, not when read.
+/// How one process of the worker is started. Names (user, command) are resolved at each start, not
+/// when read.
 struct Launch {
     std::vector<std::string> command;  // argv; for shell = true: {"/bin/sh", "-c", text}
     std::string cwd;                   // absolute
     std::map<std::string, std::string> env;
-    std::string base_path;             // PATH as the daemon or the ad-hoc caller had it
-    bool keep_env = false;             // ad hoc only: `inherited_env` below is the base instead of the safe one
+    std::string base_path;  // PATH as the daemon or the ad-hoc caller had it
+    bool keep_env = false;  // ad hoc only: the base is `inherited_env` instead of the safe one
     std::map<std::string, std::string> inherited_env;
-    std::string user;                  // empty: as the daemon
-    std::string group;                 // empty: the user's primary group
+    std::string user;   // empty: as the daemon
+    std::string group;  // empty: the user's primary group
     std::uint32_t umask = 022;
-    std::optional<int> nice;           // absent: inherited. Bounds: -20 … 19
+    std::optional<int> nice;  // absent: inherited. Bounds: -20 … 19
     std::vector<ResourceLimit> limits;
 
     friend bool operator==(const Launch&, const Launch&) = default;
