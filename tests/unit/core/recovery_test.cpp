@@ -1,0 +1,110 @@
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "unit/core/fleet_fixture.hpp"
+
+namespace cluster::core::test {
+
+namespace {
+
+/// What a successor knows: copies of every worker and place.
+World successor_of(const World& dead) {
+    World w;
+    w.now = dead.now;
+    w.fleet.restore_epoch(dead.fleet.last_epoch());
+    for (std::uint32_t index = 0; index < 4; ++index) {
+        if (const Worker* worker = dead.fleet.worker(index)) w.fleet.restore_worker(*worker);
+    }
+    for (const Place* place : dead.fleet.places()) w.fleet.restore_place(*place);
+    return w;
+}
+
+}  // namespace
+
+TEST_CASE("core/recovery: a successor sees the same fleet and goes on with its deadlines") {
+    World old;
+    old.add(worker_spec("a", 3));
+    old.add(worker_spec("b", 2));
+    old.settle();
+    old.scale("a", 1);
+    old.exits(3, 1);
+    old.remove("b");
+    World w = successor_of(old);
+    CHECK(w.layout() == old.layout());
+    CHECK(w.fleet.next_deadline() == old.fleet.next_deadline());
+    CHECK(w.fleet.is_idle() == old.fleet.is_idle());
+    CHECK(w.fleet.last_epoch() == old.fleet.last_epoch());
+    CHECK(w.fleet.find_worker("b") == nullptr);
+    for (const Place* place : old.fleet.places()) {
+        CHECK(w.fleet.find(place->slot)->instance == place->instance);
+    }
+    w.pass(10s);
+    CHECK(w.actions() == "signal 1#1:9 signal 2#1:9 signal 4#1:9");
+    w.exits(4, 0);
+    CHECK(w.fleet.worker(1) == nullptr);
+}
+
+TEST_CASE("core/recovery: generations go on above what the keeper has seen") {
+    World old;
+    WorkerSpec spec = worker_spec("a", 1);
+    spec.autostart = false;
+    old.add(spec);
+    World w = successor_of(old);
+    w.fleet.note_generation(Slot{0}, Generation{5});
+    w.fleet.note_generation(Slot{1}, Generation{9});
+    w.fleet.note_generation(Slot{1}, Generation{3});
+    w.fleet.note_generation(Slot{1000}, Generation{3});
+    w.fleet.start(Slot{0}, w.now);
+    w.add(worker_spec("b", 1));
+    CHECK(w.actions() == "spawn 0#6 spawn 1#10");
+}
+
+TEST_CASE("core/recovery: what does not fit is left out and harms nothing") {
+    World w;
+    Worker worker;
+    worker.spec = worker_spec("a", 2);
+    worker.index = 99;
+    w.fleet.restore_worker(worker);
+    CHECK(w.fleet.workers().empty());
+    worker.index = 1;
+    w.fleet.restore_worker(worker);
+    worker.index = 2;
+    w.fleet.restore_worker(worker);
+    CHECK(w.fleet.workers().size() == 1);
+    Place place;
+    place.worker = 1;
+    place.number = 1;
+    place.slot = Slot{3};
+    w.fleet.restore_place(place);
+    place.slot = Slot{4};
+    w.fleet.restore_place(place);
+    place.number = kMaxInstancesPerWorker;
+    w.fleet.restore_place(place);
+    place.slot = Slot{99};
+    w.fleet.restore_place(place);
+    place.slot = Slot{5};
+    place.worker = 3;
+    w.fleet.restore_place(place);
+    CHECK(w.layout() == "a.1@3");
+    // Instance 0 was lost; commands over the hole are harmless.
+    CHECK(w.fleet.scale(1, 0, w.now) == Refusal::none);
+    CHECK(w.layout().empty());
+}
+
+TEST_CASE("core/recovery: the order of workers is that of their creation, before and after") {
+    World old;
+    old.add(worker_spec("a", 0));
+    old.add(worker_spec("b", 0));
+    old.remove("a");
+    old.add(worker_spec("c", 0));
+    World w = successor_of(old);
+    for (const Fleet* fleet : {&old.fleet, &w.fleet}) {
+        REQUIRE(fleet->workers().size() == 2);
+        CHECK(fleet->workers()[0]->spec.name == "b");
+        CHECK(fleet->workers()[1]->spec.name == "c");
+    }
+}
+
+}  // namespace cluster::core::test
