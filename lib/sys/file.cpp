@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +33,13 @@ Result<UniqueFd> own(int fd, Op op) {
 Status done_or(Op op, bool is_done) {
     if (!is_done) return fail(op, errno);
     return {};
+}
+
+FileInfo file_info_of(const struct stat& info) {
+    return FileInfo{.uid = info.st_uid,
+                    .mode = info.st_mode,
+                    .size = static_cast<std::uint64_t>(info.st_size),
+                    .inode = info.st_ino};
 }
 
 }  // namespace
@@ -147,6 +155,12 @@ Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std
     return static_cast<std::size_t>(moved);
 }
 
+Result<std::size_t> bytes_in_pipe(int pipe) {
+    int count = 0;
+    if (::ioctl(pipe, FIONREAD, &count) != 0) return fail(Op::read, errno);
+    return static_cast<std::size_t>(count);
+}
+
 Status make_directory(const std::string& path, std::uint32_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail(Op::mkdir, errno);
@@ -172,10 +186,19 @@ Status remove_file(const std::string& path) {
 Result<FileInfo> file_info(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return fail(Op::stat, errno);
-    return FileInfo{.uid = info.st_uid,
-                    .mode = info.st_mode,
-                    .size = static_cast<std::uint64_t>(info.st_size),
-                    .inode = info.st_ino};
+    return file_info_of(info);
+}
+
+Result<FileInfo> file_info(int fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0) return fail(Op::stat, errno);
+    return file_info_of(info);
+}
+
+bool is_executable(const std::string& path) {
+    struct stat info {};
+    return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+           ::access(path.c_str(), X_OK) == 0;
 }
 
 Status try_lock(int fd) {

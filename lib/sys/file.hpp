@@ -55,6 +55,9 @@ struct Pipe {
 [[nodiscard]] Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset,
                                                  std::size_t count);
 
+/// Bytes that wait in a pipe or stream socket (FIONREAD).
+[[nodiscard]] Result<std::size_t> bytes_in_pipe(int pipe);
+
 /// Creates `path` as a directory with `mode`; an existing directory is fine.
 [[nodiscard]] Status make_directory(const std::string& path, std::uint32_t mode);
 /// `make_directory` for every missing parent too (those with 0755).
@@ -69,6 +72,11 @@ struct FileInfo {
 };
 /// lstat: a link is not followed. Errors: {stat, errno}.
 [[nodiscard]] Result<FileInfo> file_info(const std::string& path);
+/// The same of an open file.
+[[nodiscard]] Result<FileInfo> file_info(int fd);
+
+/// A regular file (links are followed) that this process may execute.
+[[nodiscard]] bool is_executable(const std::string& path);
 
 /// Takes an exclusive flock without waiting. Errors: {lock, EWOULDBLOCK} when somebody holds it.
 [[nodiscard]] Status try_lock(int fd);

@@ -81,6 +81,7 @@ void block_all_signals();
 
 [[nodiscard]] std::int32_t current_pid();
 [[nodiscard]] std::uint32_t current_uid();
+[[nodiscard]] std::uint32_t current_gid();
 /// Path of the running program's own file, from /proc/self/exe.
 [[nodiscard]] Result<std::string> own_executable();
 /// The 16 bytes of this boot's id as two words.

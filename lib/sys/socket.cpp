@@ -1,6 +1,7 @@
 #include "sys/socket.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -132,6 +133,15 @@ Status receive_packet(int fd, std::span<std::byte> buffer, Packet& packet) {
             if (packet.fd_count < packet.fds.size())
                 packet.fds[packet.fd_count++] = std::move(owned);
         }
+    }
+    return {};
+}
+
+Status wait_ready(int fd, bool readable, bool writable) {
+    const int events = (readable ? POLLIN : 0) | (writable ? POLLOUT : 0);
+    pollfd entry{.fd = fd, .events = static_cast<short>(events), .revents = 0};
+    while (::poll(&entry, 1, -1) < 0) {
+        if (errno != EINTR) return fail(Op::wait, errno);
     }
     return {};
 }

@@ -1,0 +1,28 @@
+// The environment of a worker, built from scratch at every start.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/spec.hpp"
+#include "sys/users.hpp"
+
+namespace cluster::supervisor {
+
+/// What the daemon's own environment contributes: the few variables of the safe base (LANG, LC_*, TZ …).
+using Variables = std::map<std::string, std::string>;
+[[nodiscard]] Variables safe_base_from_environment();
+
+struct InstanceName {
+    std::string worker;
+    std::uint32_t number = 0;
+    std::uint32_t instances = 1;
+};
+
+/// Safe base (or, for an ad-hoc worker with keep_env, its caller's environment), then PATH, HOME, USER …, then `env`,
+/// then what the daemon says: CLUSTER_WORKER, CLUSTER_INSTANCE, CLUSTER_INSTANCES, NODE_APP_INSTANCE.
+[[nodiscard]] Variables worker_environment(const core::Launch& launch, const InstanceName& instance,
+                                           const Variables& safe_base, const sys::User& user);
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,191 @@
+#include "supervisor/keeper_link.hpp"
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "sys/socket.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+std::span<const std::byte> bytes_of(const wire::Message& message) {
+    return std::as_bytes(std::span{&message, 1});
+}
+
+wire::Hello own_hello() {
+    wire::Hello hello{};
+    hello.message_bytes = sizeof(wire::Message);
+    hello.slot_record_bytes = sizeof(wire::SlotRecord);
+    hello.held_record_bytes = sizeof(wire::HeldRecord);
+    hello.max_slots = wire::kMaxSlots;
+    hello.max_held = wire::kMaxHeld;
+    return hello;
+}
+
+bool has_our_sizes(const wire::Hello& hello) {
+    const wire::Hello ours = own_hello();
+    return hello.message_bytes == ours.message_bytes && hello.slot_record_bytes == ours.slot_record_bytes &&
+           hello.held_record_bytes == ours.held_record_bytes && hello.max_slots == ours.max_slots &&
+           hello.max_held == ours.max_held;
+}
+
+/// One datagram from the keeper. Errors: {receive, EAGAIN} nothing there; {receive, ECONNRESET} it is gone; {message, …}.
+Result<KeeperMessage> receive_message(int socket) {
+    std::array<std::byte, sizeof(wire::Message) + 1> buffer{};
+    sys::Packet packet;
+    if (auto received = sys::receive_packet(socket, buffer, packet); !received) {
+        return tl::unexpected(received.error());
+    }
+    if (packet.bytes == 0) return fail(Op::receive, ECONNRESET);
+    if (packet.is_truncated) return fail(Op::message, EPROTO);
+    const auto message = wire::decode(buffer.data(), packet.bytes, packet.fd_count);
+    if (!message) return tl::unexpected(message.error());
+    KeeperMessage result{.message = *message, .fds = {}};
+    for (std::size_t i = 0; i < packet.fd_count; ++i) result.fds.push_back(std::move(packet.fds[i]));
+    return result;
+}
+
+Result<KeeperMessage> wait_for_message(int socket) {
+    while (true) {
+        auto message = receive_message(socket);
+        if (message || message.error().code != EAGAIN) return message;
+        if (auto ready = sys::wait_ready(socket, true, false); !ready) return tl::unexpected(ready.error());
+    }
+}
+
+}  // namespace
+
+KeeperLink::KeeperLink(sys::UniqueFd socket, sys::Mapping mapping, const wire::Hello& hello)
+    : socket_(std::move(socket)), mapping_(std::move(mapping)), hello_(hello) {}
+
+Result<KeeperLink> KeeperLink::open(sys::UniqueFd socket) {
+    wire::Message ours = wire::make_message(wire::Kind::hello);
+    ours.payload.hello = own_hello();
+    if (auto sent = sys::send_packet(socket.get(), bytes_of(ours), {}); !sent) {
+        return tl::unexpected(sent.error());
+    }
+    auto theirs = wait_for_message(socket.get());
+    if (!theirs) return tl::unexpected(theirs.error());
+    const wire::Hello& hello = theirs->message.payload.hello;
+    if (theirs->message.kind != wire::Kind::hello || theirs->fds.size() != 1 || !has_our_sizes(hello)) {
+        return fail(Op::message, EPROTO);
+    }
+    auto mapping = sys::map_shared(theirs->fds.front().get(), sizeof(wire::Table), false);
+    if (!mapping) return tl::unexpected(mapping.error());
+    const wire::TableHeader& header = mapping->as<const wire::Table>()->header;
+    if (header.magic != wire::kTableMagic || header.version != wire::kTableVersion) {
+        return fail(Op::message, EPROTO);
+    }
+    return KeeperLink{std::move(socket), std::move(*mapping), hello};
+}
+
+Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
+    std::vector<HeldDescriptor> held;
+    std::uint32_t first = 0;
+    while (true) {
+        wire::Message request = wire::make_message(wire::Kind::fetch);
+        request.payload.fetch = {.first = first, .count = 0};
+        send(request, {});
+        auto answer = wait_for_message(socket_.get());
+        while (answer && answer->message.kind != wire::Kind::held) {
+            inbox_.push_back(std::move(*answer));
+            answer = wait_for_message(socket_.get());
+        }
+        if (!answer) return tl::unexpected(answer.error());
+        const wire::Fetch& range = answer->message.payload.fetch;
+        if (range.count == 0) return held;
+        if (range.first != first || range.count > wire::kMaxHeld - first) return fail(Op::message, EPROTO);
+        std::size_t next = 0;
+        for (std::uint32_t i = first; i < first + range.count; ++i) {
+            const wire::HeldRecord& record = table().held[i];
+            if (record.kind == 0) continue;
+            if (next == answer->fds.size()) return fail(Op::message, EPROTO);
+            held.push_back({.key = {.kind = static_cast<wire::HeldKind>(record.kind),
+                                    .index = record.index,
+                                    .slot = record.slot,
+                                    .generation = record.generation},
+                            .fd = std::move(answer->fds[next++])});
+        }
+        first += range.count;
+    }
+}
+
+void KeeperLink::send(wire::Message message, std::span<const int> fds) {
+    message.sequence = ++sequence_;
+    message.fd_count = static_cast<std::uint32_t>(fds.size());
+    while (!is_broken_) {
+        const auto sent = sys::send_packet(socket_.get(), bytes_of(message), fds);
+        if (sent) return;
+        if (sent.error().code != EAGAIN && sent.error().code != ETOOMANYREFS) {
+            is_broken_ = true;
+            return;
+        }
+        wait_for_room();
+    }
+}
+
+void KeeperLink::wait_for_room() {
+    const auto ready = sys::wait_ready(socket_.get(), true, true);
+    if (!ready || !receive()) is_broken_ = true;
+}
+
+void KeeperLink::spawn(Run run, Epoch epoch, int plan, std::span<const int> fds) {
+    wire::Message message = wire::make_message(wire::Kind::spawn, run);
+    message.payload.spawn.epoch = epoch.value;
+    std::vector<int> attached{plan};
+    attached.insert(attached.end(), fds.begin(), fds.end());
+    send(message, attached);
+}
+
+void KeeperLink::signal(Run run, int signal, bool then_continue) {
+    wire::Message message = wire::make_message(wire::Kind::signal, run);
+    message.payload.signal = {.signal = signal, .then_continue = then_continue ? 1U : 0U};
+    send(message, {});
+}
+
+void KeeperLink::release(Run run) { send(wire::make_message(wire::Kind::release, run), {}); }
+
+void KeeperLink::hold(const wire::HeldKey& key, int fd) {
+    wire::Message message = wire::make_message(wire::Kind::hold);
+    message.payload.hold.key = key;
+    send(message, std::span{&fd, 1});
+}
+
+void KeeperLink::drop(const wire::HeldKey& key) {
+    wire::Message message = wire::make_message(wire::Kind::drop);
+    message.payload.hold.key = key;
+    send(message, {});
+}
+
+void KeeperLink::finish(int code) {
+    wire::Message message = wire::make_message(wire::Kind::finish);
+    message.payload.finish = {.code = code, .reserved = 0};
+    send(message, {});
+}
+
+bool KeeperLink::receive() {
+    while (!is_broken_) {
+        auto message = receive_message(socket_.get());
+        if (!message && message.error().code == EAGAIN) return true;
+        if (!message) is_broken_ = true;
+        if (message) inbox_.push_back(std::move(*message));
+    }
+    return false;
+}
+
+std::optional<KeeperMessage> KeeperLink::take_message() {
+    if (inbox_.empty()) return std::nullopt;
+    KeeperMessage message = std::move(inbox_.front());
+    inbox_.pop_front();
+    return message;
+}
+
+std::optional<wire::SlotRecord> KeeperLink::slot(Slot slot) const {
+    if (slot.value >= wire::kMaxSlots) return std::nullopt;
+    wire::SlotRecord record{};
+    if (!wire::read_slot(table().slots[slot.value], record)) return std::nullopt;
+    return record;
+}
+
+}  // namespace cluster::supervisor

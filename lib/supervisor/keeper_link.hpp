@@ -1,0 +1,74 @@
+// The supervisor's end of the link to the keeper.
+//
+// What was sent is in the kernel's hands when the call returns, and the keeper reads it even if we are killed then: that is
+// what makes write-ahead order simple. While the socket is full, a sender goes on receiving into the inbox, so the two
+// processes can never wait for each other.
+// Owns: the socket, the mapping of the keeper's table.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "sys/fd.hpp"
+#include "sys/memory.hpp"
+#include "wire/message.hpp"
+#include "wire/table.hpp"
+
+namespace cluster::supervisor {
+
+struct KeeperMessage {
+    wire::Message message;
+    std::vector<sys::UniqueFd> fds;
+};
+
+struct HeldDescriptor {
+    wire::HeldKey key;
+    sys::UniqueFd fd;
+};
+
+class KeeperLink {
+public:
+    /// Exchanges hellos and maps the table. Waits for the keeper's answer.
+    /// Errors: {message, EPROTO} for a keeper of another version; {receive, …}.
+    [[nodiscard]] static Result<KeeperLink> open(sys::UniqueFd socket);
+
+    [[nodiscard]] int descriptor() const { return socket_.get(); }
+    [[nodiscard]] const wire::Table& table() const { return *mapping_.as<const wire::Table>(); }
+    [[nodiscard]] const wire::Hello& hello() const { return hello_; }
+
+    /// Everything in the keeper's custody, as duplicates. Waits for the answers; other messages go to the inbox.
+    [[nodiscard]] Result<std::vector<HeldDescriptor>> fetch_held();
+
+    void spawn(Run run, Epoch epoch, int plan, std::span<const int> fds);
+    void signal(Run run, int signal, bool then_continue);
+    void release(Run run);
+    void hold(const wire::HeldKey& key, int fd);
+    void drop(const wire::HeldKey& key);
+    void finish(int code);
+
+    /// Receives what is there into the inbox. False when the keeper is gone or talks nonsense.
+    [[nodiscard]] bool receive();
+    [[nodiscard]] std::optional<KeeperMessage> take_message();
+
+    /// The record of a slot as the keeper left it; nothing when it cannot be read whole.
+    [[nodiscard]] std::optional<wire::SlotRecord> slot(Slot slot) const;
+
+private:
+    KeeperLink(sys::UniqueFd socket, sys::Mapping mapping, const wire::Hello& hello);
+    void send(wire::Message message, std::span<const int> fds);
+    void wait_for_room();
+
+    sys::UniqueFd socket_;
+    sys::Mapping mapping_;
+    wire::Hello hello_;
+    std::uint64_t sequence_ = 0;
+    std::deque<KeeperMessage> inbox_;
+    bool is_broken_ = false;
+};
+
+}  // namespace cluster::supervisor
