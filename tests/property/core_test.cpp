@@ -77,7 +77,8 @@ public:
         const Instance before = instance_;
         const Transition next = step(policy_, before, event, now_, prng_);
         instance_ = next.instance;
-        std::string broken = check_actions(before, next.actions);
+        std::string broken = check_past(move, before, event);
+        if (broken.empty()) broken = check_actions(before, next.actions);
         if (broken.empty()) broken = check_state(event);
         if (broken.empty()) broken = check_operation(before);
         if (broken.empty()) broken = check_time(before, event);
@@ -120,6 +121,17 @@ private:
                 return event::Tick{};
         }
         return event::Tick{};
+    }
+
+    std::string check_past(const Move& move, const Instance& before, const Event& event) const {
+        const bool is_report = std::visit(
+            [](const auto& e) {
+                if constexpr (requires { e.generation; }) return true;
+                return false;
+            },
+            event);
+        const bool is_past = is_report && move.age > 0 && before.generation.value > 0;
+        return is_past && before != instance_ ? "an event of an older run changed something" : "";
     }
 
     std::string check_actions(const Instance& before, const Actions& actions) {
