@@ -1,1 +1,59 @@
-// (empty)
+#include "wire/message.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace cluster::wire {
+
+namespace {
+
+bool is_known(Kind kind) {
+    switch (kind) {
+        case Kind::hello:
+        case Kind::spawn:
+        case Kind::signal:
+        case Kind::release:
+        case Kind::hold:
+        case Kind::drop:
+        case Kind::fetch:
+        case Kind::finish:
+        case Kind::spawned:
+        case Kind::changed:
+        case Kind::held:
+        case Kind::terminate:
+        case Kind::reload:
+        case Kind::rotate:
+        case Kind::refused:
+            return true;
+    }
+    return false;  // a number from the other process that names nothing
+}
+
+}  // namespace
+
+Message make_message(Kind kind) {
+    Message message;
+    message.kind = kind;
+    return message;
+}
+
+Message make_message(Kind kind, Run run) {
+    Message message = make_message(kind);
+    message.slot = run.slot.value;
+    message.generation = run.generation.value;
+    return message;
+}
+
+Result<Message> decode(const void* bytes, std::size_t size, std::size_t fds_received) {
+    if (size != sizeof(Message)) return fail(Op::message, EPROTO);
+    Message message;
+    std::memcpy(&message, bytes, sizeof message);
+    const bool is_ours = message.magic == kMessageMagic && message.version == kProtocolVersion;
+    if (!is_ours || !is_known(message.kind)) return fail(Op::message, EPROTO);
+    if (message.fd_count > kMaxFdsPerMessage || message.fd_count != fds_received) {
+        return fail(Op::message, EPROTO);
+    }
+    return message;
+}
+
+}  // namespace cluster::wire

@@ -1,9 +1,12 @@
-// Messages between keeper and supervisor: fixed 128-byte datagrams over one SOCK_SEQPACKET socketpair.
+// Messages between keeper and supervisor: fixed 128-byte datagrams over one SOCK_SEQPACKET
+// socketpair.
 //
-// One datagram is one message. Descriptors travel beside it (SCM_RIGHTS, at most kMaxFdsPerMessage). A datagram of any
-// other size, magic, version or kind, or one that was truncated, closes the link: decode() says so and never repairs.
-// The table (table.hpp) is the truth; messages towards the supervisor are doorbells and may be lost with the link.
-// Byte tables: PROTOCOL.md. Native byte order: both ends run on one machine, from one build or two adjacent versions.
+// One datagram is one message. Descriptors travel beside it (SCM_RIGHTS, at most
+// kMaxFdsPerMessage). A datagram of any other size, magic, version or kind, or one that was
+// truncated, closes the link: decode() says so and never repairs. The table (table.hpp) is the
+// truth; messages towards the supervisor are doorbells and may be lost with the link. Byte tables:
+// PROTOCOL.md. Native byte order: both ends run on one machine, from one build or two adjacent
+// versions.
 #pragma once
 
 #include <cstddef>
@@ -17,26 +20,33 @@ namespace cluster::wire {
 
 inline constexpr std::uint32_t kMessageMagic = 0x4B4C4331;  // "1CLK" in memory
 inline constexpr std::uint16_t kProtocolVersion = 1;
-/// Handing over 64 at a time stays far below the 253 of SCM_MAX_FD and below an unprivileged user's in-flight limit.
+/// Handing over 64 at a time stays far below the 253 of SCM_MAX_FD and below an unprivileged user's
+/// in-flight limit.
 inline constexpr std::size_t kMaxFdsPerMessage = 64;
-/// `Message::slot` where a message concerns no slot, and HeldRecord::slot of a descriptor that belongs to no run.
+/// `Message::slot` where a message concerns no slot, and HeldRecord::slot of a descriptor that
+/// belongs to no run.
 inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
 
 enum class Kind : std::uint16_t {
     // both ways, first message of each side
     hello = 1,
     // supervisor → keeper
-    spawn = 16,    // fds[0]: sealed plan; fds[1…]: the descriptors that the plan's dup operations name, from 0
+    spawn = 16,    // fds[0]: sealed plan; fds[1…]: the descriptors that the plan's dup operations
+                   // name, from 0
     signal = 17,   // to the process group of a run
     release = 18,  // the exit of a run was taken note of: its slot may spawn again
-    hold = 19,     // keep a duplicate of the attached descriptors under the given key (index counts up from `index`)
-    drop = 20,     // close what is held under the key
-    fetch = 21,    // send what is held, from custody record `first` on
-    finish = 22,   // exit with `code`; refused while a slot is occupied
+    hold = 19,  // keep a duplicate of the attached descriptors under the given key (index counts up
+                // from `index`)
+    drop = 20,  // close what is held under the key
+    fetch = 21,   // send what is held, from custody record `first` on
+    finish = 22,  // exit with `code`; refused while a slot is occupied
     // keeper → supervisor
-    spawned = 32,    // answer to spawn; on success fds[0] is the pidfd
+    spawned = 32,    // answer to spawn; on success fds[0] is the pidfd (none when the run has ended
+                     // meanwhile)
     changed = 33,    // doorbell: look at this slot of the table again (kNoSlot: at all of them)
-    held = 34,       // answer to fetch: descriptors of custody records [first, first + count) that are in use, in order
+    held = 34,       // the one answer to each fetch: descriptors of custody records [first, first +
+                     // count) that are in
+                     // use, in order; ask again from first + count until count is 0
     terminate = 35,  // clusterd got SIGTERM or SIGINT: stop everything, then finish
     reload = 36,     // clusterd got SIGHUP
     rotate = 37,     // clusterd got SIGUSR2
@@ -46,13 +56,13 @@ enum class Kind : std::uint16_t {
 /// What a held descriptor is. Custody is keyed by (kind, slot, generation, index).
 enum class HeldKind : std::uint16_t {
     none = 0,
-    output = 1,         // read end of stdout of a run: slot, generation
-    error_output = 2,   // read end of stderr of a run: slot, generation
-    control = 3,        // the control socket, listening
-    lock = 4,           // the lock file of the runtime directory
-    state = 5,          // the state memfd
-    spec = 6,           // sealed memfd with one worker's spec; index: the worker
-    log_lock = 7,       // reserved
+    output = 1,        // read end of stdout of a run: slot, generation
+    error_output = 2,  // read end of stderr of a run: slot, generation
+    control = 3,       // the control socket, listening
+    lock = 4,          // the lock file of the runtime directory
+    state = 5,         // the state memfd
+    spec = 6,          // sealed memfd with one worker's spec; index: the worker
+    log_lock = 7,      // reserved
 };
 
 struct HeldKey {
@@ -67,15 +77,16 @@ static_assert(sizeof(HeldKey) == 16 && std::is_trivially_copyable_v<HeldKey>);
 
 /// Payload of hello, both ways. The keeper's hello carries fds[0] = table memfd.
 struct Hello {
-    std::uint32_t message_bytes;     // sizeof(Message)
-    std::uint32_t slot_record_bytes; // sizeof(SlotRecord)
-    std::uint32_t held_record_bytes; // sizeof(HeldRecord)
+    std::uint32_t message_bytes;      // sizeof(Message)
+    std::uint32_t slot_record_bytes;  // sizeof(SlotRecord)
+    std::uint32_t held_record_bytes;  // sizeof(HeldRecord)
     std::uint32_t max_slots;
     std::uint32_t max_held;
-    std::uint32_t is_terminating;    // keeper: 1 when SIGTERM came while no supervisor was there
-    std::uint64_t boot_id_low;       // first 8 bytes of /proc/sys/kernel/random/boot_id's 16
+    std::uint32_t is_terminating;  // keeper: 1 when SIGTERM came while no supervisor was there
+    std::uint64_t boot_id_low;     // first 8 bytes of /proc/sys/kernel/random/boot_id's 16
     std::uint64_t boot_id_high;
-    std::uint64_t supervisor_starts; // keeper: how often it has started a supervisor, this one included
+    std::uint64_t
+        supervisor_starts;  // keeper: how often it has started a supervisor, this one included
 };
 
 struct Spawn {
@@ -94,7 +105,8 @@ struct Hold {
 
 struct Fetch {
     std::uint32_t first;  // index of a custody record
-    std::uint32_t count;  // held: how many records from `first` this answer covers; 0 in held ends the list
+    std::uint32_t
+        count;  // held: how many records from `first` this answer covers; 0 in held ends the list
 };
 
 struct Finish {
@@ -103,10 +115,11 @@ struct Finish {
 };
 
 struct Spawned {
-    std::int32_t pid;      // 0 on failure
-    std::int32_t op;       // cluster::Op of the failed step; 0 on success
-    std::int32_t code;     // errno of the failed step
-    std::uint32_t op_index; // which operation of the plan; the operation count for a failure outside of them
+    std::int32_t pid;   // 0 on failure
+    std::int32_t op;    // cluster::Op of the failed step; 0 on success
+    std::int32_t code;  // errno of the failed step
+    std::uint32_t
+        op_index;  // which operation of the plan; the operation count for a failure outside of them
 };
 
 struct Refused {

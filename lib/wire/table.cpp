@@ -1,1 +1,57 @@
-// (empty)
+#include "wire/table.hpp"
+
+#include <atomic>
+#include <thread>
+
+namespace cluster::wire {
+
+namespace {
+
+// The copy is made in words that may alias any type, each loaded atomically, so that a torn read is
+// only ever a mix of old and new words, which the sequence then gives away.
+using Word [[gnu::may_alias]] = std::uint64_t;
+constexpr std::size_t kWords = sizeof(SlotRecord) / sizeof(Word);
+static_assert(sizeof(SlotRecord) % sizeof(Word) == 0);
+
+// A write takes well under a microsecond, so spinning nearly always suffices. When the writer lost
+// the CPU in the middle, yielding lets it finish; when it died there, the bound ends the wait.
+constexpr int kSpins = 64;
+constexpr int kTries = 4096;
+
+std::uint32_t load_sequence(const SlotRecord& record, std::memory_order order) {
+    // atomic_ref wants a non-const object; a load writes nothing, so a read-only mapping serves.
+    auto& sequence = const_cast<std::uint32_t&>(record.sequence);
+    return std::atomic_ref<std::uint32_t>(sequence).load(order);
+}
+
+}  // namespace
+
+bool read_slot(const SlotRecord& record, SlotRecord& copy) {
+    const Word* from = reinterpret_cast<const Word*>(&record);
+    Word* to = reinterpret_cast<Word*>(&copy);
+    for (int attempt = 0; attempt < kTries; ++attempt) {
+        if (attempt >= kSpins) std::this_thread::yield();
+        const std::uint32_t before = load_sequence(record, std::memory_order_acquire);
+        if ((before & 1U) != 0) continue;
+        for (std::size_t i = 0; i < kWords; ++i)
+            to[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+        std::atomic_thread_fence(std::memory_order_acquire);
+        if (load_sequence(record, std::memory_order_relaxed) == before) return true;
+    }
+    return false;
+}
+
+// `| 1` instead of `+ 1`: a record that a killed writer left odd is repaired by the next write of
+// its successor.
+SlotWrite::SlotWrite(SlotRecord& record) : record_(record) {
+    std::atomic_ref<std::uint32_t> sequence(record_.sequence);
+    sequence.store(sequence.load(std::memory_order_relaxed) | 1U, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+}
+
+SlotWrite::~SlotWrite() {
+    std::atomic_ref<std::uint32_t> sequence(record_.sequence);
+    sequence.store(sequence.load(std::memory_order_relaxed) + 1U, std::memory_order_release);
+}
+
+}  // namespace cluster::wire

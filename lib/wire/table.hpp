@@ -1,12 +1,14 @@
-// The keeper's table: a memfd that the keeper writes and the supervisor maps read-only. It is the truth about every
-// process that may exist; messages only say that it is worth a look.
+// The keeper's table: a memfd that the keeper writes and the supervisor maps read-only. It is the
+// truth about every process that may exist; messages only say that it is worth a look.
 //
-// The keeper writes an intent (slot, generation, epoch) before clone3, and the kernel stores the pid into the record
-// (CLONE_PARENT_SETTID) before the child can run. So whoever reads the table knows every process that may exist.
-// An exit stays until the supervisor releases it; the generation stays even then.
+// The keeper writes an intent (slot, generation, epoch) before clone3, and the kernel stores the
+// pid into the record (CLONE_PARENT_SETTID) before the child can run. So whoever reads the table
+// knows every process that may exist. An exit stays until the supervisor releases it; the
+// generation stays even then.
 //
-// Readers are in another process: each SlotRecord is guarded by its `sequence` (odd while it is being written), except
-// `pid`, which the kernel writes and which is read as one aligned word. Byte tables: PROTOCOL.md.
+// Readers are in another process: each SlotRecord is guarded by its `sequence` (odd while it is
+// being written), except `pid`, which the kernel writes and which is read as one aligned word. Byte
+// tables: PROTOCOL.md.
 #pragma once
 
 #include <cstddef>
@@ -17,9 +19,11 @@ namespace cluster::wire {
 
 inline constexpr std::uint64_t kTableMagic = 0x31454C4241544C43;  // "CLTABLE1" in memory
 inline constexpr std::uint32_t kTableVersion = 1;
-/// 1,000 workers twice (reload) with room to spare; 128 bytes each, in a file whose untouched pages cost nothing.
+/// 1,000 workers twice (reload) with room to spare; 128 bytes each, in a file whose untouched pages
+/// cost nothing.
 inline constexpr std::uint32_t kMaxSlots = 8192;
-/// Held descriptors. Bounded by what one process may open; 20,000 is what the project is designed for.
+/// Held descriptors. Bounded by what one process may open; 20,000 is what the project is designed
+/// for.
 inline constexpr std::uint32_t kMaxHeld = 24576;
 
 enum class SlotState : std::uint32_t {
@@ -30,14 +34,14 @@ enum class SlotState : std::uint32_t {
 };
 
 struct SlotRecord {
-    std::uint32_t sequence;    // seqlock
+    std::uint32_t sequence;  // seqlock
     SlotState state;
-    std::uint64_t generation;  // of the current or the last run; survives release
-    std::uint64_t epoch;       // as the spawn message gave it
-    std::int32_t pid;          // written by the kernel; also the process group and the session
-    std::uint32_t group_alive; // after the exit: 1 while somebody of the process group is left
-    std::uint64_t start_ticks; // /proc/<pid>/stat field 22: proves identity together with pid
-    std::int64_t spawned_ns;   // CLOCK_MONOTONIC
+    std::uint64_t generation;   // of the current or the last run; survives release
+    std::uint64_t epoch;        // as the spawn message gave it
+    std::int32_t pid;           // written by the kernel; also the process group and the session
+    std::uint32_t group_alive;  // after the exit: 1 while somebody of the process group is left
+    std::uint64_t start_ticks;  // /proc/<pid>/stat field 22: proves identity together with pid
+    std::int64_t spawned_ns;    // CLOCK_MONOTONIC
     std::int64_t exited_ns;
     std::int32_t exit_code;    // si_code of waitid: CLD_EXITED, CLD_KILLED, CLD_DUMPED
     std::int32_t exit_status;  // si_status: exit code or signal
@@ -45,7 +49,7 @@ struct SlotRecord {
     std::int32_t failed_code;  // its errno
     std::uint32_t failed_op_index;
     std::uint32_t reserved0;
-    std::uint64_t user_us;     // CPU time of the run, from rusage at the reap
+    std::uint64_t user_us;  // CPU time of the run, from rusage at the reap
     std::uint64_t system_us;
     std::uint64_t max_rss_kib;
     std::uint8_t reserved1[24];
@@ -54,9 +58,9 @@ static_assert(sizeof(SlotRecord) == 128 && std::is_trivially_copyable_v<SlotReco
 static_assert(offsetof(SlotRecord, pid) == 24 && offsetof(SlotRecord, spawned_ns) == 40);
 
 struct HeldRecord {
-    std::uint16_t kind;   // wire::HeldKind; 0: free
+    std::uint16_t kind;  // wire::HeldKind; 0: free
     std::uint16_t index;
-    std::uint32_t slot;   // kNoSlot where the descriptor belongs to no run
+    std::uint32_t slot;  // kNoSlot where the descriptor belongs to no run
     std::uint64_t generation;
 };
 static_assert(sizeof(HeldRecord) == 16 && std::is_trivially_copyable_v<HeldRecord>);
@@ -69,12 +73,12 @@ struct TableHeader {
     std::uint32_t held_record_bytes;
     std::uint32_t max_slots;
     std::uint32_t max_held;
-    std::uint32_t slots_used;    // slots [0, slots_used) may be other than free; never shrinks
-    std::uint32_t held_used;     // custody records [0, held_used) may be in use; never shrinks
+    std::uint32_t slots_used;  // slots [0, slots_used) may be other than free; never shrinks
+    std::uint32_t held_used;   // custody records [0, held_used) may be in use; never shrinks
     std::int32_t keeper_pid;
     std::int32_t supervisor_pid;
     std::uint64_t keeper_start_ticks;
-    std::int64_t keeper_started_ns;      // CLOCK_MONOTONIC
+    std::int64_t keeper_started_ns;  // CLOCK_MONOTONIC
     std::uint64_t supervisor_starts;
     std::int64_t supervisor_started_ns;
     std::uint8_t boot_id[16];
@@ -85,13 +89,13 @@ static_assert(sizeof(TableHeader) == 4096 && std::is_trivially_copyable_v<TableH
 /// The whole file: header page, slot records, custody records.
 struct Table {
     TableHeader header;
-    SlotRecord slots[kMaxSlots];   // index: Slot
-    HeldRecord held[kMaxHeld];     // index: position in custody, as in fetch and held
+    SlotRecord slots[kMaxSlots];  // index: Slot
+    HeldRecord held[kMaxHeld];    // index: position in custody, as in fetch and held
 };
 static_assert(offsetof(Table, slots) == 4096 && offsetof(Table, held) == 4096 + 128 * kMaxSlots);
 
-/// A consistent copy of one record. False when the writer did not leave it alone in a bounded number of tries (it died
-/// or stopped in the middle); the copy is then not to be believed.
+/// A consistent copy of one record. False when the writer did not leave it alone in a bounded
+/// number of tries (it died or stopped in the middle); the copy is then not to be believed.
 [[nodiscard]] bool read_slot(const SlotRecord& record, SlotRecord& copy);
 
 /// Brackets a change of one record by the only writer.
