@@ -1,5 +1,6 @@
-// The one place that creates processes. The child runs in the parent's memory on a static stack while the parent waits
-// in clone3; whatever happens between clone3 and exec is therefore visible to the parent as plain memory.
+// The one place that creates processes. The child runs in the parent's memory on a static stack
+// while the parent waits in clone3; whatever happens between clone3 and exec is therefore visible
+// to the parent as plain memory.
 #include <linux/sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,11 +15,12 @@ namespace cluster::sys {
 
 namespace {
 
-// The sanitizers' shadow of this memory belongs to the parent: code that never returns would leave it poisoned.
+// The sanitizers' shadow of this memory belongs to the parent: code that never returns would leave
+// it poisoned.
 #define CLUSTER_CHILD_CODE __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
 
-// Path lookup and exec use the kernel's stack, so the child needs a few hundred bytes; 64 KiB leaves room for an
-// unoptimised build. Both ABIs want 16-byte alignment.
+// Path lookup and exec use the kernel's stack, so the child needs a few hundred bytes; 64 KiB
+// leaves room for an unoptimised build. Both ABIs want 16-byte alignment.
 constexpr std::size_t kChildStackBytes = 64UL * 1024;
 alignas(16) std::byte child_stack[kChildStackBytes];
 
@@ -36,9 +38,11 @@ struct Launch {
     volatile bool has_failed;
 };
 
-/// CLONE_CLEAR_SIGHAND resets handlers but leaves ignored signals ignored; exec would pass those on.
+/// CLONE_CLEAR_SIGHAND resets handlers but leaves ignored signals ignored; exec would pass those
+/// on.
 CLUSTER_CHILD_CODE void reset_ignored_signals() {
-    // SIG_DFL, no flags, no restorer, an empty mask: struct sigaction of the kernel is all zeros then.
+    // SIG_DFL, no flags, no restorer, an empty mask: struct sigaction of the kernel is all zeros
+    // then.
     const unsigned long all_default[8] = {};
     for (int signal = 1; signal <= kLastSignal; ++signal) {
         if (signal == SIGKILL || signal == SIGSTOP) continue;
@@ -53,8 +57,9 @@ extern "C" [[noreturn]] CLUSTER_CHILD_CODE void cluster_sys_child_main(Launch* l
     for (;;) ::syscall(SYS_exit_group, kExitNotStarted);
 }
 
-/// clone3 whose child enters cluster_sys_child_main on the stack that `arguments` names and never comes back here: the
-/// frame of this function belongs to the parent alone. Returns the child's pid or a negative errno.
+/// clone3 whose child enters cluster_sys_child_main on the stack that `arguments` names and never
+/// comes back here: the frame of this function belongs to the parent alone. Returns the child's pid
+/// or a negative errno.
 __attribute__((noinline)) long clone_into_child(clone_args* arguments, Launch* launch) {
 #if defined(__x86_64__)
     long result = SYS_clone3;
