@@ -1,1 +1,335 @@
-// (empty)
+// Specs as JSON. The bounds are those of conf: a spec that a file could not have said is refused
+// here too.
+#include "ctl/spec_json.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "core/selector.hpp"
+#include "ctl/nearest.hpp"
+#include "ctl/spec_fields.hpp"
+
+namespace cluster::ctl {
+namespace {
+
+using core::Backoff;
+using core::Launch;
+using core::Policy;
+using core::ResourceLimit;
+using core::RestartLimit;
+using core::RestartPolicy;
+
+/// A century: far above any sense, and far enough below 2^63 ns that adding it to an Instant cannot
+/// overflow.
+constexpr std::int64_t kMaxDurationNs = std::int64_t{100} * 365 * 24 * 3600 * 1'000'000'000;
+constexpr int kMaxSignal = 64;
+constexpr std::size_t kMaxPathBytes = 4096;
+constexpr std::size_t kMaxAccountBytes = 256;
+/// A plan holds 16,384 pointers for arguments and environment together; the plan has the last word.
+constexpr std::size_t kMaxArguments = 8192;
+constexpr std::size_t kMaxVariables = 8192;
+
+constexpr std::array<std::string_view, 16> kLimitNames = {
+    "as",   "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue",
+    "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
+
+template <class Enum>
+struct Word {
+    std::string_view text;
+    Enum value;
+};
+constexpr std::array kRestartWords = {Word<RestartPolicy>{"always", RestartPolicy::always},
+                                      Word<RestartPolicy>{"on-failure", RestartPolicy::on_failure},
+                                      Word<RestartPolicy>{"never", RestartPolicy::never}};
+constexpr std::array kThenWords = {Word<RestartLimit::Then>{"slow", RestartLimit::Then::slow},
+                                   Word<RestartLimit::Then>{"fatal", RestartLimit::Then::fatal}};
+
+template <class Words, class Enum>
+std::string_view word_of(const Words& words, Enum value) {
+    for (const auto& word : words) {
+        if (word.value == value) return word.text;
+    }
+    return words[0].text;
+}
+
+template <class Words>
+auto read_word(FieldReader& fields, std::string_view name, const Words& words) {
+    const std::string text = fields.text(name);
+    std::string expected;
+    for (const auto& word : words) {
+        if (word.text == text) return word.value;
+        expected += (expected.empty() ? "" : ", ") + std::string(word.text);
+    }
+    throw FieldError(fields.path(name) + ": \"" + clip(text) + "\" is none of " + expected);
+}
+
+Duration read_duration(FieldReader& fields, std::string_view name, std::int64_t least = 0) {
+    return Duration{fields.integer(name, least, kMaxDurationNs)};
+}
+
+// --- policy
+// -----------------------------------------------------------------------------------------------------------
+
+Json backoff_fields(const Backoff& backoff) {
+    return Json{{"initial_ns", backoff.initial.count()},
+                {"factor", backoff.factor},
+                {"max_ns", backoff.max.count()},
+                {"jitter", backoff.jitter},
+                {"reset_after_ns", backoff.reset_after.count()}};
+}
+
+Backoff read_backoff(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    Backoff backoff;
+    backoff.initial = read_duration(fields, "initial_ns");
+    backoff.factor = fields.real("factor", 1.0, 1000.0);
+    backoff.max = read_duration(fields, "max_ns");
+    backoff.jitter = fields.real("jitter", 0.0, 1.0);
+    backoff.reset_after = read_duration(fields, "reset_after_ns");
+    fields.finish();
+    if (backoff.max < backoff.initial) {
+        throw FieldError(where + ".max_ns: is less than initial_ns");
+    }
+    return backoff;
+}
+
+Json restart_limit_fields(const RestartLimit& limit) {
+    return Json{{"count", limit.count},
+                {"window_ns", limit.window.count()},
+                {"then", word_of(kThenWords, limit.then)}};
+}
+
+RestartLimit read_restart_limit(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    RestartLimit limit;
+    limit.count =
+        static_cast<std::uint32_t>(fields.integer("count", 1, core::kMaxRestartLimitCount));
+    limit.window = read_duration(fields, "window_ns");
+    limit.then = read_word(fields, "then", kThenWords);
+    fields.finish();
+    return limit;
+}
+
+Json exit_codes_of(const std::bitset<256>& codes) {
+    Json list = Json::array();
+    for (std::size_t code = 0; code < codes.size(); ++code) {
+        if (codes[code]) list.push_back(code);
+    }
+    return list;
+}
+
+std::bitset<256> read_exit_codes(FieldReader& fields, std::string_view name) {
+    std::bitset<256> codes;
+    std::size_t index = 0;
+    for (const Json& code : fields.array(name, codes.size())) {
+        codes.set(static_cast<std::size_t>(read_integer(code, fields.path(name, index++), 0, 255)));
+    }
+    return codes;
+}
+
+Json policy_fields(const Policy& policy) {
+    return Json{{"restart", word_of(kRestartWords, policy.restart)},
+                {"backoff", backoff_fields(policy.backoff)},
+                {"restart_limit", restart_limit_fields(policy.restart_limit)},
+                {"success_exit_codes", exit_codes_of(policy.success_exit_codes)},
+                {"stop_signal", policy.stop_signal},
+                {"stop_timeout_ns", policy.stop_timeout.count()},
+                {"min_uptime_ns", policy.min_uptime.count()},
+                {"start_timeout_ns", policy.start_timeout.count()}};
+}
+
+Policy read_policy(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    Policy policy;
+    policy.restart = read_word(fields, "restart", kRestartWords);
+    policy.backoff = read_backoff(fields.require("backoff"), fields.path("backoff"));
+    policy.restart_limit =
+        read_restart_limit(fields.require("restart_limit"), fields.path("restart_limit"));
+    policy.success_exit_codes = read_exit_codes(fields, "success_exit_codes");
+    policy.stop_signal = static_cast<int>(fields.integer("stop_signal", 1, kMaxSignal));
+    policy.stop_timeout = read_duration(fields, "stop_timeout_ns");
+    policy.min_uptime = read_duration(fields, "min_uptime_ns");
+    policy.start_timeout = read_duration(fields, "start_timeout_ns");
+    fields.finish();
+    return policy;
+}
+
+// --- launch
+// -----------------------------------------------------------------------------------------------------------
+
+/// One "NAME=value" text a variable, as execve takes them: a name, too, may hold bytes that no JSON
+/// key can.
+Json variables_of(const std::map<std::string, std::string>& variables) {
+    Json list = Json::array();
+    for (const auto& [name, value] : variables) list.push_back(exact_text(name + "=" + value));
+    return list;
+}
+
+std::map<std::string, std::string> read_variables(FieldReader& fields, std::string_view name) {
+    std::map<std::string, std::string> variables;
+    std::size_t index = 0;
+    for (const std::string& text : fields.exact_texts(name, kMaxVariables)) {
+        const std::string where = fields.path(name, index++);
+        const std::size_t equals = text.find('=');
+        if (equals == 0 || equals == std::string::npos) {
+            throw FieldError(where + ": expected NAME=value");
+        }
+        if (!variables.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
+            throw FieldError(where + ": \"" + clip(text.substr(0, equals)) + "\" stands twice");
+        }
+    }
+    return variables;
+}
+
+/// RLIM_INFINITY is no number in anybody's mind, and 2^64 - 1 is none that every JSON reader keeps.
+Json limit_value(std::uint64_t value) {
+    return value == ResourceLimit::kUnlimited ? Json("unlimited") : Json(value);
+}
+
+std::uint64_t read_limit_value(FieldReader& fields, std::string_view name) {
+    if (const Json& value = fields.require(name); value.is_string()) {
+        if (value.get_ref<const std::string&>() == "unlimited") return ResourceLimit::kUnlimited;
+        throw FieldError(fields.path(name) + ": expected an integer or \"unlimited\"");
+    }
+    return fields.counter(name, ResourceLimit::kUnlimited - 1);
+}
+
+Json limits_of(const std::vector<ResourceLimit>& limits) {
+    Json list = Json::array();
+    for (const ResourceLimit& limit : limits) {
+        list.push_back(Json{{"name", limit.name},
+                            {"soft", limit_value(limit.soft)},
+                            {"hard", limit_value(limit.hard)}});
+    }
+    return list;
+}
+
+std::vector<ResourceLimit> read_limits(FieldReader& launch, std::string_view name) {
+    std::vector<ResourceLimit> limits;
+    for (const Json& element : launch.array(name, kLimitNames.size())) {
+        FieldReader fields(element, launch.path(name, limits.size()));
+        ResourceLimit limit;
+        limit.name = fields.text("name");
+        if (std::find(kLimitNames.begin(), kLimitNames.end(), limit.name) == kLimitNames.end()) {
+            throw FieldError(fields.path("name") + ": no limit is called \"" + clip(limit.name) +
+                             "\"" + suggestion(limit.name, kLimitNames));
+        }
+        limit.soft = read_limit_value(fields, "soft");
+        limit.hard = read_limit_value(fields, "hard");
+        fields.finish();
+        if (limit.soft > limit.hard) throw FieldError(fields.path("soft") + ": exceeds hard");
+        for (const ResourceLimit& other : limits) {
+            if (other.name == limit.name) {
+                throw FieldError(fields.path("name") + ": \"" + limit.name + "\" stands twice");
+            }
+        }
+        limits.push_back(std::move(limit));
+    }
+    return limits;
+}
+
+Json launch_fields(const Launch& launch) {
+    Json command = Json::array();
+    for (const std::string& argument : launch.command) command.push_back(exact_text(argument));
+    return Json{{"command", std::move(command)},
+                {"cwd", exact_text(launch.cwd)},
+                {"env", variables_of(launch.env)},
+                {"base_path", exact_text(launch.base_path)},
+                {"keep_env", launch.keep_env},
+                {"inherited_env", variables_of(launch.inherited_env)},
+                {"user", launch.user},
+                {"group", launch.group},
+                {"umask", launch.umask},
+                {"nice", launch.nice ? Json(*launch.nice) : Json()},
+                {"limits", limits_of(launch.limits)}};
+}
+
+std::string read_account(FieldReader& fields, std::string_view name) {
+    std::string account = fields.text(name);
+    if (account.size() > kMaxAccountBytes || account.find('\0') != std::string::npos) {
+        throw FieldError(fields.path(name) + ": is not the name of an account");
+    }
+    return account;
+}
+
+Launch read_launch(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    Launch launch;
+    launch.command = fields.exact_texts("command", kMaxArguments);
+    if (launch.command.empty() || launch.command.front().empty()) {
+        throw FieldError(fields.path("command") + ": names no program");
+    }
+    launch.cwd = fields.exact("cwd");
+    if (launch.cwd.empty() || launch.cwd.front() != '/' || launch.cwd.size() > kMaxPathBytes) {
+        throw FieldError(fields.path("cwd") + ": expected an absolute path");
+    }
+    launch.env = read_variables(fields, "env");
+    launch.base_path = fields.exact("base_path");
+    launch.keep_env = fields.boolean("keep_env");
+    launch.inherited_env = read_variables(fields, "inherited_env");
+    launch.user = read_account(fields, "user");
+    launch.group = read_account(fields, "group");
+    launch.umask = static_cast<std::uint32_t>(fields.integer("umask", 0, 0777));
+    if (fields.find("nice") != nullptr) {
+        launch.nice = static_cast<int>(fields.integer("nice", -20, 19));
+    }
+    launch.limits = read_limits(fields, "limits");
+    fields.finish();
+    return launch;
+}
+
+}  // namespace
+
+Json spec_fields(const core::WorkerSpec& spec) {
+    return Json{{"name", spec.name},
+                {"group", spec.group},
+                {"instances", spec.instances},
+                {"autostart", spec.autostart},
+                {"source", exact_text(spec.source)},
+                {"policy", policy_fields(spec.policy)},
+                {"launch", launch_fields(spec.launch)}};
+}
+
+core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    core::WorkerSpec spec;
+    spec.name = fields.text("name");
+    if (!core::is_valid_worker_name(spec.name)) {
+        throw FieldError(fields.path("name") + ": \"" + clip(spec.name) +
+                         "\" is not a worker's name ([A-Za-z0-9_-]{1,64}, not \"all\")");
+    }
+    spec.group = fields.text("group");
+    if (!spec.group.empty() && !core::is_valid_group_name(spec.group)) {
+        throw FieldError(fields.path("group") + ": \"" + clip(spec.group) +
+                         "\" is not a group's name ([A-Za-z0-9_-]{1,64}, not \"all\")");
+    }
+    spec.instances =
+        static_cast<std::uint32_t>(fields.integer("instances", 0, core::kMaxInstancesPerWorker));
+    spec.autostart = fields.boolean("autostart");
+    spec.source = fields.exact("source");
+    if ((!spec.source.empty() && spec.source.front() != '/') ||
+        spec.source.size() > kMaxPathBytes) {
+        throw FieldError(fields.path("source") + ": expected an absolute path, or nothing");
+    }
+    spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
+    spec.launch = read_launch(fields.require("launch"), fields.path("launch"));
+    fields.finish();
+    return spec;
+}
+
+std::string render_spec(const core::WorkerSpec& spec) {
+    return dump_line(spec_fields(spec));
+}
+
+tl::expected<core::WorkerSpec, std::string> parse_spec(std::string_view json) {
+    try {
+        return read_spec_fields(parse_bounded(json, ParseBounds{}), "spec");
+    } catch (const std::exception& error) {
+        return tl::unexpected<std::string>(error.what());
+    }
+}
+
+}  // namespace cluster::ctl

@@ -1,0 +1,272 @@
+// Answers and errors: rendered by the supervisor, parsed by clusterctl. Field order is that of
+// CONTROL.md.
+#include <limits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "ctl/answer_fields.hpp"
+#include "ctl/field_reader.hpp"
+#include "ctl/protocol.hpp"
+
+namespace cluster::ctl {
+namespace {
+
+/// Answers come from our own daemon: these bounds only keep a broken one from taking the client's
+/// memory. 8192 instances of about 30 values each, several times over.
+constexpr ParseBounds kAnswerBounds{
+    .depth = 32, .values = std::size_t{1} << 22U, .keys_per_object = 256};
+
+constexpr std::int64_t kMaxInt = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMaxPid = std::numeric_limits<std::int32_t>::max();
+constexpr std::uint64_t kMaxUint32 = std::numeric_limits<std::uint32_t>::max();
+
+template <class T>
+Json or_null(const std::optional<T>& value) {
+    return value ? Json(*value) : Json();
+}
+
+// --- rendering
+// --------------------------------------------------------------------------------------------------------
+
+Json last_exit_fields(const LastExit& exit) {
+    return Json{{"code", or_null(exit.code)},
+                {"signal", or_null(exit.signal)},
+                {"reason", exit.reason},
+                {"detail", or_null(exit.detail)},
+                {"at_ms", exit.at_ms}};
+}
+
+Json worker_fields(const WorkerStatus& worker) {
+    return Json{{"id", worker.id},
+                {"name", worker.name},
+                {"instance", worker.instance},
+                {"group", or_null(worker.group)},
+                {"state", worker.state},
+                {"ready", worker.ready},
+                {"pid", or_null(worker.pid)},
+                {"restarts", worker.restarts},
+                {"uptime_ms", or_null(worker.uptime_ms)},
+                {"rss_bytes", or_null(worker.rss_bytes)},
+                {"cpu_percent", or_null(worker.cpu_percent)},
+                {"last_exit", worker.last_exit ? last_exit_fields(*worker.last_exit) : Json()},
+                {"next_start_ms", or_null(worker.next_start_ms)},
+                {"wanted", worker.is_wanted},
+                {"out_log", worker.out_log},
+                {"err_log", worker.err_log}};
+}
+
+Json daemon_fields(const DaemonStatus& daemon) {
+    return Json{{"pid", daemon.pid},
+                {"supervisor_pid", daemon.supervisor_pid},
+                {"version", daemon.version},
+                {"uptime_ms", daemon.uptime_ms},
+                {"config", or_null(daemon.config)},
+                {"log_dir", daemon.log_dir},
+                {"supervisor_starts", daemon.supervisor_starts}};
+}
+
+Json instance_fields(const InstanceOutcome& instance) {
+    return Json{{"id", instance.id},
+                {"outcome", instance.outcome},
+                {"state", instance.state},
+                {"detail", or_null(instance.detail)},
+                {"err_log", or_null(instance.err_log)}};
+}
+
+std::string envelope(const RequestId& id, const char* member, const Json& value) {
+    return R"({"jsonrpc":"2.0","id":)" + id.json + ",\"" + member + "\":" + dump_line(value) +
+           "}\n";
+}
+
+// --- parsing
+// ----------------------------------------------------------------------------------------------------------
+
+std::optional<std::int64_t> optional_integer(FieldReader& fields, std::string_view name) {
+    if (fields.find(name) == nullptr) return std::nullopt;
+    return fields.integer(name, -kMaxInt, kMaxInt);
+}
+
+std::int32_t read_pid(FieldReader& fields, std::string_view name) {
+    return static_cast<std::int32_t>(fields.integer(name, 0, kMaxPid));
+}
+
+VersionAnswer read_version_answer(FieldReader& fields) {
+    VersionAnswer answer;
+    answer.version = fields.text("version");
+    answer.control_version =
+        static_cast<std::uint32_t>(fields.counter("control_version", kMaxUint32));
+    answer.pid = read_pid(fields, "pid");
+    answer.supervisor_pid = read_pid(fields, "supervisor_pid");
+    return answer;
+}
+
+LastExit read_last_exit(const Json& value, const std::string& where) {
+    FieldReader fields(value, where, UnknownFields::ignore);
+    LastExit exit;
+    if (fields.find("code") != nullptr) {
+        exit.code = static_cast<int>(fields.integer("code", -kMaxPid, kMaxPid));
+    }
+    exit.signal = fields.optional_text("signal");
+    exit.reason = fields.text("reason");
+    exit.detail = fields.optional_text("detail");
+    exit.at_ms = fields.integer("at_ms", -kMaxInt, kMaxInt);
+    return exit;
+}
+
+WorkerStatus read_worker(const Json& value, const std::string& where) {
+    FieldReader fields(value, where, UnknownFields::ignore);
+    WorkerStatus worker;
+    worker.id = fields.text("id");
+    worker.name = fields.text("name");
+    worker.instance = static_cast<std::uint32_t>(fields.counter("instance", kMaxUint32));
+    worker.group = fields.optional_text("group");
+    worker.state = fields.text("state");
+    worker.ready = fields.boolean("ready");
+    if (fields.find("pid") != nullptr) worker.pid = read_pid(fields, "pid");
+    worker.restarts = static_cast<std::uint32_t>(fields.counter("restarts", kMaxUint32));
+    worker.uptime_ms = optional_integer(fields, "uptime_ms");
+    if (fields.find("rss_bytes") != nullptr) worker.rss_bytes = fields.counter("rss_bytes");
+    if (fields.find("cpu_percent") != nullptr) {
+        worker.cpu_percent = fields.real("cpu_percent", 0.0, std::numeric_limits<double>::max());
+    }
+    if (const Json* exit = fields.find("last_exit")) {
+        worker.last_exit = read_last_exit(*exit, fields.path("last_exit"));
+    }
+    worker.next_start_ms = optional_integer(fields, "next_start_ms");
+    worker.is_wanted = fields.boolean("wanted");
+    worker.out_log = fields.text("out_log");
+    worker.err_log = fields.text("err_log");
+    return worker;
+}
+
+DaemonStatus read_daemon(const Json& value, const std::string& where) {
+    FieldReader fields(value, where, UnknownFields::ignore);
+    DaemonStatus daemon;
+    daemon.pid = read_pid(fields, "pid");
+    daemon.supervisor_pid = read_pid(fields, "supervisor_pid");
+    daemon.version = fields.text("version");
+    daemon.uptime_ms = fields.integer("uptime_ms", -kMaxInt, kMaxInt);
+    daemon.config = fields.optional_text("config");
+    daemon.log_dir = fields.text("log_dir");
+    daemon.supervisor_starts = fields.counter("supervisor_starts");
+    return daemon;
+}
+
+StatusAnswer read_status_answer(FieldReader& fields) {
+    StatusAnswer answer;
+    answer.daemon = read_daemon(fields.require("daemon"), fields.path("daemon"));
+    const Json& workers = fields.array("workers", kAnswerBounds.values);
+    answer.workers.reserve(workers.size());
+    for (const Json& worker : workers) {
+        answer.workers.push_back(
+            read_worker(worker, fields.path("workers", answer.workers.size())));
+    }
+    return answer;
+}
+
+OperationAnswer read_operation_answer(FieldReader& fields) {
+    OperationAnswer answer;
+    answer.operation = fields.counter("operation");
+    answer.state = fields.text("state");
+    for (const Json& element : fields.array("instances", kAnswerBounds.values)) {
+        FieldReader instance(element, fields.path("instances", answer.instances.size()),
+                             UnknownFields::ignore);
+        InstanceOutcome outcome;
+        outcome.id = instance.text("id");
+        outcome.outcome = instance.text("outcome");
+        outcome.state = instance.text("state");
+        outcome.detail = instance.optional_text("detail");
+        outcome.err_log = instance.optional_text("err_log");
+        answer.instances.push_back(std::move(outcome));
+    }
+    answer.done = static_cast<std::uint32_t>(fields.counter("done", kMaxUint32));
+    answer.selected = fields.texts("selected", kAnswerBounds.values);
+    answer.notes = fields.texts("notes", kAnswerBounds.values);
+    return answer;
+}
+
+RpcError read_error(const Json& value) {
+    FieldReader fields(value, "error", UnknownFields::ignore);
+    RpcError error;
+    error.code = static_cast<ErrorCode>(fields.integer("code", -kMaxPid, kMaxPid));
+    error.message = fields.text("message");
+    if (const Json* data = fields.find("data")) {
+        FieldReader details(*data, "error.data", UnknownFields::ignore);
+        if (details.find("diagnostics") != nullptr) {
+            error.diagnostics = details.texts("diagnostics", kAnswerBounds.values);
+        }
+    }
+    return error;
+}
+
+/// The door of all three: an answer that makes no sense is an error like one that the daemon
+/// reports.
+template <class Answer>
+tl::expected<Answer, RpcError> parse_answer(std::string_view line, Answer (*read)(FieldReader&)) {
+    try {
+        const Json document = parse_bounded(line, kAnswerBounds);
+        FieldReader fields(document, "", UnknownFields::ignore);
+        if (const Json* error = fields.find("error")) {
+            return tl::unexpected<RpcError>(read_error(*error));
+        }
+        FieldReader result(fields.require("result"), "result", UnknownFields::ignore);
+        return read(result);
+    } catch (const std::exception& error) {
+        return tl::unexpected<RpcError>(
+            RpcError{ErrorCode::internal_error,
+                     std::string("the daemon's answer is not understood: ") + error.what(),
+                     {}});
+    }
+}
+
+}  // namespace
+
+Json answer_fields(const VersionAnswer& answer) {
+    return Json{{"version", answer.version},
+                {"control_version", answer.control_version},
+                {"pid", answer.pid},
+                {"supervisor_pid", answer.supervisor_pid}};
+}
+
+Json answer_fields(const StatusAnswer& answer) {
+    Json workers = Json::array();
+    for (const WorkerStatus& worker : answer.workers) workers.push_back(worker_fields(worker));
+    return Json{{"daemon", daemon_fields(answer.daemon)}, {"workers", std::move(workers)}};
+}
+
+Json answer_fields(const OperationAnswer& answer) {
+    Json instances = Json::array();
+    for (const InstanceOutcome& instance : answer.instances) {
+        instances.push_back(instance_fields(instance));
+    }
+    return Json{{"operation", answer.operation}, {"state", answer.state},
+                {"instances", instances},        {"done", answer.done},
+                {"selected", answer.selected},   {"notes", answer.notes}};
+}
+
+std::string render_answer(const RequestId& id, const Answer& answer) {
+    return std::visit(
+        [&id](const auto& specific) { return envelope(id, "result", answer_fields(specific)); },
+        answer);
+}
+
+std::string render_error(const RequestId& id, const RpcError& error) {
+    Json fields{{"code", static_cast<std::int32_t>(error.code)}, {"message", error.message}};
+    if (!error.diagnostics.empty()) fields["data"] = Json{{"diagnostics", error.diagnostics}};
+    return envelope(id, "error", fields);
+}
+
+tl::expected<VersionAnswer, RpcError> parse_version(std::string_view line) {
+    return parse_answer(line, read_version_answer);
+}
+
+tl::expected<StatusAnswer, RpcError> parse_status(std::string_view line) {
+    return parse_answer(line, read_status_answer);
+}
+
+tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line) {
+    return parse_answer(line, read_operation_answer);
+}
+
+}  // namespace cluster::ctl

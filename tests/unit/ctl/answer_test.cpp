@@ -1,0 +1,221 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "ctl/documents.hpp"
+#include "ctl/protocol.hpp"
+#include "ctl/version.hpp"
+
+using cluster::ctl::ErrorCode;
+using cluster::ctl::LastExit;
+using cluster::ctl::log_line_document;
+using cluster::ctl::operation_document;
+using cluster::ctl::OperationAnswer;
+using cluster::ctl::parse_operation;
+using cluster::ctl::parse_status;
+using cluster::ctl::parse_version;
+using cluster::ctl::render_answer;
+using cluster::ctl::render_error;
+using cluster::ctl::render_request;
+using cluster::ctl::Request;
+using cluster::ctl::RequestId;
+using cluster::ctl::RpcError;
+using cluster::ctl::status_document;
+using cluster::ctl::StatusAnswer;
+using cluster::ctl::validation_document;
+using cluster::ctl::version;
+using cluster::ctl::version_document;
+using cluster::ctl::VersionAnswer;
+using cluster::ctl::WorkerStatus;
+namespace request = cluster::ctl::request;
+
+namespace {
+
+WorkerStatus running_worker() {
+    WorkerStatus worker;
+    worker.id = "api.0";
+    worker.name = "api";
+    worker.instance = 0;
+    worker.group = "site";
+    worker.state = "running";
+    worker.ready = true;
+    worker.pid = 4711;
+    worker.restarts = 2;
+    worker.uptime_ms = 65000;
+    worker.rss_bytes = 18446744073709551615U;
+    worker.cpu_percent = 12.5;
+    worker.last_exit = LastExit{{}, "SIGKILL", "killed", {}, 1700000000000};
+    worker.is_wanted = true;
+    worker.out_log = "/log/api.0.out.log";
+    worker.err_log = "/log/api.0.err.log";
+    return worker;
+}
+
+WorkerStatus waiting_worker() {
+    WorkerStatus worker;
+    worker.id = "cron.1";
+    worker.name = "cron";
+    worker.instance = 1;
+    worker.state = "backoff";
+    worker.restarts = 7;
+    worker.last_exit = LastExit{0, {}, "spawn_failed", "exec ./srv: Permission denied", 5};
+    worker.next_start_ms = 1500;
+    return worker;
+}
+
+StatusAnswer sample_status() {
+    StatusAnswer status;
+    status.daemon = {100, 101, "0.1.0", 99000, "/etc/cluster.toml", "/log", 3};
+    status.workers = {running_worker(), waiting_worker()};
+    return status;
+}
+
+OperationAnswer sample_operation() {
+    OperationAnswer operation;
+    operation.operation = 42;
+    operation.state = "failed";
+    operation.instances = {{"api.1", "failed", "fatal", "exec ./srv: Permission denied", "/l/e"},
+                           {"api.2", "pending", "stopping", {}, {}}};
+    operation.done = 3;
+    operation.selected = {"api.0", "api.1", "api.2"};
+    operation.notes = {"worker api: unchanged"};
+    return operation;
+}
+
+}  // namespace
+
+TEST_CASE("ctl/answer: status has the promised shape, field by field") {
+    CHECK(render_answer(RequestId{"\"q\""}, sample_status()) ==
+          R"({"jsonrpc":"2.0","id":"q","result":{)"
+          R"("daemon":{"pid":100,"supervisor_pid":101,"version":"0.1.0","uptime_ms":99000,)"
+          R"("config":"/etc/cluster.toml","log_dir":"/log","supervisor_starts":3},)"
+          R"("workers":[)"
+          R"({"id":"api.0","name":"api","instance":0,"group":"site","state":"running",)"
+          R"("ready":true,"pid":4711,"restarts":2,"uptime_ms":65000,)"
+          R"("rss_bytes":18446744073709551615,"cpu_percent":12.5,)"
+          R"("last_exit":{"code":null,"signal":"SIGKILL","reason":"killed","detail":null,)"
+          R"("at_ms":1700000000000},"next_start_ms":null,"wanted":true,)"
+          R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log"},)"
+          R"({"id":"cron.1","name":"cron","instance":1,"group":null,"state":"backoff",)"
+          R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
+          R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
+          R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
+          R"("wanted":false,"out_log":"","err_log":""}]}})"
+          "\n");
+}
+
+TEST_CASE("ctl/answer: status comes back as it was rendered") {
+    const StatusAnswer sent = sample_status();
+    const std::string line = render_answer(RequestId{"1"}, sent);
+    const auto parsed = parse_status(line);
+    REQUIRE(parsed.has_value());
+    CHECK(render_answer(RequestId{"1"}, *parsed) == line);
+    CHECK(parsed->workers[0].rss_bytes == 18446744073709551615U);
+    CHECK(parsed->workers[1].last_exit->detail == "exec ./srv: Permission denied");
+    CHECK_FALSE(parsed->workers[1].pid.has_value());
+}
+
+TEST_CASE("ctl/answer: version and operation come back as they were rendered") {
+    const auto parsed_version =
+        parse_version(render_answer(RequestId{"1"}, VersionAnswer{"0.1.0", 1, 10, 11}));
+    REQUIRE(parsed_version.has_value());
+    CHECK(parsed_version->version == "0.1.0");
+    CHECK(parsed_version->pid == 10);
+    CHECK(parsed_version->supervisor_pid == 11);
+
+    const std::string line = render_answer(RequestId{"1"}, sample_operation());
+    CHECK(line ==
+          R"({"jsonrpc":"2.0","id":1,"result":{"operation":42,"state":"failed","instances":[)"
+          R"({"id":"api.1","outcome":"failed","state":"fatal",)"
+          R"("detail":"exec ./srv: Permission denied","err_log":"/l/e"},)"
+          R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null}],)"
+          R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"]}})"
+          "\n");
+    const auto operation = parse_operation(line);
+    REQUIRE(operation.has_value());
+    CHECK(render_answer(RequestId{"1"}, *operation) == line);
+}
+
+TEST_CASE("ctl/answer: an error travels with its diagnostics") {
+    const RpcError sent{ErrorCode::bad_config, "2 mistakes", {"a.toml:1:1: x", "a.toml:2:1: y"}};
+    const std::string line = render_error(RequestId{"5"}, sent);
+    CHECK(line == R"({"jsonrpc":"2.0","id":5,"error":{"code":2,"message":"2 mistakes",)"
+                  R"("data":{"diagnostics":["a.toml:1:1: x","a.toml:2:1: y"]}}})"
+                  "\n");
+    const auto parsed = parse_operation(line);
+    REQUIRE_FALSE(parsed.has_value());
+    CHECK(parsed.error().code == ErrorCode::bad_config);
+    CHECK(parsed.error().message == "2 mistakes");
+    CHECK(parsed.error().diagnostics == sent.diagnostics);
+}
+
+TEST_CASE("ctl/answer: what a newer daemon says more is ignored") {
+    const auto parsed = parse_version(
+        R"({"jsonrpc":"2.0","id":1,"extra":1,"result":{"version":"9","control_version":2,)"
+        R"("pid":1,"supervisor_pid":2,"codename":"x"}})");
+    REQUIRE(parsed.has_value());
+    CHECK(parsed->control_version == 2);
+}
+
+TEST_CASE("ctl/answer: a daemon that talks nonsense is an error, not a crash") {
+    for (const std::string line :
+         {"", "{}", "[]", R"({"result":5})", R"({"result":{"version":1}})", R"({"error":[]})",
+          R"({"error":{"code":"x","message":"y"}})", "\xff"}) {
+        CAPTURE(line);
+        const auto parsed = parse_version(line);
+        REQUIRE_FALSE(parsed.has_value());
+        CHECK(parsed.error().code == ErrorCode::internal_error);
+        CHECK(parsed.error().message.rfind("the daemon's answer is not understood: ", 0) == 0);
+    }
+}
+
+TEST_CASE("ctl/answer: bytes that are not UTF-8 become U+FFFD and throw nowhere") {
+    StatusAnswer status = sample_status();
+    status.workers[0].out_log = "/log/\xff";
+    status.workers[1].last_exit->detail = "exec \xc3\x28: x";
+    const auto parsed = parse_status(render_answer(RequestId{"1"}, status));
+    REQUIRE(parsed.has_value());
+    CHECK(parsed->workers[0].out_log == "/log/\xEF\xBF\xBD");
+    CHECK(status_document(status).find("\xEF\xBF\xBD") != std::string::npos);
+    CHECK(render_error(RequestId{"1"}, RpcError{ErrorCode::refused, "\x80", {"\xfe"}}).size() > 0);
+    CHECK(log_line_document("api.0", "err", "a\xff\tb\"") ==
+          "{\"id\":\"api.0\",\"stream\":\"err\",\"line\":\"a\xEF\xBF\xBD\\tb\\\"\"}\n");
+    CHECK(render_request(Request{RequestId{"1"}, request::Load{"/a", "\xff", "\xff"}}).size() > 0);
+    CHECK(render_request(Request{RequestId{"1"}, request::Stop{{"\xff"}}}).size() > 0);
+}
+
+TEST_CASE("ctl/answer: the documents of --json") {
+    CHECK(version_document({}) == "{\n  \"client\": {\n    \"version\": \"" +
+                                      std::string(version()) + "\"\n  },\n  \"daemon\": null\n}\n");
+    const std::string document = operation_document(sample_operation(), sample_status());
+    for (const char* member : {"\"operation\": 42", "\"state\": \"failed\"", "\"daemon\": {",
+                               "\"workers\": [", "\"notes\": ["}) {
+        CAPTURE(member);
+        CHECK(document.find(member) != std::string::npos);
+    }
+    CHECK(operation_document(sample_operation(), {}).find("\"workers\": null") !=
+          std::string::npos);
+    CHECK(validation_document({{"a.toml", 2, 5, {}}, {"b.toml", 0, 0, {"b.toml:1:1: x"}}}) ==
+          R"({
+  "ok": false,
+  "files": [
+    {
+      "file": "a.toml",
+      "ok": true,
+      "workers": 2,
+      "instances": 5,
+      "diagnostics": []
+    },
+    {
+      "file": "b.toml",
+      "ok": false,
+      "workers": 0,
+      "instances": 0,
+      "diagnostics": [
+        "b.toml:1:1: x"
+      ]
+    }
+  ]
+}
+)");
+}
