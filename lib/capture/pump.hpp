@@ -1,14 +1,19 @@
-// Moves what a worker writes from its pipe into its log file, without losing or doubling a byte over a kill -9.
+// Moves what a worker writes from its pipe into its log file, without losing or doubling a byte
+// over a kill -9.
 //
-// splice(2) takes bytes from the pipe and puts them into the file in one step, so the file's size is the only truth: a
-// successor opens the file, takes its size as the offset, and goes on. Where the file cannot be spliced to, bytes are
-// copied through memory; a kill between read and write can then lose what was in flight (said once by `mode`).
-// The file is opened without O_APPEND (splice refuses that); there is one writer. Nothing here knows why a worker writes.
+// splice(2) takes bytes from the pipe and puts them into the file in one step, so the file's size
+// is the only truth: a successor opens the file, takes its size as the offset, and goes on. Where
+// the file cannot be spliced to, bytes are copied through memory; a kill between read and write can
+// then lose what was in flight (mode() tells). The file is opened without O_APPEND (splice refuses
+// that); there is one writing process. The file stays the same when its name is removed or given to
+// another file. Nothing here knows why a worker writes. Requires: SIGXFSZ ignored where a file size
+// limit may exist, else that limit kills the process instead of `blocked`.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
@@ -20,13 +25,17 @@ enum class Pumped : std::uint8_t {
     idle,     // the pipe is empty for now
     more,     // the budget is used up; there may be more
     ended,    // every writer is gone and the pipe is empty: close it
-    blocked,  // the file takes nothing (disk full, I/O error): see `last_error`; the bytes stay in the pipe
+    blocked,  // the file takes nothing (disk full, I/O error): see `last_error`; no byte is lost,
+              // try again later
 };
 
 class Pump {
 public:
+    enum class Mode : std::uint8_t { splice, copy };
+
     /// Opens (creates, mode 0640) the log file; its present size is where writing goes on.
-    /// Errors: those of open and stat. The pipe stays usable after an error.
+    /// Errors: those of open and stat. `pipe` is closed then: keep a duplicate where it must
+    /// outlive a failure.
     [[nodiscard]] static Result<Pump> open(sys::UniqueFd pipe, std::string path);
 
     Pump(Pump&&) noexcept = default;
@@ -34,23 +43,32 @@ public:
 
     /// Moves at most `budget` bytes.
     [[nodiscard]] Pumped pump(std::size_t budget);
-    /// Moves everything that is in the pipe now: at most one pipe's capacity more than that.
+    /// Moves everything that is in the pipe now: at most 64 KiB more than that, however fast a
+    /// writer goes on.
     [[nodiscard]] Pumped drain();
 
     [[nodiscard]] int pipe() const { return pipe_.get(); }
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::uint64_t bytes_written() const { return bytes_; }
     [[nodiscard]] Error last_error() const { return error_; }
+    /// Known after the first pump that found bytes.
+    [[nodiscard]] Mode mode() const { return mode_; }
 
 private:
-    Pump(sys::UniqueFd pipe, sys::UniqueFd file, std::string path, std::int64_t offset);
+    Pump(sys::UniqueFd pipe, sys::UniqueFd file, std::string path);
+    /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.
+    Result<std::size_t> move_some(std::size_t limit);
+    Result<std::size_t> copy_some(std::size_t limit);
+
     sys::UniqueFd pipe_;
     sys::UniqueFd file_;
     std::string path_;
     std::int64_t offset_ = 0;
     std::uint64_t bytes_ = 0;
-    bool can_splice_ = true;
+    Mode mode_ = Mode::splice;
     Error error_;
+    std::vector<std::byte> pending_;  // copy mode: read from the pipe, not yet in the file
+    std::size_t pending_begin_ = 0;
 };
 
 }  // namespace cluster::capture

@@ -1,0 +1,260 @@
+#include "capture/tail.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "unit/capture/place_for_files.hpp"
+
+namespace cluster::capture {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+LastLines last_lines(const std::string& path, std::size_t count) {
+    auto last = read_last_lines(path, count);
+    REQUIRE(last);
+    return std::move(*last);
+}
+
+Lines new_lines(Follower& follower) {
+    auto lines = follower.read_new_lines();
+    REQUIRE(lines);
+    return std::move(*lines);
+}
+
+/// What the last `count` lines of `text` are, by the slow way.
+Lines slow_last_lines(const std::string& text, std::size_t count) {
+    Lines lines;
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        lines.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    if (lines.size() > count)
+        lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+    return lines;
+}
+
+}  // namespace
+
+TEST_CASE("capture/tail: small files give what a reader would count") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    const std::vector<std::string> texts = {"",
+                                            "\n",
+                                            "\n\n",
+                                            "a",
+                                            "a\n",
+                                            "\na",
+                                            "a\nb",
+                                            "a\nb\n",
+                                            "a\n\nb",
+                                            "a\n\n\n",
+                                            "\n\na\n\nb",
+                                            "a\r\nb\r\n",
+                                            std::string("\0\n\0\n\xFF\n", 6)};
+    for (const std::string& text : texts) {
+        put(path, text);
+        for (std::size_t count = 0; count < 6; ++count) {
+            CAPTURE(text);
+            CAPTURE(count);
+            const LastLines last = last_lines(path, count);
+            CHECK(last.lines == slow_last_lines(text, count));
+            CHECK(last.end_offset == text.size());
+            CHECK(last.ends_in_partial_line == (!text.empty() && text.back() != '\n'));
+        }
+    }
+}
+
+TEST_CASE("capture/tail: blocks of reading do not show, wherever the newlines stand") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    constexpr std::size_t kBlock = 64U * 1024U;
+    // 65541 is a multiple of 7: its last block begins inside the last line.
+    for (const std::size_t size :
+         {kBlock - 1, kBlock, kBlock + 1, kBlock + 5, 2 * kBlock, 3 * kBlock + 17}) {
+        for (const std::size_t stride : {1U, 7U, 4096U, 65536U, 65535U}) {
+            std::string text(size, 'x');
+            for (std::size_t i = stride - 1; i < size; i += stride) text[i] = '\n';
+            put(path, text);
+            for (const std::size_t count : {1U, 2U, 15U, 1000U}) {
+                CAPTURE(size);
+                CAPTURE(stride);
+                CAPTURE(count);
+                CHECK(last_lines(path, count).lines == slow_last_lines(text, count));
+            }
+        }
+    }
+}
+
+TEST_CASE("capture/tail: more lines than there are, and absurdly many, give the whole file") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "a\nb\nc\n");
+    CHECK(last_lines(path, 1000).lines == Lines{"a", "b", "c"});
+    CHECK(last_lines(path, static_cast<std::size_t>(-1)).lines == Lines{"a", "b", "c"});
+}
+
+TEST_CASE("capture/tail: a line over 64 KiB is cut and the lines around it are whole") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "before\n" + std::string(kMaxLine, 'x') + "\n" + std::string(kMaxLine + 1, 'y') +
+                  "\nafter\n");
+    const LastLines last = last_lines(path, 15);
+    REQUIRE(last.lines.size() == 4);
+    CHECK(last.lines[0] == "before");
+    CHECK(last.lines[1] == std::string(kMaxLine, 'x'));
+    CHECK(last.lines[2] == std::string(kMaxLine, 'y'));
+    CHECK(last.lines[3] == "after");
+}
+
+TEST_CASE("capture/tail: a file of 16 GiB costs what its tail costs") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    constexpr std::uint64_t kHole = 16ULL << 30U;
+    put(path, "first\n");
+    std::filesystem::resize_file(path, kHole);  // sparse: one line of zeros
+    append(path, "\nx\ny\nz");
+    const LastLines last = last_lines(path, 3);
+    CHECK(last.lines == Lines{"x", "y", "z"});
+    CHECK(last.end_offset == kHole + 6);
+    CHECK(last.ends_in_partial_line);
+    // More lines than the window can hold: the endless line is entered somewhere, cut, and nothing
+    // hangs.
+    const LastLines more = last_lines(path, 5);
+    REQUIRE(more.lines.size() == 4);
+    CHECK(more.lines[0] == std::string(kMaxLine, '\0'));
+    CHECK(more.lines[3] == "z");
+}
+
+TEST_CASE(
+    "capture/tail: a missing file, a directory and a FIFO are errors or empty, never a hang") {
+    const PlaceForFiles place;
+    const auto missing = read_last_lines(place.file("missing"), 15);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error() == Error{Op::open, ENOENT});
+    const auto directory = read_last_lines(place.file("."), 15);
+    REQUIRE_FALSE(directory);
+    CHECK(directory.error() == Error{Op::read, EISDIR});
+    REQUIRE(::mkfifo(place.file("fifo").c_str(), 0600) == 0);
+    const auto fifo = read_last_lines(place.file("fifo"), 15);
+    REQUIRE(fifo);
+    CHECK(fifo->lines.empty());
+}
+
+TEST_CASE("capture/follow: complete lines come once, a partial line waits for its newline") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "old\npart");
+    Follower follower(path, 4);
+    CHECK(new_lines(follower).empty());
+    append(path, "ial\nnext\r\n\nrest");
+    CHECK(new_lines(follower) == Lines{"partial", "next\r", ""});
+    CHECK(new_lines(follower).empty());
+    append(path, "\n");
+    CHECK(new_lines(follower) == Lines{"rest"});
+}
+
+TEST_CASE("capture/follow: last lines and following meet without a gap") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "a\nb\n");
+    const LastLines last = last_lines(path, 1);
+    Follower follower(path, last.end_offset);
+    append(path, "c\n");
+    CHECK(last.lines == Lines{"b"});
+    CHECK(new_lines(follower) == Lines{"c"});
+}
+
+TEST_CASE("capture/follow: a truncated file is read from its start") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "a long line that goes away\n");
+    Follower follower(path, 0);
+    CHECK(new_lines(follower) == Lines{"a long line that goes away"});
+    put(path, "new\n");
+    CHECK(new_lines(follower) == Lines{"new"});
+    put(path, "");
+    CHECK(new_lines(follower).empty());
+    append(path, "again\n");
+    CHECK(new_lines(follower) == Lines{"again"});
+}
+
+TEST_CASE("capture/follow: a renamed file is finished first, then the new one is read from 0") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "1\n");
+    Follower follower(path, 0);
+    CHECK(new_lines(follower) == Lines{"1"});
+    append(path, "2\ncut in ");
+    std::filesystem::rename(path, place.file("log.1"));
+    CHECK(new_lines(follower) == Lines{"2"});  // no successor yet
+    append(place.file("log.1"), "the mid");
+    put(path, "dle\n3\n");
+    CHECK(new_lines(follower) == Lines{"cut in the middle", "3"});
+    append(place.file("log.1"), "late, nobody reads it\n");
+    append(path, "4\n");
+    CHECK(new_lines(follower) == Lines{"4"});
+}
+
+TEST_CASE("capture/follow: waits for a file that is not there yet and reads all of it") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    Follower follower(path, 4711);
+    CHECK(new_lines(follower).empty());
+    put(path, "hello\n");
+    CHECK(new_lines(follower) == Lines{"hello"});
+}
+
+TEST_CASE("capture/follow: follows a link to the file that it names now") {
+    const PlaceForFiles place;
+    put(place.file("one"), "1\n");
+    put(place.file("two"), "2\n");
+    const std::string path = place.file("log");
+    std::filesystem::create_symlink(place.file("one"), path);
+    Follower follower(path, 0);
+    CHECK(new_lines(follower) == Lines{"1"});
+    CHECK(new_lines(follower).empty());
+    std::filesystem::remove(path);
+    std::filesystem::create_symlink(place.file("two"), path);
+    CHECK(new_lines(follower) == Lines{"2"});
+}
+
+TEST_CASE("capture/follow: a line without end comes in pieces of 64 KiB, and not a byte is lost") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    const std::string endless(3 * kMaxLine + 5, 'x');
+    put(path, endless);
+    Follower follower(path, 0);
+    CHECK(new_lines(follower) == Lines(3, std::string(kMaxLine, 'x')));
+    append(path, "\n" + std::string(kMaxLine, 'y') + "\nz\n");
+    CHECK(new_lines(follower) == Lines{"xxxxx", std::string(kMaxLine, 'y'), "z"});
+}
+
+TEST_CASE("capture/follow: a large file comes whole, in bounded calls") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    const std::string line(99, 'l');
+    std::string text;
+    constexpr std::size_t kLines = 120'000;  // 12 MB
+    for (std::size_t i = 0; i < kLines; ++i) text += line + "\n";
+    put(path, text);
+    Follower follower(path, 0);
+    std::size_t seen = 0;
+    std::size_t calls = 0;
+    for (Lines lines = new_lines(follower); !lines.empty(); lines = new_lines(follower)) {
+        seen += lines.size();
+        ++calls;
+        CHECK(lines.size() * 100 <= (4U << 20U) + 65536U + 100U);
+    }
+    CHECK(seen == kLines);
+    CHECK(calls >= 3);
+}
+
+}  // namespace cluster::capture
