@@ -1,0 +1,86 @@
+#include "conf/load.hpp"
+
+#include <filesystem>
+#include <utility>
+
+#include "conf/document.hpp"
+#include "conf/keys.hpp"
+#include "conf/report.hpp"
+#include "conf/worker.hpp"
+
+namespace cluster::conf {
+namespace {
+
+/// The whole file in the making.
+struct ConfigDraft {
+    core::Config config;
+    FileContext file;
+};
+
+constexpr Choice<std::string_view> kLogLevels[] = {
+    {"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
+
+constexpr Keys<ConfigDraft, 2> kDaemonKeys{{
+    {"log_dir",
+     [](ConfigDraft& draft, const Field& field) {
+         if (const std::optional<std::string> path = read_text(field, "a directory")) {
+             draft.config.daemon.log_dir = resolve_path(draft.file.directory, *path);
+         }
+     }},
+    {"log_level",
+     [](ConfigDraft& draft, const Field& field) {
+         if (const std::optional<std::string_view> level = read_choice(field, kLogLevels)) {
+             draft.config.daemon.log_level = *level;
+         }
+     }},
+}};
+
+void read_daemon(ConfigDraft& draft, const Field& field) {
+    if (require_table(field, "[daemon]")) read_table(field, kDaemonKeys, draft);
+}
+
+void read_workers(ConfigDraft& draft, const Field& field) {
+    if (!require_table(field, "[worker.NAME]")) return;
+    for (const Member& member : field.value().members) {
+        draft.config.workers.push_back(read_worker(field.inner(member), draft.file));
+    }
+}
+
+constexpr Keys<ConfigDraft, 2> kTopKeys{{{"daemon", read_daemon}, {"worker", read_workers}}};
+
+FileContext make_file_context(const LoadContext& context, bool is_complete) {
+    std::error_code ignored;  // only a relative path asks for the working directory
+    std::filesystem::path source = std::filesystem::absolute(context.path, ignored);
+    if (source.empty()) source = context.path;
+    source = source.lexically_normal();
+    const std::string directory = source.parent_path().string();
+    return {source.string(), directory.empty() ? "/" : directory, context.base_path, is_complete};
+}
+
+}  // namespace
+
+LoadResult load(std::string_view text, const LoadContext& context) {
+    if (text.size() > kMaxTextSize) {
+        return tl::make_unexpected(std::vector<Diagnostic>{
+            {context.path,
+             1,
+             1,
+             "the file has " + std::to_string(text.size()) + " bytes; at most " +
+                 std::to_string(kMaxTextSize) + " (1 MiB) are read",
+             {}}});
+    }
+    Report report(text, context.path);
+    const Document document = parse_document(text, report);
+
+    ConfigDraft draft;
+    draft.file = make_file_context(context, document.is_complete);
+    const Member top{"", {}, document.root};
+    read_table(Field(top, "", report), kTopKeys, draft);
+    if (draft.config.workers.empty() && document.is_complete && report.is_empty()) {
+        report.add({}, "nothing to run: there is no [worker.NAME] table");
+    }
+    if (!report.is_empty()) return tl::make_unexpected(report.take_sorted());
+    return std::move(draft.config);
+}
+
+}  // namespace cluster::conf

@@ -1,0 +1,118 @@
+#include "conf/worker.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "conf/cpus.hpp"
+#include "conf/keys.hpp"
+#include "core/selector.hpp"
+
+namespace cluster::conf {
+namespace {
+
+void read_instances(WorkerDraft& draft, const Field& field) {
+    if (field.is(Node::Kind::string) && field.value().text == "max") {
+        draft.spec.instances = std::min(usable_cpus(), core::kMaxInstancesPerWorker);
+        return;
+    }
+    if (field.is(Node::Kind::integer) && field.value().integer >= 1 &&
+        field.value().integer <= core::kMaxInstancesPerWorker) {
+        draft.spec.instances = static_cast<std::uint32_t>(field.value().integer);
+        return;
+    }
+    std::string expected =
+        "an integer from 1 to " + std::to_string(core::kMaxInstancesPerWorker) + ", or \"max\"";
+    if (field.is(Node::Kind::integer) && field.value().integer == 0) {
+        expected += " (autostart = false keeps a worker down)";
+    }
+    field.refuse_type(expected);
+}
+
+void read_autostart(WorkerDraft& draft, const Field& field) {
+    if (const std::optional<bool> flag = read_flag(field)) draft.spec.autostart = *flag;
+}
+
+void read_group(WorkerDraft& draft, const Field& field) {
+    constexpr std::string_view kExpected = "a name of 1 to 64 letters, digits, '_' or '-'";
+    const std::optional<std::string> name = read_text(field, kExpected);
+    if (!name) return;
+    if (core::is_valid_group_name(*name)) {
+        draft.spec.group = *name;
+    } else if (*name == "all") {
+        field.refuse("\"all\" is reserved: it selects every worker");
+    } else {
+        field.refuse_type(kExpected);
+    }
+}
+
+constexpr Keys<WorkerDraft, 20> kWorkerKeys{{
+    {"command", read_command},
+    {"shell", read_shell},
+    {"instances", read_instances},
+    {"cwd", read_cwd},
+    {"env", read_env},
+    {"user", read_user},
+    {"umask", read_umask},
+    {"nice", read_nice},
+    {"limits", read_limits},
+    {"autostart", read_autostart},
+    {"restart", read_restart},
+    {"backoff", read_backoff},
+    {"restart_limit", read_restart_limit},
+    {"success_exit_codes", read_success_exit_codes},
+    {"stop_signal", read_stop_signal},
+    {"stop_timeout", read_stop_timeout},
+    {"ready", read_ready},
+    {"min_uptime", read_min_uptime},
+    {"start_timeout", read_start_timeout},
+    {"group", read_group},
+}};
+
+void check_name(const Field& field) {
+    if (core::is_valid_worker_name(field.key())) return;
+    if (field.key() == "all") {
+        field.refuse_at(field.key_at(), "\"all\" is reserved: it selects every worker");
+        return;
+    }
+    field.refuse_at(field.key_at(),
+                    "a worker's name has 1 to " + std::to_string(core::kMaxNameLength) +
+                        " letters, digits, '_' or '-'; got " + in_quotes(field.key()));
+}
+
+}  // namespace
+
+std::vector<std::string_view> worker_key_names() {
+    return names_of(kWorkerKeys);
+}
+
+std::string resolve_path(const std::string& directory, const std::string& path) {
+    std::string result = (std::filesystem::path(directory) / path).lexically_normal().string();
+    // "dir/." is normalised to "dir/".
+    while (result.size() > 1 && result.back() == '/') result.pop_back();
+    return result;
+}
+
+core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
+    WorkerDraft draft;
+    draft.file = &file;
+    draft.spec.name = field.key();
+    draft.spec.source = file.source;
+    draft.spec.launch.base_path = file.base_path;
+    draft.spec.launch.cwd = file.directory;
+
+    check_name(field);
+    const std::vector<std::string_view> names = worker_key_names();
+    if (!field.is(Node::Kind::table)) {
+        // `[worker]` with the keys of a worker right below it.
+        const bool is_key = std::find(names.begin(), names.end(), field.key()) != names.end();
+        field.refuse_at(field.key_at(),
+                        is_key ? "keys of a worker stand below its name: [worker.NAME]"
+                               : "expected a table, [worker.NAME]; got " + describe(field.value()));
+        return draft.spec;
+    }
+    read_table(field, kWorkerKeys, draft);
+    finish_command(draft, field);
+    return draft.spec;
+}
+
+}  // namespace cluster::conf

@@ -1,0 +1,65 @@
+// [worker.NAME]: one table of the config → one core::WorkerSpec.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conf/field.hpp"
+#include "core/spec.hpp"
+
+namespace cluster::conf {
+
+/// What all workers of a file share.
+struct FileContext {
+    std::string source;       // absolute path of the file
+    std::string directory;    // absolute; relative paths start here
+    std::string base_path;    // PATH for Launch::base_path
+    bool is_complete = true;  // false: a missing key may have been lost to a syntax error
+};
+
+/// A spec in the making: keys whose meaning depends on others wait here until all were seen.
+struct WorkerDraft {
+    core::WorkerSpec spec;
+    const FileContext* file = nullptr;
+    std::optional<Field> command;
+    std::optional<bool> shell;
+};
+
+/// Reads the table and reports what is wrong with it. The spec is only good when nothing was
+/// reported.
+[[nodiscard]] core::WorkerSpec read_worker(const Field& field, const FileContext& file);
+
+/// Every key of [worker.NAME].
+[[nodiscard]] std::vector<std::string_view> worker_key_names();
+
+/// `path` made absolute and plain: relative to `directory`, without `.` and `..` where they can be
+/// resolved as text.
+[[nodiscard]] std::string resolve_path(const std::string& directory, const std::string& path);
+
+// Readers of single keys, in the order of config/clusterd.toml. Each either sets its part of the
+// draft or reports.
+void read_command(WorkerDraft& draft, const Field& field);
+void read_shell(WorkerDraft& draft, const Field& field);
+void read_cwd(WorkerDraft& draft, const Field& field);
+void read_env(WorkerDraft& draft, const Field& field);
+void read_user(WorkerDraft& draft, const Field& field);
+void read_umask(WorkerDraft& draft, const Field& field);
+void read_nice(WorkerDraft& draft, const Field& field);
+void read_limits(WorkerDraft& draft, const Field& field);
+void read_restart(WorkerDraft& draft, const Field& field);
+void read_backoff(WorkerDraft& draft, const Field& field);
+void read_restart_limit(WorkerDraft& draft, const Field& field);
+void read_success_exit_codes(WorkerDraft& draft, const Field& field);
+void read_stop_signal(WorkerDraft& draft, const Field& field);
+void read_stop_timeout(WorkerDraft& draft, const Field& field);
+void read_ready(WorkerDraft& draft, const Field& field);
+void read_min_uptime(WorkerDraft& draft, const Field& field);
+void read_start_timeout(WorkerDraft& draft, const Field& field);
+
+/// command and shell together. Reports a missing command, unless it may have been lost to a syntax
+/// error.
+void finish_command(WorkerDraft& draft, const Field& table);
+
+}  // namespace cluster::conf

@@ -1,0 +1,351 @@
+#include "conf/worker.hpp"
+
+#include <csignal>
+
+#include "conf/cpus.hpp"
+#include "loading.hpp"
+
+namespace cluster::conf {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using Words = std::vector<std::string>;
+
+TEST_CASE("conf/worker: a command alone gives every default") {
+    core::WorkerSpec expected;
+    expected.name = "w";
+    expected.source = "/srv/site/clusterd.toml";
+    expected.launch.command = {"srv"};
+    expected.launch.cwd = "/srv/site";
+    expected.launch.base_path = "/usr/bin:/bin";
+    CHECK(load_line("") == expected);
+}
+
+TEST_CASE("conf/worker: command is an array, a line of words, or a text for the shell") {
+    CHECK(load_worker("[worker.w]\ncommand = ['a', '', 'b c']").launch.command ==
+          Words{"a", "", "b c"});
+    CHECK(load_worker("[worker.w]\ncommand = \"node 'my server.js' $X\"").launch.command ==
+          Words{"node", "my server.js", "$X"});
+    CHECK(load_worker("[worker.w]\nshell = false\ncommand = \"a b\"").launch.command ==
+          Words{"a", "b"});
+    CHECK(load_worker("[worker.w]\ncommand = \"echo $X | wc\"\nshell = true").launch.command ==
+          Words{"/bin/sh", "-c", "echo $X | wc"});
+}
+
+TEST_CASE("conf/worker: instances, autostart, group") {
+    CHECK(load_line("instances = 1").instances == 1);
+    CHECK(load_line("instances = 4096").instances == 4096);
+    CHECK(load_line("instances = \"max\"").instances == usable_cpus());
+    CHECK_FALSE(load_line("autostart = false").autostart);
+    CHECK(load_line("group = \"site\"").group == "site");
+}
+
+TEST_CASE("conf/worker: cwd is relative to the file and comes out absolute and plain") {
+    CHECK(load_line("cwd = \".\"").launch.cwd == "/srv/site");
+    CHECK(load_line("cwd = \"app/\"").launch.cwd == "/srv/site/app");
+    CHECK(load_line("cwd = \"./a/../b\"").launch.cwd == "/srv/site/b");
+    CHECK(load_line("cwd = \"../..\"").launch.cwd == "/");
+    CHECK(load_line("cwd = \"/\"").launch.cwd == "/");
+    CHECK(load_line("cwd = \"/var//www/\"").launch.cwd == "/var/www");
+}
+
+TEST_CASE("conf/worker: env takes texts, integers and booleans as their text") {
+    const auto env = load_line("env = { A = \"x y\", B = 8000, C = true, _d1 = \"\" }").launch.env;
+    CHECK(env == std::map<std::string, std::string>{
+                     {"A", "x y"}, {"B", "8000"}, {"C", "true"}, {"_d1", ""}});
+    CHECK(load_line("[worker.w.env]\nPORT = -1").launch.env.at("PORT") == "-1");
+}
+
+TEST_CASE("conf/worker: user, umask, nice") {
+    CHECK(load_line("user = \"www-data\"").launch.user == "www-data");
+    CHECK(load_line("user = \"www-data\"").launch.group.empty());
+    CHECK(load_line("user = \"web:site\"").launch.user == "web");
+    CHECK(load_line("user = \"web:site\"").launch.group == "site");
+    CHECK(load_line("user = \"1000:1000\"").launch.user == "1000");
+    CHECK(load_line("umask = \"022\"").launch.umask == 022);
+    CHECK(load_line("umask = \"0\"").launch.umask == 0);
+    CHECK(load_line("umask = \"0777\"").launch.umask == 0777);
+    CHECK(load_line("nice = -20").launch.nice == -20);
+    CHECK(load_line("nice = 19").launch.nice == 19);
+}
+
+TEST_CASE("conf/worker: limits take numbers, sizes, unlimited, and pairs") {
+    const auto limits = load_line(
+                            "limits = { nofile = 65536, core = \"0\", as = \"1GiB\", "
+                            "nproc = \"unlimited\", stack = { soft = \"8MiB\", hard = "
+                            "\"unlimited\" } }")
+                            .launch.limits;
+    constexpr std::uint64_t kUnlimited = core::ResourceLimit::kUnlimited;
+    CHECK(limits == std::vector<core::ResourceLimit>{{"nofile", 65536, 65536},
+                                                     {"core", 0, 0},
+                                                     {"as", 1U << 30U, 1U << 30U},
+                                                     {"nproc", kUnlimited, kUnlimited},
+                                                     {"stack", 8U << 20U, kUnlimited}});
+    for (const std::string name :
+         {"as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+          "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"}) {
+        CHECK(load_line("limits." + name + " = 5").launch.limits.at(0) ==
+              core::ResourceLimit{name, 5, 5});
+    }
+}
+
+TEST_CASE("conf/worker: restart, backoff, restart_limit") {
+    CHECK(load_line("restart = \"always\"").policy.restart == core::RestartPolicy::always);
+    CHECK(load_line("restart = \"on-failure\"").policy.restart == core::RestartPolicy::on_failure);
+    CHECK(load_line("restart = \"never\"").policy.restart == core::RestartPolicy::never);
+    CHECK(load_line("backoff = { initial = \"1s\", factor = 3, max = \"5m\", jitter = 0, "
+                    "reset_after = \"1h\" }")
+              .policy.backoff == core::Backoff{seconds{1}, 3.0, minutes{5}, 0.0, hours{1}});
+    CHECK(load_line("backoff = { max = \"2m\" }").policy.backoff ==
+          core::Backoff{milliseconds{100}, 2.0, minutes{2}, 0.1, seconds{30}});
+    CHECK(load_line("backoff = { initial = \"2s\", max = \"2s\" }").policy.backoff.max ==
+          seconds{2});
+    CHECK(load_line("restart_limit = { count = 32, window = \"10s\", then = \"fatal\" }")
+              .policy.restart_limit ==
+          core::RestartLimit{32, seconds{10}, core::RestartLimit::Then::fatal});
+    CHECK(load_line("restart_limit.then = \"slow\"").policy.restart_limit == core::RestartLimit{});
+}
+
+TEST_CASE("conf/worker: exit codes, stopping, readiness") {
+    const auto codes = load_line("success_exit_codes = [0, 75, 255]").policy.success_exit_codes;
+    CHECK(codes.count() == 3);
+    CHECK(codes[0]);
+    CHECK(codes[75]);
+    CHECK(codes[255]);
+    CHECK(load_line("success_exit_codes = []").policy.success_exit_codes.none());
+    CHECK(load_line("stop_signal = \"SIGINT\"").policy.stop_signal == SIGINT);
+    CHECK(load_line("stop_signal = \"QUIT\"").policy.stop_signal == SIGQUIT);
+    CHECK(load_line("stop_signal = \"2\"").policy.stop_signal == SIGINT);
+    CHECK(load_line("stop_signal = 2").policy.stop_signal == SIGINT);
+    CHECK(load_line("stop_timeout = \"0s\"").policy.stop_timeout == seconds{0});
+    CHECK(load_line("stop_timeout = \"1m\"").policy.stop_timeout == minutes{1});
+    CHECK(load_line("min_uptime = \"0s\"").policy.min_uptime == seconds{0});
+    CHECK(load_line("start_timeout = \"1.5s\"").policy.start_timeout == milliseconds{1500});
+    CHECK(load_line("ready = \"exec\"") == load_line(""));
+}
+
+TEST_CASE("conf/worker: each bad value is refused at its place") {
+    struct {
+        std::string line;
+        std::string_view mistake;  // with the position on line 3
+    } const cases[] = {
+        {"shell = 1", "3:9 worker.w.shell: expected true or false, without quotes; got 1"},
+        {"shell = true",
+         "2:11 worker.w.command: with shell = true, expected one string for /bin/sh -c; got an "
+         "array"},
+        {"instances = 0",
+         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\" (autostart = "
+         "false keeps a worker down); got 0"},
+        {"instances = 4097",
+         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 4097"},
+        {"instances = 1.5",
+         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 1.5"},
+        {"instances = \"min\"",
+         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got \"min\""},
+        {"cwd = 3", "3:7 worker.w.cwd: expected a directory; got 3"},
+        {"cwd = \"\"", "3:7 worker.w.cwd: is empty; expected a directory"},
+        {"cwd = \"a\\u0000b\"", "3:7 worker.w.cwd: \"a\\x00b\" has a NUL byte"},
+        {"cwd = \"~/x\"",
+         "3:7 worker.w.cwd: ~ is not expanded; write the directory in full, got \"~/x\""},
+        {"env = \"A=1\"",
+         "3:7 worker.w.env: expected a table, as in env = { PORT = \"8000\" }; got \"A=1\""},
+        {"env = { A = 1.5 }",
+         "3:13 worker.w.env.A: expected a string, an integer, true or false; got 1.5"},
+        {"env.A.B = 1",
+         "3:5 worker.w.env.A: expected a string, an integer, true or false; got a "
+         "table"},
+        {"env = { 1A = \"\" }",
+         "3:9 worker.w.env.1A: \"1A\" is not a name of an environment variable; expected letters, "
+         "digits and '_', not starting with a digit"},
+        {"env = { \"A B\" = \"\" }",
+         "3:9 worker.w.env.\"A B\": \"A B\" is not a name of an environment variable; expected "
+         "letters, digits and '_', not starting with a digit"},
+        {"env = { A = \"\\u0000\" }", "3:13 worker.w.env.A: \"\\x00\" has a NUL byte"},
+        {"env = { LISTEN_FDS = 3 }",
+         "3:9 worker.w.env.LISTEN_FDS: the daemon sets LISTEN_FDS itself"},
+        {"user = \"\"", "3:8 worker.w.user: is empty; expected \"user\" or \"user:group\""},
+        {"user = \"a:\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:\""},
+        {"user = \":g\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \":g\""},
+        {"user = \"a:b:c\"",
+         "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:b:c\""},
+        {"user = 1000", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got 1000"},
+        {"umask = 18",
+         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+         "\"022\"; got 18"},
+        {"umask = \"1000\"",
+         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+         "\"022\"; got \"1000\""},
+        {"umask = \"08\"",
+         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+         "\"022\"; got \"08\""},
+        {"umask = \"\"",
+         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+         "\"022\"; got \"\""},
+        {"nice = 20", "3:8 worker.w.nice: expected an integer from -20 to 19; got 20"},
+        {"nice = \"5\"", "3:8 worker.w.nice: expected an integer from -20 to 19; got \"5\""},
+        {"limits = 3",
+         "3:10 worker.w.limits: expected a table, as in limits = { nofile = 65536 }; got 3"},
+        {"limits = { nofiles = 3 }",
+         "3:12 unknown key \"nofiles\" in [worker.w.limits] (did you mean \"nofile\"?)"},
+        {"limits = { nofile = -1 }",
+         "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
+         "hard = … }; got -1"},
+        {"limits = { nofile = \"1KiB\" }",
+         "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
+         "hard = … }; got \"1KiB\""},
+        {"limits = { core = \"1M\" }",
+         "3:19 worker.w.limits.core: \"1M\" has the unknown unit \"M\"; units are B, KB, MB, GB, "
+         "TB (powers of 1000), KiB, MiB, GiB, TiB (powers of 1024); or \"unlimited\""},
+        {"limits = { core = { soft = 1 } }",
+         "3:12 worker.w.limits.core: needs both soft and hard; hard is missing"},
+        {"limits = { core = { soft = 2, hard = 1 } }",
+         "3:12 worker.w.limits.core: soft is above hard"},
+        {"limits = { core = { soft = \"unlimited\", hard = 1 } }",
+         "3:12 worker.w.limits.core: soft is above hard"},
+        {"autostart = \"yes\"",
+         "3:13 worker.w.autostart: expected true or false, without quotes; got \"yes\""},
+        {"restart = \"allways\"",
+         "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got "
+         "\"allways\" (did you mean \"always\"?)"},
+        {"restart = true",
+         "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got true"},
+        {"backoff = \"1s\"",
+         "3:11 worker.w.backoff: expected a table, as in backoff = { initial = \"100ms\", max = "
+         "\"30s\" }; got \"1s\""},
+        {"backoff = { initial = 100 }",
+         "3:23 worker.w.backoff.initial: 100 has no unit: write \"100s\", or another of us, ms, "
+         "s, m, h, d"},
+        {"backoff = { initial = \"0s\" }",
+         "3:23 worker.w.backoff.initial: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
+        {"backoff = { factor = 0.5 }",
+         "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got 0.5"},
+        {"backoff = { factor = nan }",
+         "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got nan"},
+        {"backoff = { jitter = 1.1 }",
+         "3:22 worker.w.backoff.jitter: expected a number from 0 to 1; got 1.1"},
+        {"backoff = { initial = \"5s\", max = \"1s\" }",
+         "3:35 worker.w.backoff.max: \"1s\" is shorter than initial, \"5s\""},
+        {"backoff = { initial = \"5m\" }",
+         "3:23 worker.w.backoff.initial: \"5m\" is longer than max, by default \"30s\""},
+        {"backoff = { maximum = \"1s\" }", "3:13 unknown key \"maximum\" in [worker.w.backoff]"},
+        {"restart_limit = 5",
+         "3:17 worker.w.restart_limit: expected a table, as in restart_limit = { count = 10, "
+         "window = \"1m\", then = \"slow\" }; got 5"},
+        {"restart_limit = { count = 33 }",
+         "3:27 worker.w.restart_limit.count: expected an integer from 1 to 32; got 33"},
+        {"restart_limit = { window = \"0s\" }",
+         "3:28 worker.w.restart_limit.window: expected a duration from \"1ms\" to \"365d\"; got "
+         "\"0s\""},
+        {"restart_limit = { then = \"stop\" }",
+         "3:26 worker.w.restart_limit.then: expected \"slow\" or \"fatal\"; got \"stop\""},
+        {"success_exit_codes = 0",
+         "3:22 worker.w.success_exit_codes: expected an array of exit codes such as [0, 75]; got "
+         "0"},
+        {"success_exit_codes = [0, 256]",
+         "3:26 worker.w.success_exit_codes: expected exit codes from 0 to 255; got 256"},
+        {"success_exit_codes = [\"0\"]",
+         "3:23 worker.w.success_exit_codes: expected exit codes from 0 to 255; got \"0\""},
+        {"stop_signal = \"SIGTREM\"",
+         "3:15 worker.w.stop_signal: \"SIGTREM\" is not a signal (did you mean \"SIGTERM\"?); "
+         "expected a name such as \"SIGTERM\" or a number"},
+        {"stop_signal = \"SIGSTOP\"",
+         "3:15 worker.w.stop_signal: SIGSTOP cannot end a process: it would stand still until "
+         "stop_timeout"},
+        {"stop_signal = []",
+         "3:15 worker.w.stop_signal: expected a signal such as \"SIGTERM\"; "
+         "got an array"},
+        {"stop_timeout = 10",
+         "3:16 worker.w.stop_timeout: 10 has no unit: write \"10s\", or another of us, ms, s, m, "
+         "h, d"},
+        {"stop_timeout = \"10\"",
+         "3:16 worker.w.stop_timeout: \"10\" has no unit: write \"10s\", or another of us, ms, s, "
+         "m, h, d"},
+        {"stop_timeout = \"400d\"",
+         "3:16 worker.w.stop_timeout: expected a duration from \"0s\" to \"365d\"; got \"400d\""},
+        {"stop_timeout = 10:00:00",
+         "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
+        {"ready = \"notify\"", "3:9 worker.w.ready: expected \"exec\"; got \"notify\""},
+        {"min_uptime = true",
+         "3:14 worker.w.min_uptime: expected a duration such as \"10s\"; got true"},
+        {"start_timeout = \"0s\"",
+         "3:17 worker.w.start_timeout: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
+        {"group = \"a b\"",
+         "3:9 worker.w.group: expected a name of 1 to 64 letters, digits, '_' or '-'; got \"a b\""},
+        {"group = \"all\"", "3:9 worker.w.group: \"all\" is reserved: it selects every worker"},
+    };
+    for (const auto& item : cases) {
+        CAPTURE(item.line);
+        CHECK(mistake_of(with_line(item.line)) == item.mistake);
+    }
+}
+
+TEST_CASE("conf/worker: each bad command is refused at its place") {
+    struct {
+        std::string_view line;
+        std::string_view mistake;
+    } const cases[] = {
+        {"", "1:9 worker.w: has no command; expected command = [\"PROGRAM\", \"ARGUMENT\", …]"},
+        {"command = []",
+         "2:11 worker.w.command: is empty; expected an array of strings such as [\"node\", "
+         "\"server.js\"], or one string"},
+        {"command = \"\"",
+         "2:11 worker.w.command: is empty; expected an array of strings such as [\"node\", "
+         "\"server.js\"], or one string"},
+        {"command = \" \"",
+         "2:11 worker.w.command: is blank; expected an array of strings such as [\"node\", "
+         "\"server.js\"], or one string"},
+        {"command = [\"\", \"a\"]", "2:12 worker.w.command: item 1: the program's name is empty"},
+        {"command = \"'' a\"", "2:11 worker.w.command: \"'' a\" has an empty program name"},
+        {"command = \"a 'b\"", "2:11 worker.w.command: \"a 'b\" has an unclosed single quote (')"},
+        {"command = [\"a\", 5]",
+         "2:17 worker.w.command: item 2: expected a string; got 5 (write \"5\")"},
+        {"command = [\"a\", \"b\\u0000\"]",
+         "2:17 worker.w.command: item 2: \"b\\x00\" has a NUL byte"},
+        {"command = \"a\\u0000\"", "2:11 worker.w.command: \"a\\x00\" has a NUL byte"},
+        {"command = 5",
+         "2:11 worker.w.command: expected an array of strings such as [\"node\", \"server.js\"], "
+         "or one string; got 5"},
+        {"command = \" \"\nshell = true",
+         "2:11 worker.w.command: is blank; expected one string for /bin/sh -c"},
+        {"shell = true",
+         "1:9 worker.w: has no command; expected command = [\"PROGRAM\", \"ARGUMENT\", …]"},
+    };
+    for (const auto& item : cases) {
+        CAPTURE(item.line);
+        CHECK(mistake_of("[worker.w]\n" + std::string(item.line)) == item.mistake);
+    }
+}
+
+TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
+    for (const std::string name : {"CLUSTER_WORKER", "CLUSTER_X", "LISTEN_PID", "NODE_CHANNEL_FD",
+                                   "NOTIFY_SOCKET", "WATCHDOG_USEC", "NODE_APP_INSTANCE"}) {
+        CHECK(mistake_of(with_line("env." + name + " = \"1\"")) ==
+              "3:5 worker.w.env." + name + ": the daemon sets " + name + " itself");
+    }
+    CHECK(load_line("env.CLUSTER = \"1\"").launch.env.size() == 1);
+    CHECK(load_line("env.NODE_ENV = \"production\"").launch.env.size() == 1);
+}
+
+TEST_CASE("conf/worker: keys of later features are unknown until they work") {
+    for (const std::string key : {"sockets", "store", "channel", "requires", "env_file",
+                                  "max_memory", "log", "node_cluster", "reload"}) {
+        CAPTURE(key);
+        const std::string mistake = mistake_of(with_line(key + " = 1"));
+        CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);
+    }
+}
+
+TEST_CASE("conf/worker: every misspelt key is asked about by its right name") {
+    for (const std::string_view key : worker_key_names()) {
+        const std::string misspelt = std::string(key) + "x";
+        CHECK(mistake_of(with_line(misspelt + " = 1")) == "3:1 unknown key \"" + misspelt +
+                                                              "\" in [worker.w] (did you mean \"" +
+                                                              std::string(key) + "\"?)");
+    }
+}
+
+}  // namespace
+}  // namespace cluster::conf
