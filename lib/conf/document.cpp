@@ -183,7 +183,7 @@ Document parse_document(std::string_view text, Report& report) {
                                (number == 1 || try_parse(draft.first(number - 1)).root);
         if (!can_go_on) {
             document.root = read_up_to(draft, number, shown);
-            report.add(shown.at, std::move(shown.description));
+            report.add(shown.at, shown.description);
             return document;
         }
         if (is_header(draft.line(number))) {
@@ -193,7 +193,7 @@ Document parse_document(std::string_view text, Report& report) {
         } else {
             draft.replace(number, "");
         }
-        report.add(shown.at, std::move(shown.description));
+        report.add(shown.at, shown.description);
     }
 }
 

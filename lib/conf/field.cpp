@@ -52,12 +52,12 @@ void Field::refuse_type(std::string_view expected) const {
 }
 
 void refuse_unknown(const Field& field, std::string_view table,
-                    const std::vector<std::string_view>& names) {
+                    const std::vector<std::string_view>& names, const std::string& hint) {
     std::string message = table.empty() ? "unknown name " : "unknown key ";
     message += in_quotes(field.key());
     if (!table.empty()) message += " in [" + std::string(table) + "]";
-    message += suggestion(field.key(), names);
-    field.report().add(field.key_at(), std::move(message));
+    message += suggestion(field.key(), names) + hint;
+    field.report().add(field.key_at(), message);
 }
 
 bool require_table(const Field& field, std::string_view example) {

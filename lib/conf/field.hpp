@@ -47,9 +47,9 @@ private:
     Report* report_;
 };
 
-/// `table`: what the key stands in, "" for the top level of the file.
+/// `table`: what the key stands in, "" for the top level of the file. `hint` ends the message.
 void refuse_unknown(const Field& field, std::string_view table,
-                    const std::vector<std::string_view>& names);
+                    const std::vector<std::string_view>& names, const std::string& hint = "");
 
 [[nodiscard]] bool require_table(const Field& field, std::string_view example);
 /// Text without NUL bytes and not empty.

@@ -30,9 +30,13 @@ template <class Target, std::size_t N>
     return names;
 }
 
+/// What to add to the refusal of an unknown key.
+using Hint = std::string (*)(std::string_view key);
+
 /// Reads every member of a table in the order of the text. Requires: field's value is a table.
 template <class Target, std::size_t N>
-void read_table(const Field& field, const Keys<Target, N>& keys, Target& target) {
+void read_table(const Field& field, const Keys<Target, N>& keys, Target& target,
+                Hint hint = nullptr) {
     for (const Member& member : field.value().members) {
         const Field inner = field.inner(member);
         const Key<Target>* known = nullptr;
@@ -42,7 +46,8 @@ void read_table(const Field& field, const Keys<Target, N>& keys, Target& target)
         if (known != nullptr) {
             known->read(target, inner);
         } else {
-            refuse_unknown(inner, field.path(), names_of(keys));
+            refuse_unknown(inner, field.path(), names_of(keys),
+                           hint != nullptr ? hint(member.key) : "");
         }
     }
 }

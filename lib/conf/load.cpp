@@ -1,5 +1,6 @@
 #include "conf/load.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -48,6 +49,17 @@ void read_workers(ConfigDraft& draft, const Field& field) {
 
 constexpr Keys<ConfigDraft, 2> kTopKeys{{{"daemon", read_daemon}, {"worker", read_workers}}};
 
+bool contains(const std::vector<std::string_view>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Keys that were written above the first table, or after nothing that they could belong to.
+std::string hint_for_top_level(std::string_view key) {
+    if (contains(worker_key_names(), key)) return "; keys of a worker stand below [worker.NAME]";
+    if (contains(names_of(kDaemonKeys), key)) return "; it belongs below [daemon]";
+    return "";
+}
+
 FileContext make_file_context(const LoadContext& context, bool is_complete) {
     std::error_code ignored;  // only a relative path asks for the working directory
     std::filesystem::path source = std::filesystem::absolute(context.path, ignored);
@@ -75,7 +87,7 @@ LoadResult load(std::string_view text, const LoadContext& context) {
     ConfigDraft draft;
     draft.file = make_file_context(context, document.is_complete);
     const Member top{"", {}, document.root};
-    read_table(Field(top, "", report), kTopKeys, draft);
+    read_table(Field(top, "", report), kTopKeys, draft, hint_for_top_level);
     if (draft.config.workers.empty() && document.is_complete && report.is_empty()) {
         report.add({}, "nothing to run: there is no [worker.NAME] table");
     }

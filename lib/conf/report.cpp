@@ -8,7 +8,7 @@ namespace {
 
 /// A file that is not a config at all must not flood the terminal or the memory.
 constexpr std::size_t kMaxDiagnostics = 1000;
-constexpr std::size_t kMaxShownLine = 500;  // bytes
+constexpr std::size_t kMaxShown = 500;      // bytes
 constexpr std::size_t kMaxQuotedText = 60;  // bytes
 
 unsigned byte_at(std::string_view text, std::size_t index) {
@@ -32,11 +32,12 @@ std::string hex_escape(std::string_view bytes) {
     return result;
 }
 
-/// One character per column of the original, so that a caret still finds its place.
-std::string displayable_line(std::string_view line) {
+/// Harmless and of bounded length; one character per column of the original, so that a caret still
+/// finds its place.
+std::string displayable(std::string_view line) {
     std::string result;
     while (!line.empty()) {
-        if (result.size() >= kMaxShownLine) return result + "…";
+        if (result.size() >= kMaxShown) return result + "…";
         const std::size_t length = std::max<std::size_t>(utf8_length(line), 1);
         const std::string_view character = line.substr(0, length);
         if (character == "\t") {
@@ -126,14 +127,15 @@ std::vector<std::string_view> split_lines(std::string_view text) {
 Report::Report(std::string_view text, std::string path)
     : path_(std::move(path)), lines_(split_lines(text)) {}
 
-void Report::add(Position at, std::string message) {
+void Report::add(Position at, const std::string& message) {
     if (diagnostics_.size() >= kMaxDiagnostics) {
         ++dropped_;
         return;
     }
-    Diagnostic diagnostic{path_, at.line, at.column, std::move(message), {}};
+    // The parser quotes the text as it is.
+    Diagnostic diagnostic{path_, at.line, at.column, displayable(message), {}};
     if (at.line >= 1 && at.line <= lines_.size()) {
-        diagnostic.source_line = displayable_line(lines_[at.line - 1]);
+        diagnostic.source_line = displayable(lines_[at.line - 1]);
     }
     diagnostics_.push_back(std::move(diagnostic));
 }
@@ -160,7 +162,7 @@ std::string format(const Diagnostic& diagnostic) {
     text += std::string(gutter - number.size() + 1, ' ') + number + " | " + diagnostic.source_line +
             "\n";
     // Behind the cut of an over-long line there is no place to point at.
-    if (diagnostic.column > kMaxShownLine) return text;
+    if (diagnostic.column > kMaxShown) return text;
     text += std::string(gutter + 1, ' ') + " | " +
             caret_padding(diagnostic.source_line, diagnostic.column) + "^\n";
     return text;

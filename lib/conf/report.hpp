@@ -33,7 +33,8 @@ public:
     /// Borrows `text` until take_sorted.
     Report(std::string_view text, std::string path);
 
-    void add(Position at, std::string message);
+    /// Control characters in the message are replaced; it is cut after 500 bytes.
+    void add(Position at, const std::string& message);
     [[nodiscard]] bool is_empty() const { return diagnostics_.empty(); }
     /// By line and column; of two at the same place the one added first comes first.
     [[nodiscard]] std::vector<Diagnostic> take_sorted();

@@ -146,18 +146,18 @@ std::optional<std::size_t> first_definition(const std::vector<std::string_view>&
     return std::nullopt;
 }
 
-std::string explain_duplicate(std::string_view reason, const std::vector<std::string_view>& lines,
-                              std::size_t number) {
-    const std::string_view line = lines[number - 1];
-    std::string name = is_header(line) ? normal_header(line) : std::string();
-    if (name.empty()) {
-        const std::optional<Statement> statement = split_statement(line);
-        if (statement) name = in_quotes(statement->key);
-    }
-    if (const std::optional<std::size_t> first = first_definition(lines, number)) {
-        return name + " is defined twice; the first time on line " + std::to_string(*first);
-    }
-    return "this defines something a second time: " + std::string(reason);
+SyntaxError explain_duplicate(const SyntaxError& error, std::string_view reason,
+                              const std::vector<std::string_view>& lines) {
+    const std::string_view line = lines[error.at.line - 1];
+    const std::optional<std::size_t> first = first_definition(lines, error.at.line);
+    if (!first) return {error.at, "this is a second definition: " + std::string(reason)};
+    const std::optional<Statement> statement = split_statement(line);
+    const bool is_key = !is_header(line) && statement;
+    const std::string name = is_key ? in_quotes(statement->key) : normal_header(line);
+    const auto indent =
+        static_cast<std::uint32_t>(std::min(line.find_first_not_of(" \t"), line.size()));
+    return {{error.at.line, indent + 1},
+            name + " is defined twice; the first time on line " + std::to_string(*first)};
 }
 
 /// Errors of toml++ that mean: this is not a value of TOML at all.
@@ -239,7 +239,7 @@ SyntaxError explain(const SyntaxError& error, const std::vector<std::string_view
     const std::string_view line = lines[error.at.line - 1];
     if (reason.find("cannot redefine") != std::string::npos ||
         reason.find("into existing inline table") != std::string::npos) {
-        return {error.at, explain_duplicate(reason, lines, error.at.line)};
+        return explain_duplicate(error, reason, lines);
     }
     if (std::optional<SyntaxError> bare = explain_bare_text(error, line)) return *bare;
     if (starts_with(error.description, "Error while parsing string: unescaped control") ||
@@ -247,13 +247,10 @@ SyntaxError explain(const SyntaxError& error, const std::vector<std::string_view
         if (error.at.column > count_columns(line))
             return {error.at, "the text has no closing quote"};
     }
-    // toml++ puts line breaks into quotes; they would tear the message.
-    std::string message;
-    for (std::size_t i = 0; i < reason.size(); ++i) {
-        if (reason[i] != '\n') message += reason[i];
-    }
-    const std::size_t torn = message.find(", saw ''");
-    if (torn != std::string::npos) message.replace(torn, 8, ", but the line ends");
+    std::string message = reason;
+    constexpr std::string_view kLineEnd = ", saw '\\n'";  // toml++ writes it as two characters
+    const std::size_t at = message.find(kLineEnd);
+    if (at != std::string::npos) message.replace(at, kLineEnd.size(), ", but the line ends");
     return {error.at, message};
 }
 
