@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Builds and runs every test, as CI does: the optimised build with all tests, then unit and
+# end-to-end tests under the address and undefined-behaviour sanitizers, then the laws of the house
+# (.ci/rooms.py). The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
+#
+#   --quick     the optimised build only
+#   -R REGEX    only tests whose name matches, passed on to ctest
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+usage() {
+    sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+}
+
+quick=no
+ctest_options=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --quick) quick=yes ;;
+        -R)
+            if [ $# -lt 2 ]; then usage >&2; exit 2; fi
+            ctest_options+=(-R "$2")
+            shift
+            ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+passed=0
+failed=0
+skipped=0
+
+# step NAME COMMAND…: one check that is not a ctest test; counts as one.
+step() {
+    local name=$1
+    shift
+    printf '\n==> %s\n' "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED: $name"
+        failed=$((failed + 1))
+    fi
+}
+
+# build PRESET: configures and builds. A build that fails counts as one failed test.
+build() {
+    printf '\n==> building preset %s\n' "$1"
+    if cmake --preset "$1" >"$logs/$1.configure" 2>&1; then :; else
+        cat "$logs/$1.configure"
+        echo "FAILED: configure $1"
+        failed=$((failed + 1))
+        return 1
+    fi
+    if cmake --build --preset "$1"; then :; else
+        echo "FAILED: build $1"
+        failed=$((failed + 1))
+        return 1
+    fi
+}
+
+# attribute NAME FILE: a number in the head of ctest's JUnit report.
+attribute() {
+    sed -n "0,/<testcase/s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1
+}
+
+# run_tests PRESET [ctest option…]: runs ctest in parallel and adds its own counts up.
+run_tests() {
+    local preset=$1 report=$logs/$1.xml
+    shift
+    printf '\n==> testing preset %s\n' "$preset"
+    local code=0 none=error
+    if [ ${#ctest_options[@]} -gt 0 ]; then none=ignore; fi
+    ctest --test-dir "build/$preset" --output-on-failure --parallel "$jobs" --timeout 300 \
+        "--no-tests=$none" --output-junit "$report" "${ctest_options[@]}" "$@" || code=$?
+    local tests=0 failures=0 skips=0
+    if [ -s "$report" ]; then
+        tests=$(attribute tests "$report")
+        failures=$(attribute failures "$report")
+        skips=$(attribute skipped "$report")
+    fi
+    passed=$((passed + tests - failures - skips))
+    failed=$((failed + failures))
+    skipped=$((skipped + skips))
+    # ctest that failed without a failed test (no test found, a crash of ctest) is a failure too.
+    if [ "$code" -ne 0 ] && [ "$failures" -eq 0 ]; then failed=$((failed + 1)); fi
+    if [ "$skips" -gt 0 ]; then
+        echo "SKIPPED under preset $preset:"
+        grep -B 3 '<skipped' "$report" | sed -n 's/.*<testcase name="\([^"]*\)".*/    \1/p'
+    fi
+}
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+# Most end-to-end tests wait for processes rather than compute, so twice the processors keeps them
+# busy.
+jobs=$(($(nproc) * 2))
+
+bash packaging/install-build-deps.sh --tests
+
+step "rooms: the laws of the house" python3 .ci/rooms.py
+step "rooms: the checker checks" python3 .ci/rooms.py --self-test
+if build test; then run_tests test; fi
+if [ "$quick" = no ]; then
+    if build asan; then run_tests asan -L '^(unit|e2e)$'; fi
+fi
+
+echo
+if [ "$skipped" -gt 0 ]; then echo "$skipped skipped"; fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
