@@ -61,7 +61,7 @@ Refusal Fleet::add(WorkerSpec spec, bool start, Instant now) {
     const std::uint32_t instances = spec.instances;
     auto entry = std::make_unique<Entry>();
     entry->worker.index = *index;
-    entry->worker.revision = 1;
+    entry->worker.revision = ++last_revision_;
     entry->worker.spec = std::move(spec);
     by_name_.emplace(entry->worker.spec.name, *index);
     order_.push_back(*index);
@@ -84,7 +84,7 @@ Refusal Fleet::update(WorkerSpec spec, Instant now) {
     const bool is_relaunched = worker.spec.launch != spec.launch;
     const bool starts_new = worker.slots.empty() ? spec.autostart : is_wanted_up(worker);
     worker.spec = std::move(spec);
-    ++worker.revision;
+    worker.revision = ++last_revision_;
     dirty_workers_.mark(worker.index);
     for (const Slot slot : entry.retired) refresh_deadline(*places_[slot.value]);
     for (const Slot slot : worker.slots) {
@@ -111,7 +111,7 @@ Refusal Fleet::scale(std::uint32_t worker, std::uint32_t instances, Instant now)
     if (refusal != Refusal::none) return refusal;
     if (entry.worker.spec.instances != instances) {
         entry.worker.spec.instances = instances;
-        ++entry.worker.revision;
+        entry.worker.revision = ++last_revision_;
         dirty_workers_.mark(worker);
     }
     resize(entry, instances, true, now);
@@ -137,7 +137,7 @@ void Fleet::remove(std::uint32_t worker, Instant now) {
         return;
     }
     Entry& entry = *entries_[worker];
-    ++entry.worker.revision;
+    entry.worker.revision = ++last_revision_;
     by_name_.erase(entry.worker.spec.name);
     dirty_workers_.mark(worker);
     // What was scaled away before is part of what this operation waits for.
@@ -265,6 +265,7 @@ void Fleet::restore_worker(Worker worker) {
     if (index >= bounds_.workers || entries_[index]) return;
     if (!worker.is_deleted && !by_name_.emplace(worker.spec.name, index).second) return;
     worker.slots.clear();
+    last_revision_ = std::max(last_revision_, worker.revision);
     entries_[index] = std::make_unique<Entry>(Entry{std::move(worker), {}});
     order_.push_back(index);
 }

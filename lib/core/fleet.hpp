@@ -37,7 +37,7 @@ struct Place {
 struct Worker {
     WorkerSpec spec;
     std::uint32_t index = 0;
-    std::uint64_t revision = 0;  // grows with each change of the spec
+    std::uint64_t revision = 0;  // names this spec: no two specs of the fleet ever share one
     bool is_deleted = false;     // gone from `status`; kept until its last instance has stopped
     std::vector<Slot> slots;     // by instance number; dense: slots[i] is the slot of instance i
 };
@@ -185,6 +185,7 @@ private:
     Bounds bounds_;
     Prng prng_;
     Epoch last_epoch_;
+    std::uint64_t last_revision_ = 0;
     std::vector<std::unique_ptr<Place>> places_;   // by slot
     std::vector<Generation> generations_;          // by slot: the highest known
     std::vector<bool> is_busy_;                    // by slot

@@ -8,7 +8,8 @@
 namespace cluster::supervisor {
 namespace {
 
-/// Taken over from the daemon because a program behaves oddly without them and they carry no secrets.
+/// Taken over from the daemon because a program behaves oddly without them and they carry no
+/// secrets.
 constexpr std::array<std::string_view, 3> kSafeNames{"LANG", "LANGUAGE", "TZ"};
 constexpr std::string_view kLocalePrefix = "LC_";
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

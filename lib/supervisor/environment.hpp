@@ -10,7 +10,8 @@
 
 namespace cluster::supervisor {
 
-/// What the daemon's own environment contributes: the few variables of the safe base (LANG, LC_*, TZ …).
+/// What the daemon's own environment contributes: the few variables of the safe base (LANG, LC_*,
+/// TZ …).
 using Variables = std::map<std::string, std::string>;
 [[nodiscard]] Variables safe_base_from_environment();
 
@@ -20,8 +21,9 @@ struct InstanceName {
     std::uint32_t instances = 1;
 };
 
-/// Safe base (or, for an ad-hoc worker with keep_env, its caller's environment), then PATH, HOME, USER …, then `env`,
-/// then what the daemon says: CLUSTER_WORKER, CLUSTER_INSTANCE, CLUSTER_INSTANCES, NODE_APP_INSTANCE.
+/// Safe base (or, for an ad-hoc worker with keep_env, its caller's environment), then PATH, HOME,
+/// USER …, then `env`, then what the daemon says: CLUSTER_WORKER, CLUSTER_INSTANCE,
+/// CLUSTER_INSTANCES, NODE_APP_INSTANCE.
 [[nodiscard]] Variables worker_environment(const core::Launch& launch, const InstanceName& instance,
                                            const Variables& safe_base, const sys::User& user);
 

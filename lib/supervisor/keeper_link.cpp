@@ -25,12 +25,14 @@ wire::Hello own_hello() {
 
 bool has_our_sizes(const wire::Hello& hello) {
     const wire::Hello ours = own_hello();
-    return hello.message_bytes == ours.message_bytes && hello.slot_record_bytes == ours.slot_record_bytes &&
+    return hello.message_bytes == ours.message_bytes &&
+           hello.slot_record_bytes == ours.slot_record_bytes &&
            hello.held_record_bytes == ours.held_record_bytes && hello.max_slots == ours.max_slots &&
            hello.max_held == ours.max_held;
 }
 
-/// One datagram from the keeper. Errors: {receive, EAGAIN} nothing there; {receive, ECONNRESET} it is gone; {message, …}.
+/// One datagram from the keeper. Errors: {receive, EAGAIN} nothing there; {receive, ECONNRESET} it
+/// is gone; {message, …}.
 Result<KeeperMessage> receive_message(int socket) {
     std::array<std::byte, sizeof(wire::Message) + 1> buffer{};
     sys::Packet packet;
@@ -42,7 +44,8 @@ Result<KeeperMessage> receive_message(int socket) {
     const auto message = wire::decode(buffer.data(), packet.bytes, packet.fd_count);
     if (!message) return tl::unexpected(message.error());
     KeeperMessage result{.message = *message, .fds = {}};
-    for (std::size_t i = 0; i < packet.fd_count; ++i) result.fds.push_back(std::move(packet.fds[i]));
+    for (std::size_t i = 0; i < packet.fd_count; ++i)
+        result.fds.push_back(std::move(packet.fds[i]));
     return result;
 }
 
@@ -50,7 +53,8 @@ Result<KeeperMessage> wait_for_message(int socket) {
     while (true) {
         auto message = receive_message(socket);
         if (message || message.error().code != EAGAIN) return message;
-        if (auto ready = sys::wait_ready(socket, true, false); !ready) return tl::unexpected(ready.error());
+        if (auto ready = sys::wait_ready(socket, true, false); !ready)
+            return tl::unexpected(ready.error());
     }
 }
 
@@ -68,7 +72,8 @@ Result<KeeperLink> KeeperLink::open(sys::UniqueFd socket) {
     auto theirs = wait_for_message(socket.get());
     if (!theirs) return tl::unexpected(theirs.error());
     const wire::Hello& hello = theirs->message.payload.hello;
-    if (theirs->message.kind != wire::Kind::hello || theirs->fds.size() != 1 || !has_our_sizes(hello)) {
+    if (theirs->message.kind != wire::Kind::hello || theirs->fds.size() != 1 ||
+        !has_our_sizes(hello)) {
         return fail(Op::message, EPROTO);
     }
     auto mapping = sys::map_shared(theirs->fds.front().get(), sizeof(wire::Table), false);
@@ -95,7 +100,8 @@ Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
         if (!answer) return tl::unexpected(answer.error());
         const wire::Fetch& range = answer->message.payload.fetch;
         if (range.count == 0) return held;
-        if (range.first != first || range.count > wire::kMaxHeld - first) return fail(Op::message, EPROTO);
+        if (range.first != first || range.count > wire::kMaxHeld - first)
+            return fail(Op::message, EPROTO);
         std::size_t next = 0;
         for (std::uint32_t i = first; i < first + range.count; ++i) {
             const wire::HeldRecord& record = table().held[i];
@@ -144,7 +150,9 @@ void KeeperLink::signal(Run run, int signal, bool then_continue) {
     send(message, {});
 }
 
-void KeeperLink::release(Run run) { send(wire::make_message(wire::Kind::release, run), {}); }
+void KeeperLink::release(Run run) {
+    send(wire::make_message(wire::Kind::release, run), {});
+}
 
 void KeeperLink::hold(const wire::HeldKey& key, int fd) {
     wire::Message message = wire::make_message(wire::Kind::hold);

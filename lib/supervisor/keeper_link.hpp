@@ -1,9 +1,9 @@
 // The supervisor's end of the link to the keeper.
 //
-// What was sent is in the kernel's hands when the call returns, and the keeper reads it even if we are killed then: that is
-// what makes write-ahead order simple. While the socket is full, a sender goes on receiving into the inbox, so the two
-// processes can never wait for each other.
-// Owns: the socket, the mapping of the keeper's table.
+// What was sent is in the kernel's hands when the call returns, and the keeper reads it even if we
+// are killed then: that is what makes write-ahead order simple. While the socket is full, a sender
+// goes on receiving into the inbox, so the two processes can never wait for each other. Owns: the
+// socket, the mapping of the keeper's table.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,8 @@ public:
     [[nodiscard]] const wire::Table& table() const { return *mapping_.as<const wire::Table>(); }
     [[nodiscard]] const wire::Hello& hello() const { return hello_; }
 
-    /// Everything in the keeper's custody, as duplicates. Waits for the answers; other messages go to the inbox.
+    /// Everything in the keeper's custody, as duplicates. Waits for the answers; other messages go
+    /// to the inbox.
     [[nodiscard]] Result<std::vector<HeldDescriptor>> fetch_held();
 
     void spawn(Run run, Epoch epoch, int plan, std::span<const int> fds);

@@ -22,9 +22,17 @@ bool open(std::string_view level) {
     return true;
 }
 
-void debug(std::string_view text) { logger().debug(text); }
-void info(std::string_view text) { logger().info(text); }
-void warn(std::string_view text) { logger().warn(text); }
-void error(std::string_view text) { logger().error(text); }
+void debug(std::string_view text) {
+    logger().debug(text);
+}
+void info(std::string_view text) {
+    logger().info(text);
+}
+void warn(std::string_view text) {
+    logger().warn(text);
+}
+void error(std::string_view text) {
+    logger().error(text);
+}
 
 }  // namespace cluster::supervisor::log

@@ -1,5 +1,5 @@
-// The daemon's own log: stderr of clusterd, one line an event. spdlog is behind these functions, so that its headers are
-// compiled once.
+// The daemon's own log: stderr of clusterd, one line an event. spdlog is behind these functions, so
+// that its headers are compiled once.
 #pragma once
 
 #include <string>

@@ -76,14 +76,16 @@ Result<sys::UniqueFd> sealed_memory(std::span<const std::byte> bytes) {
     auto file = sys::open_memory_file("clusterd-plan", 0);
     if (!file) return file;
     const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-    if (auto written = sys::write_all(file->get(), text); !written) return tl::unexpected(written.error());
+    if (auto written = sys::write_all(file->get(), text); !written)
+        return tl::unexpected(written.error());
     if (auto sealed = sys::seal_all(file->get()); !sealed) return tl::unexpected(sealed.error());
     return file;
 }
 
 }  // namespace
 
-Result<std::string> find_command(const std::string& command, const std::string& path, const std::string& cwd) {
+Result<std::string> find_command(const std::string& command, const std::string& path,
+                                 const std::string& cwd) {
     if (command.find('/') != std::string::npos) return command;
     bool was_found = false;
     std::string_view rest = path;
@@ -91,7 +93,8 @@ Result<std::string> find_command(const std::string& command, const std::string& 
         const std::size_t colon = rest.find(':');
         const std::string entry{rest.substr(0, colon)};
         rest = colon == std::string_view::npos ? std::string_view{} : rest.substr(colon + 1);
-        if (entry.empty()) continue;  // "the current directory", by mistake far more often than by intent
+        if (entry.empty())
+            continue;  // "the current directory", by mistake far more often than by intent
         std::string candidate = entry + "/" + command;
         if (entry.front() != '/') candidate.insert(0, cwd + "/");
         if (sys::is_executable(candidate)) return candidate;
@@ -117,7 +120,8 @@ Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceNam
     plan.umask(launch.umask);
     add_descriptors(plan);
     add_identity(plan, *identity);
-    plan.chdir(launch.cwd);  // as the worker's user, who may see directories that others do not, or the reverse
+    plan.chdir(launch.cwd);  // as the worker's user, who may see directories that others do not, or
+                             // the reverse
     plan.exec(*program);
     const auto bytes = plan.finish();
     if (!bytes) return tl::unexpected(bytes.error());

@@ -1,5 +1,6 @@
-// Compiles a worker's Launch into a spawn plan: the one place where names (user, group, command, limits) become numbers
-// and paths. Runs at every start, so that a user or a program that appeared meanwhile is found.
+// Compiles a worker's Launch into a spawn plan: the one place where names (user, group, command,
+// limits) become numbers and paths. Runs at every start, so that a user or a program that appeared
+// meanwhile is found.
 #pragma once
 
 #include "base/result.hpp"
@@ -10,15 +11,22 @@
 namespace cluster::supervisor {
 
 /// Positions of the descriptors that every plan expects beside it.
-enum class AttachedFd : std::uint32_t { standard_input = 0, standard_output = 1, standard_error = 2 };
+enum class AttachedFd : std::uint32_t {
+    standard_input = 0,
+    standard_output = 1,
+    standard_error = 2
+};
 
 /// A plan in a memfd sealed against writing.
-/// Errors: {lookup_user|lookup_group, ENOENT}, {lookup_command, ENOENT|EACCES}, {plan, E2BIG}, {memfd, …}.
-[[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceName& instance,
+/// Errors: {lookup_user|lookup_group, ENOENT}, {lookup_command, ENOENT|EACCES}, {plan, E2BIG},
+/// {memfd, …}.
+[[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch,
+                                                 const InstanceName& instance,
                                                  const Variables& safe_base);
 
-/// The file that `command` names: itself when it has a slash, else the first executable of that name in `path`
-/// (relative entries count from `cwd`). Errors: {lookup_command, ENOENT}, {lookup_command, EACCES} found, not executable.
+/// The file that `command` names: itself when it has a slash, else the first executable of that
+/// name in `path` (relative entries count from `cwd`). Errors: {lookup_command, ENOENT},
+/// {lookup_command, EACCES} found, not executable.
 [[nodiscard]] Result<std::string> find_command(const std::string& command, const std::string& path,
                                                const std::string& cwd);
 

@@ -13,12 +13,14 @@
 namespace cluster::supervisor {
 namespace {
 
-/// FNV-1a over eight bytes at a time. It has to tell a torn half from a whole one, not to resist anybody.
+/// FNV-1a over eight bytes at a time. It has to tell a torn half from a whole one, not to resist
+/// anybody.
 std::uint64_t checksum(std::uint64_t sequence, std::span<const std::byte> payload) {
     constexpr std::uint64_t kOffset = 0xCBF29CE484222325U;
     constexpr std::uint64_t kPrime = 0x100000001B3U;
     std::uint64_t hash = (kOffset ^ sequence) * kPrime;
-    for (std::size_t at = 0; at + sizeof(std::uint64_t) <= payload.size(); at += sizeof(std::uint64_t)) {
+    for (std::size_t at = 0; at + sizeof(std::uint64_t) <= payload.size();
+         at += sizeof(std::uint64_t)) {
         std::uint64_t word = 0;
         std::memcpy(&word, payload.data() + at, sizeof(word));
         hash = (hash ^ word) * kPrime;
@@ -62,13 +64,15 @@ void store(Record<Payload>& record, const Payload& payload) {
     half.payload = payload;
     half.checksum = checksum_of(sequence, payload);
     half.sequence = sequence;
-    // The record must be whole before the action that follows from it: a kill keeps program order, so keeping the
-    // compiler from moving the stores is enough.
+    // The record must be whole before the action that follows from it: a kill keeps program order,
+    // so keeping the compiler from moving the stores is enough.
     std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 /// Instants are stored as nanoseconds; 0 stands for none.
-std::int64_t ns_or_zero(const std::optional<Instant>& instant) { return instant ? to_ns(*instant) : 0; }
+std::int64_t ns_or_zero(const std::optional<Instant>& instant) {
+    return instant ? to_ns(*instant) : 0;
+}
 
 template <class... Cases>
 struct Overloaded : Cases... {
@@ -77,7 +81,8 @@ struct Overloaded : Cases... {
 
 void encode_state(const core::State& state, PlaceRecord& record) {
     record.state = static_cast<std::uint8_t>(state.index());
-    std::visit(Overloaded{[](const core::Stopped&) {}, [](const core::Exited&) {}, [](const core::Fatal&) {},
+    std::visit(Overloaded{[](const core::Stopped&) {}, [](const core::Exited&) {},
+                          [](const core::Fatal&) {},
                           [&](const core::Starting& s) { record.since_ns = to_ns(s.since); },
                           [&](const core::Running& s) {
                               record.since_ns = to_ns(s.since);
@@ -104,14 +109,18 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
     const Instant since = from_ns(record.since_ns);
     const Instant deadline = from_ns(record.deadline_ns);
     switch (record.state) {
-        case 0: return core::Stopped{};
-        case 1: return core::Starting{.since = since};
+        case 0:
+            return core::Stopped{};
+        case 1:
+            return core::Starting{.since = since};
         case 2: {
-            core::Running running{.since = since, .ready_at = std::nullopt, .is_good = record.flags[0] != 0};
+            core::Running running{
+                .since = since, .ready_at = std::nullopt, .is_good = record.flags[0] != 0};
             if (record.ready_ns != 0) running.ready_at = from_ns(record.ready_ns);
             return running;
         }
-        case 3: return core::BackingOff{.until = deadline, .is_limited = record.flags[0] != 0};
+        case 3:
+            return core::BackingOff{.until = deadline, .is_limited = record.flags[0] != 0};
         case 4:
             if (record.flags[0] > kLastReason) return std::nullopt;
             return core::Stopping{.since = since,
@@ -120,9 +129,12 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
                                   .leader_gone = record.flags[1] != 0,
                                   .kill_sent = record.flags[2] != 0,
                                   .is_failure = record.flags[3] != 0};
-        case 5: return core::Exited{};
-        case 6: return core::Fatal{};
-        default: return std::nullopt;
+        case 5:
+            return core::Exited{};
+        case 6:
+            return core::Fatal{};
+        default:
+            return std::nullopt;
     }
 }
 static_assert(std::is_same_v<std::variant_alternative_t<4, core::State>, core::Stopping>);
@@ -132,8 +144,8 @@ void encode_history(const core::History& history, PlaceRecord& record) {
     record.restarts = history.restarts;
     record.failures_in_row = history.failures_in_row;
     record.restart_count = history.restart_count;
-    std::transform(history.restart_times.begin(), history.restart_times.end(), std::begin(record.restart_ns),
-                   [](Instant instant) { return to_ns(instant); });
+    std::transform(history.restart_times.begin(), history.restart_times.end(),
+                   std::begin(record.restart_ns), [](Instant instant) { return to_ns(instant); });
     if (!history.last_exit) return;
     const core::LastExit& last = *history.last_exit;
     record.exit_is_known = 1;
@@ -150,8 +162,8 @@ std::optional<core::History> decode_history(const PlaceRecord& record) {
     history.restarts = record.restarts;
     history.failures_in_row = record.failures_in_row;
     history.restart_count = record.restart_count;
-    std::transform(std::begin(record.restart_ns), std::end(record.restart_ns), history.restart_times.begin(),
-                   [](std::int64_t ns) { return from_ns(ns); });
+    std::transform(std::begin(record.restart_ns), std::end(record.restart_ns),
+                   history.restart_times.begin(), [](std::int64_t ns) { return from_ns(ns); });
     if (record.exit_is_known == 0) return history;
     if (record.exit_kind > static_cast<std::uint8_t>(core::ExitStatus::Kind::unknown) ||
         record.exit_reason > static_cast<std::uint8_t>(core::ExitReason::spawn_failed)) {
@@ -187,7 +199,8 @@ PlaceRecord encode_place(const core::Place& place) {
 std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
     const auto state = decode_state(record);
     const auto history = decode_history(record);
-    if (!state || !history || record.worker >= kMaxWorkers || record.number >= core::kMaxInstancesPerWorker ||
+    if (!state || !history || record.worker >= kMaxWorkers ||
+        record.number >= core::kMaxInstancesPerWorker ||
         record.desired > static_cast<std::uint8_t>(core::Desired::up) ||
         record.outcome > static_cast<std::uint8_t>(core::Outcome::failed)) {
         return std::nullopt;
@@ -242,9 +255,13 @@ Result<StateFile> StateFile::attach(sys::UniqueFd file) {
     return StateFile{std::move(file), std::move(*mapping)};
 }
 
-FleetRecord StateFile::fleet() const { return load(layout().fleet).value_or(FleetRecord{}); }
+FleetRecord StateFile::fleet() const {
+    return load(layout().fleet).value_or(FleetRecord{});
+}
 
-void StateFile::store_fleet(const FleetRecord& record) { store(layout().fleet, record); }
+void StateFile::store_fleet(const FleetRecord& record) {
+    store(layout().fleet, record);
+}
 
 void StateFile::store_worker(std::uint32_t index, const WorkerRecord& record) {
     if (index >= kMaxWorkers) return;

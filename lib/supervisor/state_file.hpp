@@ -1,10 +1,12 @@
-// The state memfd: everything a successor of this supervisor has to know that the keeper's table does not say.
+// The state memfd: everything a successor of this supervisor has to know that the keeper's table
+// does not say.
 //
-// Fixed records, each in two halves with a sequence number and a checksum. A change is written into the older half, so a
-// kill at any instruction leaves the newer one whole; a reader takes the valid half with the higher sequence. The
-// supervisor writes a record before it executes the actions that follow from it (write-ahead), and the keeper keeps the
-// file. The specs themselves are sealed memfds in the keeper's custody; a WorkerRecord names its revision.
-// Byte tables: STATE.md. The bytes come from our own predecessor, but perhaps a broken one: every field is checked.
+// Fixed records, each in two halves with a sequence number and a checksum. A change is written into
+// the older half, so a kill at any instruction leaves the newer one whole; a reader takes the valid
+// half with the higher sequence. The supervisor writes a record before it executes the actions that
+// follow from it (write-ahead), and the keeper keeps the file. The specs themselves are sealed
+// memfds in the keeper's custody; a WorkerRecord names its revision. Byte tables: STATE.md. The
+// bytes come from our own predecessor, but perhaps a broken one: every field is checked.
 #pragma once
 
 #include <cstddef>
@@ -98,8 +100,10 @@ struct StateHeader {
     std::uint32_t place_record_bytes;
     std::uint32_t max_workers;
     std::uint32_t max_places;
-    std::uint32_t workers_used;  // records [0, workers_used) may be in use; never shrinks, so that a reader leaves
-    std::uint32_t places_used;   // the rest of the file alone: even a look would make the kernel give it memory
+    std::uint32_t workers_used;  // records [0, workers_used) may be in use; never shrinks, so that
+                                 // a reader leaves
+    std::uint32_t places_used;   // the rest of the file alone: even a look would make the kernel
+                                 // give it memory
     std::uint8_t reserved[4096 - 40];
 };
 static_assert(sizeof(StateHeader) == 4096);

@@ -1,1 +1,256 @@
-// (empty)
+#include "supervisor/supervisor.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "core/selector.hpp"
+#include "supervisor/log.hpp"
+#include "supervisor/plan_compiler.hpp"
+#include "supervisor/wording.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+core::ExitStatus exit_status(const wire::SlotRecord& record) {
+    using Kind = core::ExitStatus::Kind;
+    core::ExitStatus status;
+    switch (record.exit_code) {
+        case CLD_EXITED:
+            status.kind = Kind::code;
+            break;
+        case CLD_DUMPED:
+            status.dumped_core = true;
+            [[fallthrough]];
+        case CLD_KILLED:
+            status.kind = Kind::signal;
+            break;
+        default:
+            status.kind = Kind::unknown;
+            break;
+    }
+    status.value = record.exit_status;
+    return status;
+}
+
+std::uint64_t seed_of_this_start() {
+    return static_cast<std::uint64_t>(to_ns(sys::monotonic_now())) ^
+           (static_cast<std::uint64_t>(sys::current_pid()) << 32U);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::UniqueFd listener,
+                       sys::UniqueFd null)
+    : options_(std::move(options)),
+      link_(std::move(link)),
+      fleet_({.slots = wire::kMaxSlots, .workers = kMaxWorkers}, seed_of_this_start()),
+      records_(std::move(records)),
+      outputs_(loop_, link_,
+               [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); }),
+      clients_(loop_, std::move(listener), sys::current_uid()),
+      status_(fleet_, link_),
+      requests_(fleet_, records_, status_, clients_, [this](Instant now) { begin_shutdown(now); }),
+      safe_base_(safe_base_from_environment()),
+      null_(std::move(null)),
+      shown_states_(wire::kMaxSlots) {
+    records_.rebind(link_);
+}
+
+int Supervisor::run() {
+    while (!exit_code_) {
+        const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
+        turn(now);
+    }
+    return *exit_code_;
+}
+
+void Supervisor::turn(Instant now) {
+    while (const auto message = link_.take_message()) on_keeper_message(*message, now);
+    for (const FailedSpawn& failed : std::exchange(failed_spawns_, {})) {
+        fleet_.on_event(
+            failed.run.slot,
+            core::event::SpawnFailed{failed.run.generation, failed.error.op, failed.error.code},
+            now);
+    }
+    for (const ClientRequest& request : clients_.take_requests()) requests_.handle(request, now);
+    fleet_.on_time(now);
+    outputs_.on_time(now);
+    clients_.on_time(now);
+
+    const std::vector<Slot> changed = records_.store_changes(fleet_);
+    for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
+    report(changed);
+    requests_.send_answers(!changed.empty(), now);
+    if (records_.is_shutting_down()) finish_when_idle();
+}
+
+std::optional<Instant> Supervisor::next_deadline() const {
+    if (!failed_spawns_.empty()) return Instant{};
+    std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
+    next = earliest(next, clients_.next_deadline());
+    return earliest(next, requests_.next_deadline());
+}
+
+void Supervisor::on_keeper_message(const KeeperMessage& item, Instant now) {
+    const wire::Message& message = item.message;
+    const Slot slot{message.slot};
+    if (message.kind == wire::Kind::spawned) {
+        on_spawned(message, now);
+    } else if (message.kind == wire::Kind::changed && message.slot == wire::kNoSlot) {
+        for (std::uint32_t i = 0; i < link_.table().header.slots_used; ++i)
+            on_slot_changed(Slot{i}, now);
+    } else if (message.kind == wire::Kind::changed) {
+        on_slot_changed(slot, now);
+    } else if (message.kind == wire::Kind::terminate) {
+        log::info("asked to end: stopping all workers");
+        begin_shutdown(now);
+    } else if (message.kind == wire::Kind::refused) {
+        const wire::Refused& refused = message.payload.refused;
+        log::warn(fmt::format("the keeper refused message {}: {}: {}", refused.sequence,
+                              op_name(static_cast<Op>(refused.op)), std::strerror(refused.code)));
+        is_finishing_ = false;
+    }
+}
+
+void Supervisor::on_spawned(const wire::Message& message, Instant now) {
+    const wire::Spawned& spawned = message.payload.spawned;
+    const Run run{Slot{message.slot}, Generation{message.generation}};
+    if (spawned.op == 0) {
+        fleet_.on_event(run.slot, core::event::SpawnSucceeded{run.generation}, now);
+        return;
+    }
+    outputs_.close(run);
+    fleet_.on_event(
+        run.slot,
+        core::event::SpawnFailed{run.generation, static_cast<Op>(spawned.op), spawned.code}, now);
+}
+
+void Supervisor::on_slot_changed(Slot slot, Instant now) {
+    const auto record = link_.slot(slot);
+    if (!record || record->state != wire::SlotState::exited || record->failed_op != 0) return;
+    const core::Place* place = fleet_.find(slot);
+    const Generation generation{record->generation};
+    if (place == nullptr || place->instance.generation != generation) return;
+    outputs_.drain({slot, generation});
+    const bool is_group_alive = record->group_alive != 0;
+    fleet_.on_event(
+        slot, core::event::ProcessExited{generation, exit_status(*record), is_group_alive}, now);
+    if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{generation}, now);
+}
+
+void Supervisor::begin_shutdown(Instant now) {
+    if (records_.is_shutting_down()) return;
+    records_.store_shutdown();
+    fleet_.begin_operation();
+    std::vector<Slot> slots;  // of places that a stop may make vanish
+    for (const core::Place* place : fleet_.places()) slots.push_back(place->slot);
+    for (const Slot slot : slots) fleet_.stop(slot, now);
+}
+
+void Supervisor::finish_when_idle() {
+    if (!fleet_.is_idle() || is_finishing_) return;
+    log::info("all workers have stopped");
+    is_finishing_ = true;
+    link_.finish(0);
+}
+
+void Supervisor::execute(const core::SlotAction& slot_action) {
+    const Slot slot = slot_action.slot;
+    std::visit(Overloaded{[&](const core::action::Spawn& action) {
+                              spawn({slot, action.generation});
+                          },
+                          [&](const core::action::Signal& action) {
+                              signal({slot, action.generation}, action.signal);
+                          },
+                          [&](const core::action::Release& action) {
+                              link_.release({slot, action.generation});
+                          }},
+               slot_action.action);
+}
+
+void Supervisor::signal(Run run, int signal) {
+    link_.signal(run, signal, signal != SIGKILL);
+}
+
+void Supervisor::spawn(Run run) {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr || place->instance.generation != run.generation) return;
+    if (auto spawned = try_spawn(*place, fleet_.worker(place->worker)->spec); !spawned) {
+        outputs_.close(run);
+        failed_spawns_.push_back({run, spawned.error()});
+    }
+}
+
+Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec) {
+    const Run run{place.slot, place.instance.generation};
+    const InstanceName name{
+        .worker = spec.name, .number = place.number, .instances = spec.instances};
+    const auto plan = compile_plan(spec.launch, name, safe_base_);
+    if (!plan) return tl::unexpected(plan.error());
+    const std::string& log_dir = records_.daemon().log_dir;
+    const auto output =
+        open_output(run, Stream::output, place::output_log(log_dir, spec.name, place.number));
+    if (!output) return tl::unexpected(output.error());
+    const auto error =
+        open_output(run, Stream::error_output, place::error_log(log_dir, spec.name, place.number));
+    if (!error) return tl::unexpected(error.error());
+    const std::array<int, 3> attached{null_.get(), output->get(), error->get()};
+    link_.spawn(run, place.instance.epoch, plan->get(), attached);
+    return {};
+}
+
+/// Opens a pipe, puts its read end into custody and under the pump, and returns the end that the
+/// worker gets: open for reading and writing, so that no death of ours is ever a SIGPIPE to it.
+Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std::string& path) {
+    auto pipe = sys::open_pipe();
+    if (!pipe) return tl::unexpected(pipe.error());
+    auto worker_end = sys::open_both_ways(pipe->write_end.get());
+    if (!worker_end) return worker_end;
+    pipe->write_end.reset();
+    link_.hold(held_key(run, stream), pipe->read_end.get());
+    if (auto opened = outputs_.open(run, stream, std::move(pipe->read_end), path); !opened) {
+        link_.drop(held_key(run, stream));
+        return tl::unexpected(opened.error());
+    }
+    return worker_end;
+}
+
+void Supervisor::report(const std::vector<Slot>& slots) {
+    for (const Slot slot : slots) {
+        std::string& shown = shown_states_[slot.value];
+        const core::Place* place = fleet_.find(slot);
+        if (place == nullptr) {
+            status_.forget(slot);
+            shown.clear();
+            continue;
+        }
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const core::Instance& instance = place->instance;
+        std::string text = core::state_name(instance.state);
+        const bool shows_exit = std::holds_alternative<core::BackingOff>(instance.state) ||
+                                std::holds_alternative<core::Exited>(instance.state) ||
+                                std::holds_alternative<core::Fatal>(instance.state);
+        if (shows_exit && instance.history.last_exit) {
+            text += " after " + exit_text(spec.launch, instance.history.last_exit->status);
+        }
+        text += fmt::format(" (run {})", instance.generation.value);
+        if (text == shown) continue;
+        log::info(fmt::format("{}: {}", core::instance_id(spec.name, place->number), text));
+        shown = std::move(text);
+    }
+}
+
+}  // namespace cluster::supervisor

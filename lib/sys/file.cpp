@@ -67,6 +67,14 @@ Result<UniqueFd> reopen(int fd, int flags) {
     return own(::open(path.data(), flags | O_CLOEXEC), Op::open);
 }
 
+Result<UniqueFd> open_both_ways(int fd) {
+    return reopen(fd, O_RDWR);
+}
+
+Result<UniqueFd> open_read_write(const std::string& path) {
+    return open_file(path, O_RDWR, 0);
+}
+
 Result<UniqueFd> duplicate(int fd) {
     return own(::fcntl(fd, F_DUPFD_CLOEXEC, 3), Op::dup);
 }

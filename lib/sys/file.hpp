@@ -25,6 +25,10 @@ struct Pipe {
 /// O_CLOEXEC (through /proc/self/fd). A pipe opened O_RDWR this way never sees EOF or SIGPIPE.
 [[nodiscard]] Result<UniqueFd> reopen(int fd, int flags);
 
+/// `reopen` for reading and writing.
+[[nodiscard]] Result<UniqueFd> open_both_ways(int fd);
+[[nodiscard]] Result<UniqueFd> open_read_write(const std::string& path);
+
 /// Close-on-exec duplicate.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 

@@ -171,6 +171,10 @@ Status become_subreaper() {
     return {};
 }
 
+void ignore_signal(int signal) {
+    ::signal(signal, SIG_IGN);
+}
+
 void block_all_signals() {
     sigset_t all;
     ::sigfillset(&all);

@@ -72,6 +72,7 @@ struct ProcessUsage {
 [[nodiscard]] Result<ProcessUsage> process_usage(std::int32_t pid);
 
 [[nodiscard]] Status become_subreaper();
+void ignore_signal(int signal);
 /// Blocks every signal of this thread, so that only a signalfd sees them.
 void block_all_signals();
 /// A signalfd for all signals, non-blocking.

@@ -50,7 +50,8 @@ struct Packet {
 /// One datagram into `buffer`; received descriptors are close-on-exec. Errors: {receive, EAGAIN} …
 [[nodiscard]] Status receive_packet(int fd, std::span<std::byte> buffer, Packet& packet);
 
-/// Waits until one descriptor is readable (or at its end) or writable. Interruptions by signals are waited over.
+/// Waits until one descriptor is readable (or at its end) or writable. Interruptions by signals are
+/// waited over.
 [[nodiscard]] Status wait_ready(int fd, bool readable, bool writable);
 
 }  // namespace cluster::sys

@@ -52,7 +52,8 @@ Result<User> find_user(const std::string& name) {
     const auto uid = number_of(name);
     if (!uid) return found;
     if (auto by_number = find_user(*uid)) return by_number;
-    // A number without an entry is a user all the same; its group is assumed to have the same number.
+    // A number without an entry is a user all the same; its group is assumed to have the same
+    // number.
     return User{.name = name, .uid = *uid, .gid = *uid, .home = "/", .shell = "/bin/sh"};
 }
 

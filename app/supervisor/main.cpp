@@ -1,0 +1,77 @@
+// cluster-supervisor: the policy process. Started by clusterd only, with the link to it as an
+// inherited descriptor.
+#include <getopt.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+
+#include "place/directories.hpp"
+#include "supervisor/supervisor.hpp"
+#include "sys/process.hpp"
+
+namespace {
+
+using cluster::supervisor::Options;
+
+constexpr int kUsageError = 2;
+
+std::optional<Options> parse(int argc, char** argv) {
+    const option names[] = {{"keeper-fd", required_argument, nullptr, 'k'},
+                            {"runtime-dir", required_argument, nullptr, 'r'},
+                            {"config", required_argument, nullptr, 'c'},
+                            {"log-level", required_argument, nullptr, 'l'},
+                            {nullptr, 0, nullptr, 0}};
+    Options options;
+    std::optional<std::string> runtime;
+    for (int key = 0; (key = getopt_long(argc, argv, "", names, nullptr)) != -1;) {
+        switch (key) {
+            case 'k':
+                options.keeper_fd = std::atoi(optarg);
+                break;
+            case 'r':
+                runtime = optarg;
+                break;
+            case 'c':
+                options.config = optarg;
+                break;
+            case 'l':
+                options.log_level = optarg;
+                break;
+            default:
+                return std::nullopt;
+        }
+    }
+    if (options.keeper_fd < 0 || optind != argc) return std::nullopt;
+    options.directories = cluster::place::resolve(cluster::place::from_environment(), runtime);
+    return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    auto options = parse(argc, argv);
+    if (!options) {
+        std::fputs(
+            "cluster-supervisor is started by clusterd; run clusterd or clusterctl start instead\n",
+            stderr);
+        return kUsageError;
+    }
+    // A reader of our log that went away is no reason to die; and Ctrl-C at a terminal, which
+    // reaches the whole process group, is the keeper's to act on.
+    for (const int signal : {SIGPIPE, SIGINT, SIGQUIT, SIGHUP}) cluster::sys::ignore_signal(signal);
+    auto supervisor = cluster::supervisor::Supervisor::start(std::move(*options));
+    if (!supervisor) {
+        std::fprintf(stderr, "cluster-supervisor: %s: %s\n",
+                     cluster::op_name(supervisor.error().op),
+                     std::strerror(supervisor.error().code));
+        return EXIT_FAILURE;
+    }
+    return (*supervisor)->run();
+} catch (const std::exception& error) {
+    // Crash-only: the keeper starts the next one, which takes everything over.
+    std::fprintf(stderr, "cluster-supervisor: %s\n", error.what());
+    return EXIT_FAILURE;
+}

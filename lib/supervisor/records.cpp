@@ -1,0 +1,210 @@
+#include "supervisor/records.hpp"
+
+#include <fmt/core.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/assert.hpp"
+#include "ctl/spec_json.hpp"
+#include "sys/file.hpp"
+#include "sys/memory.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+/// HeldKey::index of the [daemon] table; workers have lower ones.
+constexpr std::uint16_t kDaemonIndex = 0xFFFF;
+constexpr std::size_t kMaxSpecBytes = std::size_t{4} << 20U;
+
+wire::HeldKey spec_key(std::uint16_t index, std::uint64_t revision) {
+    return {.kind = wire::HeldKind::spec,
+            .index = index,
+            .slot = wire::kNoSlot,
+            .generation = revision};
+}
+
+Result<std::string> read_whole(int fd) {
+    const auto size = sys::file_size(fd);
+    if (!size) return tl::unexpected(size.error());
+    if (*size > kMaxSpecBytes) return fail(Op::read, EFBIG);
+    std::string text(*size, '\0');
+    const auto count = sys::read_at(fd, std::as_writable_bytes(std::span{text}), 0);
+    if (!count) return tl::unexpected(count.error());
+    if (*count != text.size()) return fail(Op::read, EIO);
+    return text;
+}
+
+std::string render_daemon(const DaemonRecord& record) {
+    nlohmann::json json{{"log_dir", record.log_dir}, {"log_level", record.spec.log_level}};
+    if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
+    if (record.config) json["config"] = *record.config;
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::optional<std::string> text_field(const nlohmann::json& json, const char* name) {
+    const auto found = json.find(name);
+    if (found == json.end() || !found->is_string()) return std::nullopt;
+    return found->get<std::string>();
+}
+
+DaemonRecord parse_daemon(const std::string& text) {
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    DaemonRecord record;
+    if (!json.is_object()) return record;
+    record.spec.log_dir = text_field(json, "configured_log_dir");
+    record.spec.log_level = text_field(json, "log_level").value_or(record.spec.log_level);
+    record.log_dir = text_field(json, "log_dir").value_or("");
+    record.config = text_field(json, "config");
+    return record;
+}
+
+}  // namespace
+
+Result<Records> Records::create(KeeperLink& keeper) {
+    auto file = StateFile::create();
+    if (!file) return tl::unexpected(file.error());
+    Records records{keeper, std::move(*file)};
+    keeper.hold({.kind = wire::HeldKind::state, .index = 0, .slot = wire::kNoSlot, .generation = 0},
+                records.file_.descriptor());
+    return records;
+}
+
+Result<Records> Records::attach(KeeperLink& keeper, std::vector<HeldDescriptor>& held) {
+    sys::UniqueFd state;
+    std::map<std::uint32_t, std::map<std::uint64_t, std::string>> texts;
+    for (HeldDescriptor& item : held) {
+        if (item.key.kind == wire::HeldKind::state) state = std::move(item.fd);
+        if (item.key.kind != wire::HeldKind::spec) continue;
+        const sys::UniqueFd spec = std::move(item.fd);
+        if (auto text = read_whole(spec.get()))
+            texts[item.key.index][item.key.generation] = std::move(*text);
+    }
+    if (!state.is_open()) return fail(Op::not_held, ENOENT);
+    auto file = StateFile::attach(std::move(state));
+    if (!file) return tl::unexpected(file.error());
+    Records records{keeper, std::move(*file)};
+    records.texts_ = std::move(texts);
+    records.fleet_ = records.file_.fleet();
+    records.restore_daemon();
+    return records;
+}
+
+void Records::restore_daemon() {
+    auto& revisions = texts_[kDaemonIndex];
+    if (const auto found = revisions.find(fleet_.daemon_revision); found != revisions.end()) {
+        daemon_ = parse_daemon(found->second);
+    }
+}
+
+std::vector<std::string> Records::restore(core::Fleet& fleet) {
+    std::vector<std::string> complaints;
+    fleet.restore_epoch(Epoch{fleet_.last_epoch});
+    for (const StateFile::StoredWorker& stored : file_.workers()) {
+        auto& revisions = texts_[stored.index];
+        const auto text = revisions.find(stored.record.revision);
+        if (text == revisions.end()) {
+            complaints.push_back(fmt::format("worker {}: its spec is not held", stored.index));
+            continue;
+        }
+        auto spec = ctl::parse_spec(text->second);
+        if (!spec) {
+            complaints.push_back(fmt::format("worker {}: {}", stored.index, spec.error()));
+            continue;
+        }
+        core::Worker worker;
+        worker.spec = std::move(*spec);
+        worker.index = stored.index;
+        worker.revision = stored.record.revision;
+        worker.is_deleted = stored.record.is_deleted != 0;
+        fleet.restore_worker(std::move(worker));
+        workers_[stored.index] = stored.record;
+    }
+    for (core::Place& place : file_.places()) {
+        if (workers_.contains(place.worker)) fleet.restore_place(std::move(place));
+    }
+    // A spec that no record names was handed over just before a kill, or would have been dropped
+    // just after one.
+    for (const auto& [index, revisions] : texts_) {
+        const auto record = workers_.find(index);
+        const std::uint64_t current = index == kDaemonIndex      ? fleet_.daemon_revision
+                                      : record != workers_.end() ? record->second.revision
+                                                                 : 0;
+        for (const auto& [revision, text] : revisions) {
+            if (revision != current)
+                keeper_->drop(spec_key(static_cast<std::uint16_t>(index), revision));
+        }
+    }
+    texts_.clear();
+    return complaints;
+}
+
+void Records::hold_text(std::uint16_t index, std::uint64_t revision, const std::string& text) {
+    // Without a spec in custody a successor would lose the worker: memory that is short now is a
+    // reason to die and be started again by the keeper, as for any other allocation.
+    auto file = sys::open_memory_file("clusterd-spec", 0);
+    CLUSTER_ASSERT(file.has_value());
+    CLUSTER_ASSERT(sys::write_all(file->get(), text).has_value());
+    CLUSTER_ASSERT(sys::seal_all(file->get()).has_value());
+    keeper_->hold(spec_key(index, revision), file->get());
+}
+
+void Records::store_daemon(DaemonRecord record) {
+    daemon_ = std::move(record);
+    const std::uint64_t previous = fleet_.daemon_revision;
+    hold_text(kDaemonIndex, previous + 1, render_daemon(daemon_));
+    fleet_.daemon_revision = previous + 1;
+    file_.store_fleet(fleet_);
+    if (previous != 0) keeper_->drop(spec_key(kDaemonIndex, previous));
+}
+
+void Records::store_shutdown() {
+    fleet_.is_shutting_down = 1;
+    file_.store_fleet(fleet_);
+}
+
+std::vector<Slot> Records::store_changes(core::Fleet& fleet) {
+    for (const std::uint32_t index : fleet.take_dirty_workers()) store_worker(fleet, index);
+    std::vector<Slot> slots = fleet.take_dirty_slots();
+    for (const Slot slot : slots) store_place(fleet, slot);
+    if (fleet.last_epoch().value != fleet_.last_epoch) {
+        fleet_.last_epoch = fleet.last_epoch().value;
+        file_.store_fleet(fleet_);
+    }
+    return slots;
+}
+
+void Records::store_worker(const core::Fleet& fleet, std::uint32_t index) {
+    const auto stored = workers_.find(index);
+    const core::Worker* worker = fleet.worker(index);
+    const auto key_index = static_cast<std::uint16_t>(index);
+    if (worker == nullptr) {
+        if (stored == workers_.end()) return;
+        file_.store_worker(index, WorkerRecord{});
+        keeper_->drop(spec_key(key_index, stored->second.revision));
+        workers_.erase(stored);
+        return;
+    }
+    WorkerRecord record{.is_used = 1,
+                        .is_deleted = worker->is_deleted ? 1U : 0U,
+                        .revision = worker->revision,
+                        .order = 0,
+                        .reserved = 0};
+    const bool is_new_text =
+        stored == workers_.end() || stored->second.revision != worker->revision;
+    const std::uint64_t previous = stored == workers_.end() ? 0 : stored->second.revision;
+    record.order = stored == workers_.end() ? fleet_.next_order++ : stored->second.order;
+    if (is_new_text) hold_text(key_index, worker->revision, ctl::render_spec(worker->spec));
+    file_.store_worker(index, record);
+    file_.store_fleet(fleet_);
+    workers_[index] = record;
+    if (is_new_text && previous != 0) keeper_->drop(spec_key(key_index, previous));
+}
+
+void Records::store_place(const core::Fleet& fleet, Slot slot) {
+    const core::Place* place = fleet.find(slot);
+    file_.store_place(slot, place == nullptr ? PlaceRecord{} : encode_place(*place));
+}
+
+}  // namespace cluster::supervisor

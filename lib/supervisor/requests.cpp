@@ -1,0 +1,383 @@
+#include "supervisor/requests.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "conf/load.hpp"
+#include "core/selector.hpp"
+#include "place/directories.hpp"
+#include "supervisor/wording.hpp"
+#include "wire/table.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
+    return tl::unexpected(
+        ctl::RpcError{.code = code, .message = std::move(message), .diagnostics = {}});
+}
+
+ctl::RpcError refusal_error(core::Refusal refusal, const std::string& name) {
+    switch (refusal) {
+        case core::Refusal::none:
+            break;
+        case core::Refusal::no_such_worker:
+            return {.code = ctl::ErrorCode::no_match,
+                    .message = "no worker " + name,
+                    .diagnostics = {}};
+        case core::Refusal::name_taken:
+            return {.code = ctl::ErrorCode::name_taken,
+                    .message = fmt::format(
+                        "there is already a worker {}: choose another --name, or delete it first",
+                        name),
+                    .diagnostics = {}};
+        case core::Refusal::too_many_instances:
+            return {.code = ctl::ErrorCode::refused,
+                    .message = fmt::format(
+                        "worker {}: too many instances; a worker may have {}, the daemon {}", name,
+                        core::kMaxInstancesPerWorker, wire::kMaxSlots),
+                    .diagnostics = {}};
+        case core::Refusal::too_many_workers:
+            return {.code = ctl::ErrorCode::refused,
+                    .message = fmt::format("too many workers: the daemon may have {}", kMaxWorkers),
+                    .diagnostics = {}};
+    }
+    return {.code = ctl::ErrorCode::internal_error, .message = "refused", .diagnostics = {}};
+}
+
+bool is_changing(const ctl::Method& method) {
+    return !std::holds_alternative<ctl::request::Version>(method) &&
+           !std::holds_alternative<ctl::request::Status>(method) &&
+           !std::holds_alternative<ctl::request::Wait>(method);
+}
+
+const char* outcome_name(core::Outcome outcome) {
+    switch (outcome) {
+        case core::Outcome::none:
+        case core::Outcome::done:
+            return "done";
+        case core::Outcome::pending:
+            return "pending";
+        case core::Outcome::failed:
+            return "failed";
+    }
+    return "done";
+}
+
+}  // namespace
+
+Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status,
+                   ControlServer& clients, std::function<void(Instant)> begin_shutdown)
+    : fleet_(fleet),
+      records_(records),
+      status_(status),
+      clients_(clients),
+      begin_shutdown_(std::move(begin_shutdown)) {}
+
+void Requests::handle(const ClientRequest& request, Instant now) {
+    if (const auto* wanted = std::get_if<ctl::request::Wait>(&request.request.method)) {
+        wait(request, *wanted, now);
+        return;
+    }
+    const std::optional<Reply> reply = act(request.request.method, now);
+    if (!reply) return;
+    const ctl::RequestId& id = request.request.id;
+    std::string line =
+        *reply ? ctl::render_answer(id, **reply) : ctl::render_error(id, reply->error());
+    ready_.push_back({request.client, std::move(line)});
+}
+
+std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant now) {
+    if (is_changing(method) && records_.is_shutting_down()) {
+        return refuse(ctl::ErrorCode::shutting_down, "the daemon is shutting down");
+    }
+    return std::visit(
+        Overloaded{
+            [&](const ctl::request::Version&) -> std::optional<Reply> { return status_.version(); },
+            [&](const ctl::request::Status& request) -> std::optional<Reply> {
+                const DaemonRecord& daemon = records_.daemon();
+                return status_.read(request.selectors, {daemon.config, daemon.log_dir}, now);
+            },
+            [&](const ctl::request::Start& request) -> std::optional<Reply> {
+                return change(Change::start, request.selectors, now);
+            },
+            [&](const ctl::request::Stop& request) -> std::optional<Reply> {
+                return change(Change::stop, request.selectors, now);
+            },
+            [&](const ctl::request::Restart& request) -> std::optional<Reply> {
+                return change(Change::restart, request.selectors, now);
+            },
+            [&](const ctl::request::Delete& request) -> std::optional<Reply> {
+                return remove(request.selectors, now);
+            },
+            [&](const ctl::request::Load& request) -> std::optional<Reply> {
+                return load_text(request, now);
+            },
+            [&](const ctl::request::Add& request) -> std::optional<Reply> {
+                return add(request.spec, now);
+            },
+            [&](const ctl::request::Scale& request) -> std::optional<Reply> {
+                return scale(request, now);
+            },
+            [&](const ctl::request::Shutdown&) -> std::optional<Reply> { return shut_down(now); },
+            [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; }},
+        method);
+}
+
+Requests::Reply Requests::change(Change change, const std::vector<std::string>& selectors,
+                                 Instant now) {
+    std::vector<Slot> slots;
+    std::vector<bool> has_match(selectors.size(), false);
+    for (const core::Place* place : fleet_.places()) {
+        if (place->is_retired) continue;
+        bool is_named = false;
+        for (std::size_t i = 0; i < selectors.size(); ++i) {
+            if (!is_selected({selectors[i]}, fleet_.worker(place->worker)->spec, *place)) continue;
+            has_match[i] = true;
+            is_named = true;
+        }
+        if (is_named) slots.push_back(place->slot);
+    }
+    for (std::size_t i = 0; i < selectors.size(); ++i) {
+        if (!has_match[i] && selectors[i] != "all") {
+            return refuse(ctl::ErrorCode::no_match,
+                          fmt::format("nothing matches {}", selectors[i]));
+        }
+    }
+    fleet_.begin_operation();
+    for (const Slot slot : slots) {
+        switch (change) {
+            case Change::start:
+                fleet_.start(slot, now);
+                break;
+            case Change::stop:
+                fleet_.stop(slot, now);
+                break;
+            case Change::restart:
+                fleet_.restart(slot, now);
+                break;
+        }
+    }
+    return operation_now({}, now);
+}
+
+Requests::Reply Requests::remove(const std::vector<std::string>& selectors, Instant now) {
+    std::vector<std::uint32_t> workers;
+    for (const std::string& selector : selectors) {
+        bool has_match = selector == "all";
+        for (const core::Worker* worker : fleet_.workers()) {
+            const core::WorkerSpec& spec = worker->spec;
+            std::uint32_t matches = 0;
+            for (std::uint32_t i = 0; i < spec.instances; ++i) {
+                matches += core::selects(selector, spec.name, i, spec.group) ? 1U : 0U;
+            }
+            if (matches == 0) continue;
+            if (matches < spec.instances) {
+                return refuse(ctl::ErrorCode::refused,
+                              fmt::format("delete takes whole workers: {} names only some "
+                                          "instances of {}; to have fewer "
+                                          "of them, use scale {} N",
+                                          selector, spec.name, spec.name));
+            }
+            has_match = true;
+            workers.push_back(worker->index);
+        }
+        if (!has_match)
+            return refuse(ctl::ErrorCode::no_match, fmt::format("nothing matches {}", selector));
+    }
+    fleet_.begin_operation();
+    for (const std::uint32_t index : workers) fleet_.remove(index, now);
+    return operation_now({}, now);
+}
+
+std::optional<ctl::RpcError> Requests::check_capacity(const core::Config& config) const {
+    std::uint64_t instances = fleet_.places().size();
+    std::size_t workers = fleet_.workers().size();
+    for (const core::WorkerSpec& spec : config.workers) {
+        const core::Worker* existing = fleet_.find_worker(spec.name);
+        const std::size_t present = existing == nullptr ? 0 : existing->slots.size();
+        instances += spec.instances - std::min<std::size_t>(spec.instances, present);
+        workers += existing == nullptr ? 1U : 0U;
+    }
+    if (instances > wire::kMaxSlots)
+        return refusal_error(core::Refusal::too_many_instances, "(all of the file)");
+    if (workers > kMaxWorkers) return refusal_error(core::Refusal::too_many_workers, "");
+    return std::nullopt;
+}
+
+tl::expected<std::vector<std::string>, ctl::RpcError> Requests::load(const core::Config& config,
+                                                                     Instant now) {
+    if (auto error = check_capacity(config)) return tl::unexpected(std::move(*error));
+    std::vector<std::string> notes;
+    fleet_.begin_operation();
+    for (const core::WorkerSpec& spec : config.workers) {
+        const core::Worker* existing = fleet_.find_worker(spec.name);
+        const bool is_same = existing != nullptr && existing->spec == spec;
+        const core::Refusal refusal = existing == nullptr ? fleet_.add(spec, false, now)
+                                      : is_same           ? core::Refusal::none
+                                                          : fleet_.update(spec, now);
+        if (refusal != core::Refusal::none)
+            return tl::unexpected(refusal_error(refusal, spec.name));
+        if (existing == nullptr) continue;
+        notes.push_back(fmt::format("{}: {}", spec.name, is_same ? "unchanged" : "updated"));
+        if (!spec.autostart) continue;
+        // Copied: starting an instance changes places, not this list, but the fleet promises
+        // nothing about pointers.
+        const std::vector<Slot> slots = fleet_.find_worker(spec.name)->slots;
+        for (const Slot slot : slots) {
+            if (!core::is_occupied(fleet_.find(slot)->instance.state)) fleet_.start(slot, now);
+        }
+    }
+    return notes;
+}
+
+Requests::Reply Requests::load_text(const ctl::request::Load& request, Instant now) {
+    const auto config =
+        conf::load(request.text, {.path = request.path, .base_path = request.base_path});
+    if (!config) {
+        ctl::RpcError error{
+            .code = ctl::ErrorCode::bad_config,
+            .message = fmt::format("{}: {} mistakes", request.path, config.error().size()),
+            .diagnostics = {}};
+        for (const conf::Diagnostic& diagnostic : config.error())
+            error.diagnostics.push_back(conf::format(diagnostic));
+        return tl::unexpected(std::move(error));
+    }
+    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
+        return refuse(ctl::ErrorCode::refused,
+                      fmt::format("{}: its [daemon] table differs from that of the running daemon: "
+                                  "shut the daemon down "
+                                  "first, or remove the table",
+                                  request.path));
+    }
+    auto notes = load(*config, now);
+    if (!notes) return tl::unexpected(std::move(notes.error()));
+    if (!records_.daemon().config) {
+        DaemonRecord daemon = records_.daemon();
+        daemon.config = request.path;
+        records_.store_daemon(std::move(daemon));
+    }
+    return operation_now(std::move(*notes), now);
+}
+
+Requests::Reply Requests::add(const core::WorkerSpec& spec, Instant now) {
+    if (fleet_.find_worker(spec.name) != nullptr) {
+        return tl::unexpected(refusal_error(core::Refusal::name_taken, spec.name));
+    }
+    fleet_.begin_operation();
+    const core::Refusal refusal = fleet_.add(spec, true, now);
+    if (refusal != core::Refusal::none) return tl::unexpected(refusal_error(refusal, spec.name));
+    return operation_now({}, now);
+}
+
+Requests::Reply Requests::scale(const ctl::request::Scale& request, Instant now) {
+    const core::Worker* worker = fleet_.find_worker(request.name);
+    if (worker == nullptr)
+        return tl::unexpected(refusal_error(core::Refusal::no_such_worker, request.name));
+    const auto present = static_cast<std::int64_t>(worker->slots.size());
+    const std::int64_t wanted = request.instances ? static_cast<std::int64_t>(*request.instances)
+                                                  : present + request.delta.value_or(0);
+    if (wanted < 0 || wanted > core::kMaxInstancesPerWorker) {
+        return refuse(ctl::ErrorCode::refused,
+                      fmt::format("{} cannot have {} instances: 0 to {}", request.name, wanted,
+                                  core::kMaxInstancesPerWorker));
+    }
+    const std::uint32_t index = worker->index;
+    fleet_.begin_operation();
+    const core::Refusal refusal = fleet_.scale(index, static_cast<std::uint32_t>(wanted), now);
+    if (refusal != core::Refusal::none) return tl::unexpected(refusal_error(refusal, request.name));
+    return operation_now({fmt::format("{}: {} → {} instances", request.name, present, wanted)},
+                         now);
+}
+
+Requests::Reply Requests::shut_down(Instant now) {
+    begin_shutdown_(now);
+    return operation_now({}, now);
+}
+
+ctl::OperationAnswer Requests::operation_now(std::vector<std::string> notes, Instant now) const {
+    ctl::OperationAnswer answer = operation(fleet_.last_epoch(), now);
+    answer.notes = std::move(notes);
+    return answer;
+}
+
+ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
+    ctl::OperationAnswer answer;
+    answer.operation = epoch.value;
+    bool has_pending = false;
+    bool has_failed = false;
+    const std::string& log_dir = records_.daemon().log_dir;
+    for (const core::Place* place : fleet_.places()) {
+        const core::Instance& instance = place->instance;
+        if (instance.epoch != epoch) continue;
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const std::string id = core::instance_id(spec.name, place->number);
+        if (answer.selected.size() < core::kMaxInstancesPerWorker) answer.selected.push_back(id);
+        const bool is_failed = instance.outcome == core::Outcome::failed;
+        const bool is_pending = instance.outcome == core::Outcome::pending;
+        has_failed = has_failed || is_failed;
+        has_pending = has_pending || is_pending;
+        if (!is_failed && !is_pending) {
+            ++answer.done;
+            continue;
+        }
+        answer.instances.push_back(
+            {.id = id,
+             .outcome = outcome_name(instance.outcome),
+             .state = core::state_name(instance.state),
+             .detail = is_failed ? failure_text(spec, instance) : pending_text(spec, instance, now),
+             .err_log = place::error_log(log_dir, spec.name, place->number)});
+    }
+    answer.state = has_pending ? "pending" : has_failed ? "failed" : "done";
+    return answer;
+}
+
+void Requests::wait(const ClientRequest& request, const ctl::request::Wait& wanted, Instant now) {
+    if (wanted.operation == 0 || wanted.operation > fleet_.last_epoch().value) {
+        const ctl::RpcError error{.code = ctl::ErrorCode::unknown_operation,
+                                  .message = fmt::format("no operation {}", wanted.operation),
+                                  .diagnostics = {}};
+        ready_.push_back({request.client, ctl::render_error(request.request.id, error)});
+        return;
+    }
+    waiting_.push_back({.client = request.client,
+                        .id = request.request.id,
+                        .operation = Epoch{wanted.operation},
+                        .until = now + std::chrono::milliseconds{wanted.timeout_ms},
+                        .is_new = true});
+}
+
+void Requests::send_answers(bool has_changed, Instant now) {
+    const std::vector<ClientId> gone = clients_.take_gone();
+    std::vector<Waiting> still_waiting;
+    for (Waiting& waiting : waiting_) {
+        if (std::find(gone.begin(), gone.end(), waiting.client) != gone.end()) continue;
+        const bool is_over = now >= waiting.until;
+        const bool is_worth_a_look = has_changed || is_over || std::exchange(waiting.is_new, false);
+        if (is_worth_a_look) {
+            const ctl::OperationAnswer answer = operation(waiting.operation, now);
+            if (answer.state != "pending" || is_over) {
+                ready_.push_back({waiting.client, ctl::render_answer(waiting.id, answer)});
+                continue;
+            }
+        }
+        still_waiting.push_back(std::move(waiting));
+    }
+    waiting_ = std::move(still_waiting);
+    for (const Ready& ready : std::exchange(ready_, {})) clients_.answer(ready.client, ready.line);
+}
+
+std::optional<Instant> Requests::next_deadline() const {
+    std::optional<Instant> next;
+    for (const Waiting& waiting : waiting_) next = earliest(next, waiting.until);
+    return next;
+}
+
+}  // namespace cluster::supervisor

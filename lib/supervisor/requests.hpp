@@ -1,0 +1,84 @@
+// What the requests of clients do: each becomes commands to the fleet, and an answer.
+//
+// A changing request is refused whole or accepted whole. Accepted, it is an operation: its id is
+// the epoch that its instances now carry, and its outcome is read from them; so a client may ask
+// for it again after our successor took over. operation.wait is answered when the operation is
+// settled or its time is up. Answers leave only after the turn's state was stored
+// (Supervisor::turn).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "core/fleet.hpp"
+#include "ctl/protocol.hpp"
+#include "supervisor/control_server.hpp"
+#include "supervisor/records.hpp"
+#include "supervisor/status.hpp"
+
+namespace cluster::supervisor {
+
+class Requests {
+public:
+    /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
+    Requests(core::Fleet& fleet, Records& records, StatusReader& status, ControlServer& clients,
+             std::function<void(Instant)> begin_shutdown);
+
+    /// Does what the request says; its answer waits for send_answers().
+    void handle(const ClientRequest& request, Instant now);
+    /// Adds the workers of a config file: what workers.load does, and the daemon's own start with
+    /// --config.
+    [[nodiscard]] tl::expected<std::vector<std::string>, ctl::RpcError> load(
+        const core::Config& config, Instant now);
+
+    /// Sends what handle() prepared, and what operation.wait was waiting for. Call after the state
+    /// was stored. `has_changed`: something in the fleet is not as it was at the last call.
+    void send_answers(bool has_changed, Instant now);
+    /// The next end of somebody's patience.
+    [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+private:
+    using Reply = tl::expected<ctl::Answer, ctl::RpcError>;
+    struct Waiting {
+        ClientId client;
+        ctl::RequestId id;
+        Epoch operation;
+        Instant until;
+        bool is_new = true;  // not looked at yet
+    };
+    struct Ready {
+        ClientId client;
+        std::string line;
+    };
+    enum class Change : std::uint8_t { start, stop, restart };
+
+    [[nodiscard]] std::optional<Reply> act(const ctl::Method& method, Instant now);
+    [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
+                               Instant now);
+    [[nodiscard]] Reply remove(const std::vector<std::string>& selectors, Instant now);
+    [[nodiscard]] Reply load_text(const ctl::request::Load& request, Instant now);
+    [[nodiscard]] Reply add(const core::WorkerSpec& spec, Instant now);
+    [[nodiscard]] Reply scale(const ctl::request::Scale& request, Instant now);
+    [[nodiscard]] Reply shut_down(Instant now);
+    [[nodiscard]] std::optional<ctl::RpcError> check_capacity(const core::Config& config) const;
+    [[nodiscard]] ctl::OperationAnswer operation(Epoch epoch, Instant now) const;
+    [[nodiscard]] ctl::OperationAnswer operation_now(std::vector<std::string> notes,
+                                                     Instant now) const;
+    void wait(const ClientRequest& request, const ctl::request::Wait& wait, Instant now);
+
+    core::Fleet& fleet_;
+    Records& records_;
+    StatusReader& status_;
+    ControlServer& clients_;
+    std::function<void(Instant)> begin_shutdown_;
+    std::vector<Waiting> waiting_;
+    std::vector<Ready> ready_;
+};
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,129 @@
+#include "supervisor/status.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <variant>
+
+#include "core/selector.hpp"
+#include "ctl/version.hpp"
+#include "place/directories.hpp"
+#include "supervisor/wording.hpp"
+#include "sys/clock.hpp"
+#include "sys/process.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& launch, Instant now) {
+    ctl::LastExit result;
+    result.reason = reason_name(last.reason);
+    result.at_ms = sys::wall_ms() - to_ms(now - last.at);
+    switch (last.status.kind) {
+        case core::ExitStatus::Kind::code:
+            result.code = last.status.value;
+            break;
+        case core::ExitStatus::Kind::signal:
+            result.signal = signal_text(last.status.value);
+            break;
+        case core::ExitStatus::Kind::spawn_failed:
+            result.detail = exit_text(launch, last.status);
+            break;
+        case core::ExitStatus::Kind::unknown:
+            result.reason = "unknown";
+            break;
+    }
+    return result;
+}
+
+}  // namespace
+
+bool is_selected(const std::vector<std::string>& selectors, const core::WorkerSpec& spec,
+                 const core::Place& place) {
+    return selectors.empty() ||
+           std::any_of(selectors.begin(), selectors.end(), [&](const std::string& selector) {
+               return core::selects(selector, spec.name, place.number, spec.group);
+           });
+}
+
+double CpuSamples::percent(Run run, std::uint64_t cpu_ns, Instant started, Instant now) {
+    Sample& sample = samples_[run.slot];
+    if (sample.generation != run.generation) {
+        sample = {.generation = run.generation, .at = started, .cpu_ns = 0, .percent = 0};
+    }
+    const Duration age = now - sample.at;
+    if (age >= kMinAge) {
+        const std::uint64_t used = cpu_ns - std::min(cpu_ns, sample.cpu_ns);
+        const double share = static_cast<double>(used) / static_cast<double>(age.count());
+        sample = {
+            .generation = run.generation, .at = now, .cpu_ns = cpu_ns, .percent = share * 100.0};
+    }
+    return std::round(sample.percent * 10.0) / 10.0;
+}
+
+ctl::VersionAnswer StatusReader::version() const {
+    return {.version = ctl::version(),
+            .control_version = ctl::kControlVersion,
+            .pid = keeper_.table().header.keeper_pid,
+            .supervisor_pid = sys::current_pid()};
+}
+
+ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
+                                     const DaemonFacts& facts, Instant now) {
+    const wire::TableHeader& header = keeper_.table().header;
+    ctl::StatusAnswer answer;
+    answer.daemon.pid = header.keeper_pid;
+    answer.daemon.supervisor_pid = sys::current_pid();
+    answer.daemon.version = ctl::version();
+    answer.daemon.uptime_ms = to_ms(now - from_ns(header.keeper_started_ns));
+    answer.daemon.config = facts.config;
+    answer.daemon.log_dir = facts.log_dir;
+    answer.daemon.supervisor_starts = header.supervisor_starts;
+    for (const core::Place* place : fleet_.places()) {
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        if (is_selected(selectors, spec, *place)) {
+            answer.workers.push_back(read_place(*place, spec, facts.log_dir, now));
+        }
+    }
+    return answer;
+}
+
+ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core::WorkerSpec& spec,
+                                           const std::string& log_dir, Instant now) {
+    const core::Instance& instance = place.instance;
+    ctl::WorkerStatus row;
+    row.id = core::instance_id(spec.name, place.number);
+    row.name = spec.name;
+    row.instance = place.number;
+    if (!spec.group.empty()) row.group = spec.group;
+    row.state = core::state_name(instance.state);
+    row.restarts = instance.history.restarts;
+    row.is_wanted = instance.desired == core::Desired::up;
+    row.out_log = place::output_log(log_dir, spec.name, place.number);
+    row.err_log = place::error_log(log_dir, spec.name, place.number);
+    if (instance.history.last_exit)
+        row.last_exit = describe_exit(*instance.history.last_exit, spec.launch, now);
+    if (const auto* running = std::get_if<core::Running>(&instance.state))
+        row.ready = running->ready_at.has_value();
+    if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
+        row.next_start_ms = std::max<std::int64_t>(0, to_ms(backoff->until - now));
+    }
+    if (core::is_occupied(instance.state)) read_process(place, row, now);
+    return row;
+}
+
+void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now) {
+    const auto record = keeper_.slot(place.slot);
+    const bool is_current =
+        record && record->generation == place.instance.generation.value && record->pid > 0;
+    if (!is_current || record->state != wire::SlotState::running) return;
+    row.pid = record->pid;
+    const Instant started = from_ns(record->spawned_ns);
+    row.uptime_ms = to_ms(now - started);
+    const auto usage = sys::process_usage(record->pid);
+    if (!usage) return;
+    row.rss_bytes = usage->rss_bytes;
+    row.cpu_percent =
+        cpu_.percent({place.slot, place.instance.generation}, usage->cpu_ns, started, now);
+}
+
+}  // namespace cluster::supervisor

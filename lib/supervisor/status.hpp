@@ -1,0 +1,70 @@
+// `status`: the fleet, the keeper's table and /proc put together into what an operator sees.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "core/fleet.hpp"
+#include "ctl/protocol.hpp"
+#include "supervisor/keeper_link.hpp"
+
+namespace cluster::supervisor {
+
+/// CPU use in percent of one processor: since the previous sample when that is old enough to mean
+/// something, else since the run began. Nothing is sampled in between: an idle daemon does not wake
+/// up.
+class CpuSamples {
+public:
+    static constexpr Duration kMinAge = std::chrono::milliseconds{500};
+
+    [[nodiscard]] double percent(Run run, std::uint64_t cpu_ns, Instant started, Instant now);
+    void forget(Slot slot) { samples_.erase(slot); }
+
+private:
+    struct Sample {
+        Generation generation;
+        Instant at;
+        std::uint64_t cpu_ns = 0;
+        double percent = 0;
+    };
+    std::unordered_map<Slot, Sample> samples_;
+};
+
+/// What `status` needs besides the fleet.
+struct DaemonFacts {
+    std::optional<std::string> config;
+    std::string log_dir;
+};
+
+class StatusReader {
+public:
+    StatusReader(const core::Fleet& fleet, const KeeperLink& keeper)
+        : fleet_(fleet), keeper_(keeper) {}
+
+    /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
+    [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
+                                         const DaemonFacts& facts, Instant now);
+    [[nodiscard]] ctl::VersionAnswer version() const;
+    void forget(Slot slot) { cpu_.forget(slot); }
+
+private:
+    [[nodiscard]] ctl::WorkerStatus read_place(const core::Place& place,
+                                               const core::WorkerSpec& spec,
+                                               const std::string& log_dir, Instant now);
+    void read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now);
+
+    const core::Fleet& fleet_;
+    const KeeperLink& keeper_;
+    CpuSamples cpu_;
+};
+
+/// True when one of `selectors` names the place; an empty list names all.
+[[nodiscard]] bool is_selected(const std::vector<std::string>& selectors,
+                               const core::WorkerSpec& spec, const core::Place& place);
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,102 @@
+// The supervisor: where policy (core::Fleet) meets the world.
+//
+// One turn:  wait → collect (messages of the keeper, output, requests) → step (fleet) → store what
+// changed → execute actions
+//            → answer clients.
+// The order is the promise: nothing is done or said that the state memfd does not explain
+// (STATE.md). It may be killed between any two instructions; a successor reads the keeper's table
+// and custody and goes on. Decides nothing itself: a decision found here belongs in core.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "core/fleet.hpp"
+#include "ev/loop.hpp"
+#include "place/directories.hpp"
+#include "supervisor/control_server.hpp"
+#include "supervisor/environment.hpp"
+#include "supervisor/keeper_link.hpp"
+#include "supervisor/outputs.hpp"
+#include "supervisor/records.hpp"
+#include "supervisor/requests.hpp"
+#include "supervisor/status.hpp"
+#include "sys/fd.hpp"
+
+namespace cluster::supervisor {
+
+struct Options {
+    int keeper_fd = -1;
+    place::Directories directories;
+    std::optional<std::string> config;     // absolute path
+    std::optional<std::string> log_level;  // beats [daemon] log_level
+};
+
+class Supervisor {
+public:
+    /// Connects to the keeper and takes over whatever a predecessor left, or makes a first start.
+    /// Errors: of the link, of memory. A bad config is no error: run() then finishes the daemon
+    /// with exit code 2.
+    [[nodiscard]] static Result<std::unique_ptr<Supervisor>> start(Options options);
+
+    /// Runs until the daemon is finished. Returns the exit code of this process.
+    [[nodiscard]] int run();
+
+private:
+    Supervisor(Options options, KeeperLink link, Records records, sys::UniqueFd listener,
+               sys::UniqueFd null);
+
+    // --- first start and takeover (takeover.cpp) ---
+    [[nodiscard]] bool load_first_config(Instant now);
+    [[nodiscard]] Status take_over(std::vector<HeldDescriptor> held, Instant now);
+    void resume_outputs(std::vector<HeldDescriptor>& held);
+    void reconcile(const core::Place& place, Instant now);
+    void reconcile_slot(Slot slot);
+
+    // --- one turn ---
+    void turn(Instant now);
+    void on_keeper_message(const KeeperMessage& message, Instant now);
+    void on_slot_changed(Slot slot, Instant now);
+    void on_spawned(const wire::Message& message, Instant now);
+    void begin_shutdown(Instant now);
+    void finish_when_idle();
+
+    // --- actions ---
+    void execute(const core::SlotAction& action);
+    void spawn(Run run);
+    [[nodiscard]] Status try_spawn(const core::Place& place, const core::WorkerSpec& spec);
+    [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream,
+                                                    const std::string& path);
+    void signal(Run run, int signal);
+    void report(const std::vector<Slot>& slots);
+    [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+    Options options_;
+    KeeperLink link_;
+    ev::EpollPoller poller_;
+    ev::Loop loop_{poller_};
+    core::Fleet fleet_;
+    Records records_;
+    Outputs outputs_;
+    ControlServer clients_;
+    StatusReader status_;
+    Requests requests_;
+    Variables safe_base_;
+    sys::UniqueFd null_;
+    /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
+    /// that a spec that fails at once cannot keep this one from ending.
+    struct FailedSpawn {
+        Run run;
+        Error error;
+    };
+    std::vector<FailedSpawn> failed_spawns_;
+    std::vector<std::string> shown_states_;  // by slot: what the log said last
+    bool is_finishing_ = false;
+    std::optional<int> exit_code_;
+};
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,168 @@
+#include "supervisor/wording.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <variant>
+
+#include "conf/load.hpp"
+#include "sys/file.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+/// The path of the program as the child saw it.
+std::string program_path(const core::Launch& launch) {
+    const std::string& command = launch.command.front();
+    return command.empty() || command.front() == '/' ? command : launch.cwd + "/" + command;
+}
+
+/// The interpreter that a script names in its first line; empty when it is no script, or is not
+/// there.
+std::string interpreter_of(const std::string& path) {
+    const auto file = sys::open_file(path, 0);
+    if (!file) return {};
+    std::array<std::byte, 256> buffer{};
+    const auto count = sys::read_some(file->get(), buffer);
+    if (!count) return {};
+    std::string_view text{reinterpret_cast<const char*>(buffer.data()), *count};
+    if (text.substr(0, 2) != "#!") return {};
+    text.remove_prefix(2);
+    text = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+    return std::string(text.substr(0, text.find_first_of(" \t\r")));
+}
+
+/// What the step was about: "exec *./srv*".
+std::string object_of(const core::Launch& launch, Op op) {
+    if (op == Op::exec) return launch.command.front();
+    if (op == Op::lookup_command) return launch.command.front() + " in PATH";
+    if (op == Op::chdir) return launch.cwd;
+    if (op == Op::lookup_user || op == Op::set_uid) return launch.user;
+    if (op == Op::lookup_group) return launch.group;
+    if (op == Op::set_gid) return launch.group.empty() ? "of " + launch.user : launch.group;
+    if (op == Op::open) return "log file";
+    return {};
+}
+
+/// What the errno does not say.
+std::string hint_for(const core::Launch& launch, Op op, int code) {
+    if (op == Op::lookup_user && code == ENOENT) return "no such user";
+    if (op == Op::lookup_group && code == ENOENT) return "no such group";
+    if (op == Op::lookup_command && code == ENOENT) return "not found";
+    if (op == Op::lookup_command && code == EACCES) return "found, but not executable";
+    if (op == Op::exec && code == ENOEXEC)
+        return "Exec format error (neither a program nor a script with a #! line)";
+    if (op == Op::exec && code == ENOENT) {
+        const std::string interpreter = interpreter_of(program_path(launch));
+        if (!interpreter.empty())
+            return fmt::format("its interpreter {} does not exist", interpreter);
+    }
+    return std::strerror(code);
+}
+
+std::string seconds_text(Duration duration) {
+    const double seconds = std::max(0.0, std::chrono::duration<double>(duration).count());
+    return fmt::format("{:.1f}s", seconds);
+}
+
+std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& state, Instant now) {
+    const char* who = state.leader_gone ? "its process group" : "it";
+    if (state.kill_sent) return fmt::format("SIGKILL was sent, waiting for {} to be gone", who);
+    return fmt::format("{} was sent, waiting for {} to end; SIGKILL in {}",
+                       signal_text(spec.policy.stop_signal), who,
+                       seconds_text(state.kill_at - now));
+}
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+}  // namespace
+
+std::string signal_text(int signal) {
+    return conf::signal_name(signal);
+}
+
+std::string spawn_failure_text(const core::Launch& launch, Op op, int code) {
+    const std::string object = object_of(launch, op);
+    const std::string step =
+        object.empty() ? op_name(op) : fmt::format("{} {}", op_name(op), object);
+    return fmt::format("{}: {}", step, hint_for(launch, op, code));
+}
+
+std::string exit_text(const core::Launch& launch, const core::ExitStatus& status) {
+    switch (status.kind) {
+        case core::ExitStatus::Kind::code:
+            return fmt::format("exit code {}", status.value);
+        case core::ExitStatus::Kind::signal:
+            return signal_text(status.value) + (status.dumped_core ? " (core dumped)" : "");
+        case core::ExitStatus::Kind::spawn_failed:
+            return spawn_failure_text(launch, status.op, status.value);
+        case core::ExitStatus::Kind::unknown:
+            break;
+    }
+    return "gone, nobody saw how";
+}
+
+std::string failure_text(const core::WorkerSpec& spec, const core::Instance& instance) {
+    if (!instance.history.last_exit) return "failed";
+    const core::LastExit& last = *instance.history.last_exit;
+    const std::string how = exit_text(spec.launch, last.status);
+    switch (last.reason) {
+        case core::ExitReason::spawn_failed:
+            return how;
+        case core::ExitReason::start_timeout:
+            return fmt::format("not ready within start_timeout ({})",
+                               conf::format_duration(spec.policy.start_timeout));
+        case core::ExitReason::exited:
+        case core::ExitReason::stopped:
+        case core::ExitReason::killed:
+            break;
+    }
+    return fmt::format("{} before min_uptime ({}) had passed", how,
+                       conf::format_duration(spec.policy.min_uptime));
+}
+
+std::string pending_text(const core::WorkerSpec& spec, const core::Instance& instance,
+                         Instant now) {
+    return std::visit(
+        Overloaded{
+            [](const core::Stopped&) { return std::string("stopped"); },
+            [](const core::Exited&) { return std::string("exited"); },
+            [](const core::Fatal&) { return std::string("given up"); },
+            [](const core::Starting&) { return std::string("being started"); },
+            [&](const core::Running& running) {
+                if (!running.ready_at) return std::string("waiting for it to be ready");
+                const Instant good_at = *running.ready_at + spec.policy.min_uptime;
+                return fmt::format("running, has to live {} more", seconds_text(good_at - now));
+            },
+            [&](const core::BackingOff& backoff) {
+                return fmt::format("next start in {}", seconds_text(backoff.until - now));
+            },
+            [&](const core::Stopping& stopping) { return stopping_text(spec, stopping, now); }},
+        instance.state);
+}
+
+const char* reason_name(core::ExitReason reason) {
+    switch (reason) {
+        case core::ExitReason::exited:
+            return "exited";
+        case core::ExitReason::stopped:
+            return "stopped";
+        case core::ExitReason::killed:
+            return "killed";
+        case core::ExitReason::start_timeout:
+            return "start_timeout";
+        case core::ExitReason::spawn_failed:
+            return "spawn_failed";
+    }
+    return "unknown";
+}
+
+}  // namespace cluster::supervisor

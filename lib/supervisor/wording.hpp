@@ -1,0 +1,34 @@
+// What people read about an instance: why it ended, why it failed, what it waits for. Text is made
+// here, at the edge, from the errnos and states that everything else passes around.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/time.hpp"
+#include "core/fleet.hpp"
+
+namespace cluster::supervisor {
+
+/// "SIGKILL", "signal 99".
+[[nodiscard]] std::string signal_text(int signal);
+
+/// "exec ./srv: Permission denied". Names the object of the step (the command, the directory, the
+/// user) and, where the errno alone would mislead, what is really missing (a script's interpreter).
+[[nodiscard]] std::string spawn_failure_text(const core::Launch& launch, Op op, int code);
+
+/// "exit code 3", "SIGSEGV (core dumped)", or the spawn failure.
+[[nodiscard]] std::string exit_text(const core::Launch& launch, const core::ExitStatus& status);
+
+/// Why an operation failed on this instance: "exit code 3 before min_uptime (1s)".
+[[nodiscard]] std::string failure_text(const core::WorkerSpec& spec,
+                                       const core::Instance& instance);
+
+/// What an operation waits for on this instance: "stop signal sent, SIGKILL in 8.2s".
+[[nodiscard]] std::string pending_text(const core::WorkerSpec& spec, const core::Instance& instance,
+                                       Instant now);
+
+/// last_exit.reason of `status`.
+[[nodiscard]] const char* reason_name(core::ExitReason reason);
+
+}  // namespace cluster::supervisor
