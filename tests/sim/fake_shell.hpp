@@ -1,0 +1,68 @@
+// The supervisor's part of the simulation: feeds the real Fleet, stores what is dirty before it
+// executes an action, may be killed before any of that, and is succeeded by one that knows only the
+// stored copy and the keeper's table.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/prng.hpp"
+#include "base/time.hpp"
+#include "core/fleet.hpp"
+#include "sim/fake_keeper.hpp"
+#include "sim/trace.hpp"
+
+namespace cluster::sim {
+
+/// What the state memfd holds.
+struct Stored {
+    Epoch epoch;
+    std::vector<std::optional<core::Worker>> workers;  // by index
+    std::vector<std::optional<core::Place>> places;    // by slot
+};
+
+class FakeShell {
+public:
+    FakeShell(core::Fleet::Bounds bounds, std::uint64_t seed, FakeKeeper& keeper, Trace& trace);
+
+    [[nodiscard]] core::Fleet& fleet() const { return *fleet_; }
+    [[nodiscard]] const Stored& stored() const { return stored_; }
+    void set_kill_probability(double probability) { kill_probability_ = probability; }
+
+    void deliver(const Delivery& delivery, Instant now);
+    void tick(Instant now);
+    /// Stores and executes; false: killed on the way, and recover() is due.
+    [[nodiscard]] bool end_turn(Instant now);
+    void recover(Instant now);
+
+    /// Slots whose stored place changed in the turn that has ended.
+    [[nodiscard]] const std::vector<Slot>& changed() const { return changed_; }
+    [[nodiscard]] std::uint64_t inputs() const { return inputs_; }
+    void count_inputs(std::uint64_t inputs) { inputs_ += inputs; }
+    [[nodiscard]] std::uint64_t deaths() const { return deaths_; }
+    [[nodiscard]] const std::string& broken() const { return broken_; }
+
+private:
+    void store();
+    void execute(const core::SlotAction& item, Instant now);
+    void relist(Slot slot, Instant now);
+    void relist_occupied(const core::Place& place, Instant now);
+    [[nodiscard]] bool is_killed(Instant now);
+
+    core::Fleet::Bounds bounds_;
+    Prng prng_;
+    FakeKeeper& keeper_;
+    Trace& trace_;
+    std::unique_ptr<core::Fleet> fleet_;
+    Stored stored_;
+    std::vector<Slot> changed_;
+    double kill_probability_ = 0;
+    std::uint64_t inputs_ = 0;
+    std::uint64_t deaths_ = 0;
+    std::string broken_;
+};
+
+}  // namespace cluster::sim

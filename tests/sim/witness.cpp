@@ -1,0 +1,138 @@
+#include "sim/witness.hpp"
+
+#include <cerrno>
+#include <chrono>
+
+#include "sim/operator.hpp"
+
+namespace cluster::sim {
+
+namespace {
+
+using std::chrono_literals::operator""s;
+
+/// stop_timeout, then KILL at kKillInterval until one of them leaves nobody, reports that come
+/// late, and a supervisor that dies meanwhile.
+constexpr Duration kLongestStop = 120s;
+
+}  // namespace
+
+std::string Witness::watch(const FakeShell& shell, Instant now) {
+    for (const Slot slot : shell.changed()) {
+        const auto& place = shell.stored().places[slot.value];
+        if (!place) {
+            seen_[slot.value] = {};
+            continue;
+        }
+        const auto& worker = shell.stored().workers[place->worker];
+        if (!worker) return "a stored place of no stored worker";
+        const bool is_fatal =
+            worker->spec.policy.restart_limit.then == core::RestartLimit::Then::fatal;
+        const std::string broken = watch_place(*place, is_fatal, now);
+        if (!broken.empty()) return broken + ", slot " + std::to_string(slot.value);
+    }
+    return "";
+}
+
+std::string Witness::watch_place(const core::Place& place, bool is_fatal, Instant now) {
+    Seen& seen = seen_[place.slot.value];
+    const core::History& history = place.instance.history;
+    if (seen.worker != place.worker || seen.number != place.number ||
+        history.restarts < seen.restarts) {
+        seen = {};
+    }
+    seen.worker = place.worker;
+    seen.number = place.number;
+    for (; seen.restarts < history.restarts; ++seen.restarts) seen.times.push_back(now);
+    if (history.last_exit && history.last_exit->status.value == EAGAIN &&
+        history.last_exit->status.kind == core::ExitStatus::Kind::spawn_failed) {
+        seen.had_shortage = true;
+    }
+    const core::RestartLimit limit = simulated_limit(core::RestartLimit::Then::fatal);
+    while (!seen.times.empty() && now - seen.times.front() >= limit.window) seen.times.pop_front();
+    if (is_fatal && !seen.had_shortage && seen.times.size() > limit.count) {
+        return "more automatic restarts in the window than allowed";
+    }
+    return "";
+}
+
+std::string Witness::inspect(const core::Fleet& fleet, Instant now) const {
+    std::vector<bool> is_taken(seen_.size(), false);
+    for (const core::Worker* const worker : fleet.workers()) {
+        const std::string broken = inspect_worker(fleet, *worker, is_taken);
+        if (!broken.empty()) return broken;
+    }
+    bool is_idle = true;
+    for (const core::Place* const place : fleet.places()) {
+        if (fleet.worker(place->worker) == nullptr) return "a place of no worker";
+        if (place->is_retired) {
+            if (is_taken[place->slot.value]) return "a slot shared by two places";
+            is_taken[place->slot.value] = true;
+            if (place->instance.desired == core::Desired::up) return "a retired place wanted up";
+        }
+        is_idle = is_idle && !core::is_occupied(place->instance.state);
+        const auto* const stopping = std::get_if<core::Stopping>(&place->instance.state);
+        if (stopping != nullptr && now - stopping->since > kLongestStop) {
+            return "a stop that does not end, slot " + std::to_string(place->slot.value);
+        }
+    }
+    for (std::uint32_t slot = 0; slot < is_taken.size(); ++slot) {
+        if (!is_taken[slot] && keeper_.record(Slot{slot}).leader_alive) {
+            return "a live run in a free slot";
+        }
+    }
+    if (is_idle != fleet.is_idle()) return "is_idle() does not say what is";
+    return "";
+}
+
+std::string Witness::inspect_worker(const core::Fleet& fleet, const core::Worker& worker,
+                                    std::vector<bool>& is_taken) const {
+    if (worker.slots.size() != worker.spec.instances) return "not as many slots as instances";
+    for (std::uint32_t number = 0; number < worker.slots.size(); ++number) {
+        const core::Place* const place = fleet.find(worker.slots[number]);
+        if (place == nullptr) return "an instance without a place";
+        if (place->number != number || place->worker != worker.index || place->is_retired) {
+            return "a place that is not the one of its number";
+        }
+        if (is_taken[place->slot.value]) return "a slot shared by two places";
+        is_taken[place->slot.value] = true;
+    }
+    return "";
+}
+
+std::string Witness::inspect_calm(const core::Fleet& fleet) const {
+    for (const core::Place* const place : fleet.places()) {
+        const std::string broken = inspect_calm_place(*place);
+        if (!broken.empty()) return broken + ", slot " + std::to_string(place->slot.value);
+    }
+    for (std::uint32_t slot = 0; slot < seen_.size(); ++slot) {
+        const FakeKeeper::Record& record = keeper_.record(Slot{slot});
+        if (record.state == FakeKeeper::RecordState::exited) return "an exit that nobody released";
+    }
+    if (fleet.next_deadline()) return "a deadline in a settled fleet";
+    const FakeKeeper::Counts& counts = keeper_.counts();
+    if (counts.released != counts.reaped + counts.failed) return "not one release per end of a run";
+    return "";
+}
+
+std::string Witness::inspect_calm_place(const core::Place& place) const {
+    const core::Instance& instance = place.instance;
+    const FakeKeeper::Record& record = keeper_.record(place.slot);
+    if (instance.outcome == core::Outcome::pending) return "an operation still pending in the calm";
+    if (place.is_retired) return "a retired place that stays";
+    if (instance.desired == core::Desired::down) {
+        if (!std::holds_alternative<core::Stopped>(instance.state)) return "wanted down, but up";
+    } else if (const auto* running = std::get_if<core::Running>(&instance.state)) {
+        if (!running->is_good) return "running in the calm, but not good";
+        if (!record.leader_alive || record.generation != instance.generation) {
+            return "shown running, but no such process";
+        }
+        return "";
+    } else if (!std::holds_alternative<core::Exited>(instance.state) &&
+               !std::holds_alternative<core::Fatal>(instance.state)) {
+        return "wanted up, but neither running nor given up";
+    }
+    return record.leader_alive ? "at rest, but a process lives" : "";
+}
+
+}  // namespace cluster::sim

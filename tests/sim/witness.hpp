@@ -1,0 +1,47 @@
+// The rules that a simulation is held to, seen from outside of the fleet. Each check answers "" or
+// the rule that was broken.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "base/time.hpp"
+#include "core/fleet.hpp"
+#include "sim/fake_keeper.hpp"
+#include "sim/fake_shell.hpp"
+
+namespace cluster::sim {
+
+class Witness {
+public:
+    Witness(std::uint32_t slots, const FakeKeeper& keeper) : keeper_(keeper), seen_(slots) {}
+
+    /// After each turn, about what changed in it: the restart limit, counted here once more.
+    [[nodiscard]] std::string watch(const FakeShell& shell, Instant now);
+
+    /// Now and then, about everything: slots and places fit, stops end.
+    [[nodiscard]] std::string inspect(const core::Fleet& fleet, Instant now) const;
+
+    /// After a calm: what is wanted is what is.
+    [[nodiscard]] std::string inspect_calm(const core::Fleet& fleet) const;
+
+private:
+    struct Seen {
+        std::uint32_t worker = 0;
+        std::uint32_t number = 0;
+        std::uint32_t restarts = 0;
+        std::deque<Instant> times;
+        bool had_shortage = false;
+    };
+    [[nodiscard]] std::string watch_place(const core::Place& place, bool is_fatal, Instant now);
+    [[nodiscard]] std::string inspect_worker(const core::Fleet& fleet, const core::Worker& worker,
+                                             std::vector<bool>& is_taken) const;
+    [[nodiscard]] std::string inspect_calm_place(const core::Place& place) const;
+
+    const FakeKeeper& keeper_;
+    std::vector<Seen> seen_;  // by slot
+};
+
+}  // namespace cluster::sim
