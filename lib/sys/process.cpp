@@ -204,6 +204,10 @@ std::uint32_t current_uid() {
     return ::geteuid();
 }
 
+std::uint32_t current_gid() {
+    return ::getegid();
+}
+
 Result<std::string> own_executable() {
     std::array<char, PATH_MAX> path{};
     const auto count = ::readlink("/proc/self/exe", path.data(), path.size() - 1);
