@@ -19,6 +19,13 @@ bool is_up(const Instance& instance) {
            !std::holds_alternative<Fatal>(instance.state);
 }
 
+/// An instance at rest starts its next run above `known`; a run that is under way keeps its name.
+bool raise_generation(Instance& instance, Generation known) {
+    if (is_occupied(instance.state) || instance.generation >= known) return false;
+    instance.generation = known;
+    return true;
+}
+
 }  // namespace
 
 void Fleet::MarkedOnce::mark(std::uint32_t index) {
@@ -275,6 +282,7 @@ void Fleet::restore_place(Place place) {
     if (place.worker >= bounds_.workers || !entries_[place.worker]) return;
     if (place.number >= kMaxInstancesPerWorker) return;
     Entry& entry = *entries_[place.worker];
+    raise_generation(place.instance, generations_[place.slot.value]);
     if (place.is_retired) {
         entry.retired.push_back(place.slot);
     } else {
@@ -290,13 +298,8 @@ void Fleet::note_generation(Slot slot, Generation generation) {
     if (slot.value >= bounds_.slots) return;
     Generation& known = generations_[slot.value];
     known = std::max(known, generation);
-    // A place at rest starts its next run above it; a run that is under way keeps its name.
     Place* const place = this->place(slot);
-    if (place == nullptr || is_occupied(place->instance.state)) return;
-    if (place->instance.generation < known) {
-        place->instance.generation = known;
-        dirty_slots_.mark(slot.value);
-    }
+    if (place != nullptr && raise_generation(place->instance, known)) dirty_slots_.mark(slot.value);
 }
 
 void Fleet::set_slot_busy(Slot slot, bool is_busy) {

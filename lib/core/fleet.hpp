@@ -143,7 +143,8 @@ public:
     /// place of no worker) is left out.
     void restore_worker(Worker worker);
     void restore_place(Place place);
-    /// The highest generation that the keeper's table shows for a slot.
+    /// The highest generation that the keeper's table shows for a slot; before or after
+    /// restore_place.
     void note_generation(Slot slot, Generation generation);
     /// A busy slot is not given to another instance: output of an earlier run of it is still being
     /// written.

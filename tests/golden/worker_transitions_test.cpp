@@ -115,7 +115,9 @@ std::string state_text(const Instance& instance) {
     if (const auto* running = std::get_if<Running>(&instance.state)) {
         text += running->is_good ? ", good" : running->ready_at ? ", ready" : ", not ready";
     } else if (const auto* backing_off = std::get_if<BackingOff>(&instance.state)) {
-        text += " " + std::to_string(to_ms(backing_off->until - kNow)) + " ms";
+        text += ' ';
+        text += std::to_string(to_ms(backing_off->until - kNow));
+        text += " ms";
         if (backing_off->is_limited) text += ", limited";
     } else if (const auto* stopping = std::get_if<Stopping>(&instance.state)) {
         if (stopping->leader_gone) text += ", leader gone";

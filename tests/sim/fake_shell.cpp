@@ -42,16 +42,22 @@ bool FakeShell::end_turn(Instant now) {
 void FakeShell::recover(Instant now) {
     fleet_ = std::make_unique<core::Fleet>(bounds_, prng_.next());
     fleet_->restore_epoch(stored_.epoch);
+    const bool is_table_first = prng_.chance(0.5);
+    if (is_table_first) note_generations();
     for (const auto& worker : stored_.workers) {
         if (worker) fleet_->restore_worker(*worker);
     }
     for (const auto& place : stored_.places) {
         if (place) fleet_->restore_place(*place);
     }
+    if (!is_table_first) note_generations();
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) relist(Slot{slot}, now);
+}
+
+void FakeShell::note_generations() {
     for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
         fleet_->note_generation(Slot{slot}, keeper_.record(Slot{slot}).generation);
     }
-    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) relist(Slot{slot}, now);
 }
 
 /// What the table says about a slot becomes events, or is cleaned up where nobody waits for it.

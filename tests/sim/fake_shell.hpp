@@ -48,6 +48,7 @@ public:
 private:
     void store();
     void execute(const core::SlotAction& item, Instant now);
+    void note_generations();
     void relist(Slot slot, Instant now);
     void relist_occupied(const core::Place& place, Instant now);
     [[nodiscard]] bool is_killed(Instant now);

@@ -59,6 +59,13 @@ TEST_CASE("core/recovery: generations go on above what the keeper has seen") {
     w.fleet.start(Slot{0}, w.now);
     w.add(worker_spec("b", 1));
     CHECK(w.actions() == "spawn 0#6 spawn 1#10");
+
+    World other;
+    other.fleet.note_generation(Slot{0}, Generation{5});
+    other.fleet.restore_worker(*old.fleet.worker(0));
+    other.fleet.restore_place(*old.fleet.find(Slot{0}));
+    other.fleet.start(Slot{0}, other.now);
+    CHECK(other.actions() == "spawn 0#6");
 }
 
 TEST_CASE("core/recovery: what does not fit is left out and harms nothing") {
