@@ -1,0 +1,206 @@
+#include "supervisor/state_file.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "base/prng.hpp"
+#include "sys/file.hpp"
+#include "sys/memory.hpp"
+
+using namespace std::chrono_literals;
+using cluster::Epoch;
+using cluster::Generation;
+using cluster::Instant;
+using cluster::Op;
+using cluster::Slot;
+namespace core = cluster::core;
+namespace sup = cluster::supervisor;
+
+namespace {
+
+core::Place place_in(core::State state) {
+    core::Place place;
+    place.worker = 3;
+    place.number = 7;
+    place.slot = Slot{11};
+    place.is_retired = true;
+    place.instance.state = std::move(state);
+    place.instance.desired = core::Desired::up;
+    place.instance.epoch = Epoch{99};
+    place.instance.generation = Generation{1234567890123};
+    place.instance.outcome = core::Outcome::failed;
+    place.instance.history.restarts = 5;
+    place.instance.history.failures_in_row = 4;
+    place.instance.history.restart_count = 33;
+    for (std::size_t i = 0; i < place.instance.history.restart_times.size(); ++i) {
+        place.instance.history.restart_times[i] = Instant{std::chrono::seconds{i + 1}};
+    }
+    place.instance.history.last_exit =
+        core::LastExit{.status = {.kind = core::ExitStatus::Kind::spawn_failed,
+                                  .value = 13,
+                                  .op = Op::exec,
+                                  .dumped_core = false},
+                       .reason = core::ExitReason::spawn_failed,
+                       .at = Instant{77s}};
+    return place;
+}
+
+std::vector<core::State> every_state() {
+    const Instant at{5s};
+    return {core::Stopped{},
+            core::Starting{.since = at},
+            core::Running{.since = at, .ready_at = std::nullopt, .is_good = false},
+            core::Running{.since = at, .ready_at = Instant{6s}, .is_good = true},
+            core::BackingOff{.until = at, .is_limited = true},
+            core::Stopping{.since = at,
+                           .kill_at = Instant{9s},
+                           .reason = core::ExitReason::start_timeout,
+                           .leader_gone = true,
+                           .kill_sent = true,
+                           .is_failure = true},
+            core::Exited{},
+            core::Fatal{}};
+}
+
+bool is_same(const core::Place& a, const core::Place& b) {
+    return a.worker == b.worker && a.number == b.number && a.slot == b.slot &&
+           a.is_retired == b.is_retired && a.instance == b.instance;
+}
+
+/// The bytes of the file as a second attachment sees them.
+cluster::sys::Mapping second_look(const sup::StateFile& file) {
+    auto mapping = cluster::sys::map_shared(file.descriptor(), sizeof(sup::StateLayout), true);
+    REQUIRE(mapping);
+    return std::move(*mapping);
+}
+
+}  // namespace
+
+TEST_CASE("supervisor/state: a place comes back as it was, in every state") {
+    for (const core::State& state : every_state()) {
+        const core::Place place = place_in(state);
+        const auto decoded = sup::decode_place(sup::encode_place(place), place.slot);
+        REQUIRE(decoded);
+        CHECK(is_same(*decoded, place));
+    }
+}
+
+TEST_CASE("supervisor/state: a successor finds what was stored, workers in order of creation") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    file->store_fleet({.last_epoch = 8,
+                       .next_order = 3,
+                       .daemon_revision = 2,
+                       .is_shutting_down = 1,
+                       .reserved = 0});
+    file->store_worker(5,
+                       {.is_used = 1, .is_deleted = 0, .revision = 1, .order = 2, .reserved = 0});
+    file->store_worker(9,
+                       {.is_used = 1, .is_deleted = 1, .revision = 4, .order = 1, .reserved = 0});
+    file->store_worker(2,
+                       {.is_used = 1, .is_deleted = 0, .revision = 4, .order = 3, .reserved = 0});
+    file->store_worker(2, {});
+    const core::Place place = place_in(core::Starting{.since = Instant{1s}});
+    file->store_place(place.slot, sup::encode_place(place));
+
+    auto duplicate = cluster::sys::duplicate(file->descriptor());
+    REQUIRE(duplicate);
+    const auto successor = sup::StateFile::attach(std::move(*duplicate));
+    REQUIRE(successor);
+    CHECK(successor->fleet().last_epoch == 8);
+    CHECK(successor->fleet().is_shutting_down == 1);
+    const auto workers = successor->workers();
+    REQUIRE(workers.size() == 2);
+    CHECK(workers[0].index == 9);
+    CHECK(workers[1].index == 5);
+    const auto places = successor->places();
+    REQUIRE(places.size() == 1);
+    CHECK(is_same(places[0], place));
+}
+
+TEST_CASE("supervisor/state: a half torn at any byte leaves the older one in force") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    const Slot slot{0};
+    core::Place older = place_in(core::Stopped{});
+    older.slot = slot;
+    core::Place newer =
+        place_in(core::Running{.since = Instant{1s}, .ready_at = Instant{2s}, .is_good = true});
+    newer.slot = slot;
+    newer.instance.generation = Generation{42};
+    newer.instance.history.restart_times.fill(Instant{999s});
+    file->store_place(slot, sup::encode_place(older));
+
+    const auto mapping = second_look(*file);
+    auto& record = mapping.as<sup::StateLayout>()->places[0];
+    const auto before = record;
+    file->store_place(slot, sup::encode_place(newer));
+    const auto after = record;
+    REQUIRE(std::memcmp(&before.halves[0], &after.halves[0], sizeof(before.halves[0])) == 0);
+
+    // The writer's order is payload, checksum, sequence; a kill leaves a prefix of the bytes in
+    // that order.
+    const auto* whole = reinterpret_cast<const std::byte*>(&after.halves[1]);
+    constexpr std::size_t kPayload = offsetof(sup::Half<sup::PlaceRecord>, payload);
+    std::vector<std::size_t> order;
+    for (std::size_t i = kPayload; i < sizeof(after.halves[1]); ++i) order.push_back(i);
+    for (std::size_t i = 8; i < 16; ++i) order.push_back(i);
+    for (std::size_t i = 0; i < 8; ++i) order.push_back(i);
+    record = before;
+    auto* half = reinterpret_cast<std::byte*>(&record.halves[1]);
+    int seen_older = 0;
+    for (std::size_t written = 0; written < order.size(); ++written) {
+        const auto places = file->places();
+        REQUIRE(places.size() == 1);
+        REQUIRE((is_same(places[0], older) || is_same(places[0], newer)));
+        seen_older += is_same(places[0], older) ? 1 : 0;
+        half[order[written]] = whole[order[written]];
+    }
+    CHECK(seen_older > static_cast<int>(sizeof(sup::PlaceRecord)) - 8);
+    const auto places = file->places();
+    REQUIRE(places.size() == 1);
+    CHECK(is_same(places[0], newer));
+}
+
+TEST_CASE("supervisor/state: random bytes in a record never become a place that is out of range") {
+    cluster::Prng prng{20};
+    int accepted = 0;
+    for (int round = 0; round < 20000; ++round) {
+        sup::PlaceRecord record{};
+        auto* bytes = reinterpret_cast<unsigned char*>(&record);
+        for (std::size_t i = 0; i < sizeof(record); ++i)
+            bytes[i] = static_cast<unsigned char>(prng.next());
+        if (prng.chance(0.5)) {
+            record.worker %= sup::kMaxWorkers;
+            record.number %= core::kMaxInstancesPerWorker;
+            record.desired %= 2;
+            record.outcome %= 4;
+            record.state %= 8;
+            record.exit_kind %= 5;
+            record.exit_reason %= 6;
+            record.flags[0] %= 6;
+        }
+        const auto place = sup::decode_place(record, Slot{1});
+        if (!place) continue;
+        ++accepted;
+        CHECK(place->worker < sup::kMaxWorkers);
+        CHECK(place->number < core::kMaxInstancesPerWorker);
+        CHECK(core::state_name(place->instance.state) != nullptr);
+    }
+    CHECK(accepted > 100);
+}
+
+TEST_CASE("supervisor/state: a file of another version or size is refused") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    const auto mapping = second_look(*file);
+    mapping.as<sup::StateLayout>()->header.version = 2;
+    auto duplicate = cluster::sys::duplicate(file->descriptor());
+    REQUIRE(duplicate);
+    CHECK_FALSE(sup::StateFile::attach(std::move(*duplicate)).has_value());
+    auto small = cluster::sys::open_memory_file("small", 4096);
+    REQUIRE(small);
+    CHECK_FALSE(sup::StateFile::attach(std::move(*small)).has_value());
+}
