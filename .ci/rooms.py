@@ -56,6 +56,7 @@ RAW_EXCEPTIONS = {
     ("supervisor", "sys/stat.h"): "S_IS macros on the mode that sys::file_info returns",
     ("supervisor", "sys/resource.h"): "RLIMIT_ numbers that a plan carries",
     ("supervisor", "signal.h"): "signal numbers",
+    ("lib/supervisor/environment.cpp", "unistd.h"): "environ, a variable",
     ("lib/conf/cpus.cpp", "sched.h"): "sched_getaffinity for instances = \"max\"; conf may not include sys",
 }
 
