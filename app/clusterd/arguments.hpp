@@ -1,0 +1,18 @@
+// The command line of clusterd.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace clusterd {
+
+struct Arguments {
+    std::optional<std::string> config;
+    std::optional<std::string> runtime_dir;
+    std::optional<std::string> log_level;
+};
+
+/// Prints help, the version or what is wrong and exits where one of those is due.
+[[nodiscard]] Arguments parse_arguments(int argc, char** argv);
+
+}  // namespace clusterd

@@ -1,0 +1,120 @@
+#include "keeper/runs.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+namespace cluster::keeper {
+
+using wire::SlotRecord;
+using wire::SlotState;
+
+Runs::Runs(wire::Table& shared, Changed changed) : slots_(shared), changed_(std::move(changed)) {}
+
+Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds,
+                   const ChildDefaults& defaults, Instant now) {
+    const auto admission = slots_.admit(run);
+    if (!admission) return tl::unexpected(admission.error());
+    if (*admission == SlotTable::Admission::known) return {};
+    const auto plan = plan_runner_.load(plan_file, fds.size());
+    if (!plan) return tl::unexpected(plan.error());
+    const sys::ChildEntry child = plan_runner_.prepare(*plan, fds, defaults);
+
+    std::int32_t* pid_cell = slots_.begin_spawn(run, epoch, now);
+    auto spawned = sys::spawn(child, pid_cell);
+    if (!spawned) {
+        const auto [op, code] = spawned.error();
+        const auto count = static_cast<int>(plan->ops.size());
+        slots_.note_failed(run.slot, {.op_index = count, .op = op, .code = code}, now);
+    } else if (spawned->failure) {
+        slots_.note_failed(run.slot, *spawned->failure, now);
+    } else {
+        // Not reaped yet, so /proc has it even if it is dead already.
+        slots_.note_running(run.slot, sys::process_start_ticks(spawned->pid).value_or(0));
+        pidfds_[run.slot.value] = std::move(spawned->pidfd);
+    }
+    return {};
+}
+
+wire::Message Runs::make_answer(Run run) const {
+    const SlotRecord& record = slots_.record(run.slot);
+    wire::Message answer = wire::make_message(wire::Kind::spawned, run);
+    answer.payload.spawned = {.pid = record.pid,
+                              .op = record.failed_op,
+                              .code = record.failed_code,
+                              .op_index = record.failed_op_index};
+    return answer;
+}
+
+int Runs::pidfd(Run run) const {
+    return slots_.find(run) == nullptr ? -1 : pidfds_[run.slot.value].get();
+}
+
+Status Runs::signal(Run run, const wire::Signal& wanted) {
+    const SlotRecord* record = slots_.find(run);
+    if (record == nullptr || record->pid <= 0) return fail(Op::signal, ESRCH);
+    Status sent = record->state == SlotState::running ? signal_leader(run.slot, wanted.signal)
+                                                      : signal_remains(run.slot, wanted.signal);
+    if (!sent || wanted.then_continue == 0) return sent;
+    // The group may be gone by now; then there is nothing to continue.
+    static_cast<void>(sys::signal_group(record->pid, SIGCONT));
+    return {};
+}
+
+Status Runs::signal_leader(Slot slot, int signal) {
+    const auto sent = sys::signal_group(slots_.record(slot).pid, signal);
+    // No such group: the plan started no session, and the leader is all that is ours.
+    if (sent || sent.error().code != ESRCH) return sent;
+    return sys::signal_pidfd(pidfds_[slot.value].get(), signal);
+}
+
+Status Runs::signal_remains(Slot slot, int signal) {
+    const SlotRecord& record = slots_.record(slot);
+    if (record.group_alive == 0) return fail(Op::signal, ESRCH);
+    // A pid is given out again only when no group has that number any more.
+    const bool is_reused = slots_.find_leader(record.pid).has_value();
+    // Zombies whose parent lives elsewhere are nobody that a KILL could end, and no reap of ours
+    // will tell of them.
+    const bool has_ended =
+        is_reused || (signal == SIGKILL && !sys::group_has_living_member(record.pid));
+    const Status sent = has_ended ? fail(Op::signal, ESRCH) : sys::signal_group(record.pid, signal);
+    if (!sent && sent.error().code == ESRCH) note_group_gone(slot);
+    return sent;
+}
+
+bool Runs::on_reaped(const sys::Reaped& exit, Instant now) {
+    const auto slot = slots_.find_leader(exit.pid);
+    if (!slot) return false;
+    slots_.note_exited(*slot, exit, sys::group_exists(exit.pid), now);
+    pidfds_[slot->value].reset();
+    changed_(*slot);
+    return true;
+}
+
+void Runs::check_groups() {
+    // Backwards: note_group_gone moves the last one into the gap.
+    for (std::size_t i = slots_.lingering().size(); i-- > 0;) {
+        const Slot slot = slots_.lingering()[i];
+        if (!sys::group_exists(slots_.record(slot).pid)) note_group_gone(slot);
+    }
+}
+
+void Runs::note_group_gone(Slot slot) {
+    slots_.note_group_gone(slot);
+    changed_(slot);
+}
+
+void Runs::signal_all(int signal, bool then_continue) {
+    const wire::Signal wanted{.signal = signal, .then_continue = then_continue ? 1U : 0U};
+    for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
+        const SlotRecord& record = slots_.record(Slot{i});
+        const bool may_be_left = record.state == SlotState::running || record.group_alive != 0;
+        if (!may_be_left) continue;
+        const Run run{.slot = Slot{i}, .generation = Generation{record.generation}};
+        // What could not be signalled is gone or will be waited for in vain; both are seen by the
+        // caller.
+        static_cast<void>(this->signal(run, wanted));
+    }
+}
+
+}  // namespace cluster::keeper

@@ -1,0 +1,29 @@
+// What happens once, before the keeper's loop runs: the runtime directory is made ours, and the
+// process is made fit to outlive everyone.
+#pragma once
+
+#include "base/result.hpp"
+#include "keeper/keeper.hpp"
+#include "place/directories.hpp"
+
+namespace cluster::keeper {
+
+/// Opens /dev/null as every standard descriptor that is closed, so that nothing else gets its
+/// number. To be called before anything is opened.
+void ensure_standard_descriptors();
+
+/// Becomes subreaper, blocks every signal in favour of a signalfd, raises the limit of open files,
+/// and lowers the OOM score where that is allowed; remembers what children get back. Errors:
+/// {subreaper, …}, {signalfd, …}.
+[[nodiscard]] Result<Process> prepare_process();
+
+/// Checks the runtime directory and takes its lock. Errors: those of place::prepare_runtime and
+/// place::take_lock.
+[[nodiscard]] Result<sys::UniqueFd> take_runtime(const place::Directories& directories);
+
+/// Writes the pid file and listens on the control socket, replacing a stale one. Requires: the lock
+/// is ours. Errors: {write|rename|…, errno} of the pid file; {unlink|bind|listen, errno} of the
+/// socket.
+[[nodiscard]] Result<sys::UniqueFd> open_control(const place::Directories& directories);
+
+}  // namespace cluster::keeper

@@ -1,0 +1,81 @@
+// The keeper's bookkeeping over the shared table: which runs exist, how they ended, whose process
+// groups linger.
+//
+// Pure: plain memory, no system call, no clock; every change of a shared record is bracketed for
+// its readers. The rules of identity live here: a generation only grows, a slot is free only after
+// its exit was released, and a run that the table already knows is never spawned again. Large;
+// allocated once at the start of the keeper.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "keeper/chain_index.hpp"
+#include "sys/process.hpp"
+#include "wire/table.hpp"
+
+namespace cluster::keeper {
+
+class SlotTable {
+public:
+    /// Writes the constant fields of the header. Requires: `shared` is zeroed and outlives this.
+    explicit SlotTable(wire::Table& shared);
+    SlotTable(const SlotTable&) = delete;
+    SlotTable& operator=(const SlotTable&) = delete;
+
+    enum class Admission {
+        fresh,  // the slot is free and the generation is new
+        known,  // this very run is in the table: a request that was sent again
+    };
+    /// May this run be spawned? Errors: {message, EINVAL} no such slot, or generation 0;
+    /// {table_full, EEXIST} another run has the slot; {message, EEXIST} the generation was used
+    /// before.
+    [[nodiscard]] Result<Admission> admit(Run run) const;
+
+    /// Writes the intent. Returns where the kernel is to store the pid. Requires: admit(run) said
+    /// fresh.
+    [[nodiscard]] std::int32_t* begin_spawn(Run run, Epoch epoch, Instant now);
+    /// The pid is in its cell and exec succeeded. Requires: begin_spawn.
+    void note_running(Slot slot, std::uint64_t start_ticks);
+    /// Nothing runs. Requires: begin_spawn.
+    void note_failed(Slot slot, const sys::SpawnFailure& failure, Instant now);
+
+    /// The slot whose leader has this pid and is not reaped yet.
+    [[nodiscard]] std::optional<Slot> find_leader(std::int32_t pid) const;
+    /// Requires: find_leader(exit.pid) == slot.
+    void note_exited(Slot slot, const sys::Reaped& exit, bool is_group_alive, Instant now);
+
+    /// Exited runs, not released, of whose group somebody was left when last looked.
+    [[nodiscard]] std::span<const Slot> lingering() const {
+        return {lingering_.data(), lingering_count_};
+    }
+    /// The group of an exited run is empty. Nothing happens when the slot does not linger.
+    void note_group_gone(Slot slot);
+
+    /// The exit was taken note of. Releasing twice is fine. Errors: {message, ESRCH} not the slot's
+    /// run; {message, EBUSY} the run has not ended.
+    [[nodiscard]] Status release(Run run);
+
+    /// Null when `run` is not the current or last run of its slot.
+    [[nodiscard]] const wire::SlotRecord* find(Run run) const;
+    [[nodiscard]] const wire::SlotRecord& record(Slot slot) const {
+        return shared_.slots[slot.value];
+    }
+    /// Runs that have not ended.
+    [[nodiscard]] std::uint32_t live_count() const { return live_count_; }
+    [[nodiscard]] std::uint32_t slots_used() const { return shared_.header.slots_used; }
+
+private:
+    wire::Table& shared_;
+    ChainIndex<wire::kMaxSlots> leaders_;
+    std::array<Slot, wire::kMaxSlots> lingering_;
+    std::size_t lingering_count_ = 0;
+    std::uint32_t live_count_ = 0;
+};
+
+}  // namespace cluster::keeper
