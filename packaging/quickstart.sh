@@ -7,7 +7,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
-ctl=$root/build/release/app/clusterctl/clusterctl
+ctl=$root/build/release/bin/clusterctl
 config=$root/config/quickstart.toml
 
 say() { printf '\n==> %s\n' "$*"; }

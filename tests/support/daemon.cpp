@@ -118,6 +118,12 @@ std::string Daemon::write(const std::string& name, const std::string& text) cons
     return dir_ / name;
 }
 
+std::string Daemon::copy_in(const std::string& program) const {
+    const std::string copy = dir_ / std::filesystem::path(program).filename().string();
+    std::filesystem::copy_file(program, copy, std::filesystem::copy_options::overwrite_existing);
+    return copy;
+}
+
 Outcome Daemon::start(const std::string& config) const {
     return ctl({"start", write("config.toml", config)});
 }

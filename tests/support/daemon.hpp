@@ -48,6 +48,8 @@ public:
 
     /// Writes a file into the test's directory and returns its path.
     std::string write(const std::string& name, const std::string& text) const;
+    /// Copies a program into the test's directory, where any user may execute it.
+    std::string copy_in(const std::string& program) const;
     /// `clusterctl start` of a config with this text.
     Outcome start(const std::string& config) const;
 
