@@ -1,3 +1,5 @@
+// Affinity mask and cgroup quotas. All text of the kernel is read with distrust: what does not fit
+// says nothing.
 #include "conf/cpus.hpp"
 
 #include <sched.h>

@@ -1,3 +1,4 @@
+// toml++ in, plain nodes out; and the loop that goes on behind broken statements.
 #include "conf/document.hpp"
 
 #include <toml++/toml.h>
@@ -17,8 +18,6 @@ constexpr int kMaxSyntaxErrors = 20;
 constexpr std::size_t kMaxKeyParts = 32;
 /// No valid key is deeper than five levels; a bound keeps the recursion below short.
 constexpr int kMaxDepth = 32;
-/// How far before an error the statement that it belongs to is looked for. Unit: lines.
-constexpr std::size_t kMaxBackSteps = 200;
 /// Stands for a table whose header could not be read. Its keys must not fall into the table before
 /// it.
 constexpr std::string_view kBrokenHeader = "clusterd: unreadable header ";
@@ -145,21 +144,36 @@ bool repair_encoding(Draft& draft, Report& report) {
     return errors != 0;
 }
 
-/// The longest readable text before the error; the message tells what was lost.
-Node read_up_to(const Draft& draft, std::size_t error_line, SyntaxError& shown) {
-    std::size_t count = std::min(error_line, draft.size() + 1) - 1;
-    for (std::size_t step = 0; step < kMaxBackSteps && count > 0; ++step, --count) {
-        Attempt attempt = try_parse(draft.first(count));
-        if (!attempt.root) continue;
-        if (shown.description == "encountered end-of-file") {
-            shown = {{static_cast<std::uint32_t>(count + 1), 1},
-                     "what begins on this line has no end before the end of the file"};
-        }
-        shown.description += "; nothing behind line " + std::to_string(count) + " was read";
-        return std::move(*attempt.root);
+/// An error that shows only behind the statement, or at the end of the text, is shown where the
+/// statement begins.
+SyntaxError at_its_begin(const SyntaxError& shown, const LineRange& statement) {
+    const bool is_behind = shown.at.line > (statement.has_end ? statement.last : statement.first);
+    if (!is_behind && shown.description != "encountered end-of-file") return shown;
+    return {{static_cast<std::uint32_t>(statement.first), 1},
+            "what begins on this line is never closed"};
+}
+
+/// The lines before a statement that has no end; the message tells what was lost.
+Node read_before(const Draft& draft, const LineRange& statement, SyntaxError& shown) {
+    const std::size_t count = statement.first - 1;
+    Attempt attempt = try_parse(draft.first(count));
+    if (!attempt.root || count == 0) {
+        shown.description += "; nothing else was read";
+        return {};
     }
-    shown.description += "; nothing else was read";
-    return {};
+    shown.description += "; nothing behind line " + std::to_string(count) + " was read";
+    return std::move(*attempt.root);
+}
+
+/// Puts something in the place of the broken statement that leaves all other lines where they are.
+void take_out(Draft& draft, const LineRange& statement, SyntaxError& shown) {
+    if (is_header(draft.line(statement.first))) {
+        shown.description += "; the keys of this table were not checked";
+        draft.replace(statement.first,
+                      "[\"" + std::string(kBrokenHeader) + std::to_string(statement.first) + "\"]");
+        return;
+    }
+    for (std::size_t i = statement.first; i <= statement.last; ++i) draft.replace(i, "");
 }
 
 }  // namespace
@@ -169,31 +183,29 @@ Document parse_document(std::string_view text, Report& report) {
     Document document;
     document.is_complete = !repair_encoding(draft, report);
     for (int errors = 1;; ++errors) {
-        Attempt attempt = try_parse(draft.first(draft.size()));
+        const std::string current = draft.first(draft.size());
+        Attempt attempt = try_parse(current);
         if (attempt.root) {
             document.root = std::move(*attempt.root);
             return document;
         }
         document.is_complete = false;
         SyntaxError shown = explain(attempt.error, draft.views());
-        const std::size_t number = attempt.error.at.line;
-        // Only a statement of one line can be taken out without changing what the others mean.
-        const bool can_go_on = errors < kMaxSyntaxErrors && number >= 1 && number <= draft.size() &&
-                               (is_header(draft.line(number)) || is_closed(draft.line(number))) &&
-                               (number == 1 || try_parse(draft.first(number - 1)).root);
-        if (!can_go_on) {
-            document.root = read_up_to(draft, number, shown);
-            report.add(shown.at, shown.description);
-            return document;
+        LineRange statement = statement_at(current, attempt.error.at.line);
+        if (statement.first <= draft.size() && is_header(draft.line(statement.first))) {
+            statement.last = statement.first;  // a header never goes on in the next line
+            statement.has_end = true;
         }
-        if (is_header(draft.line(number))) {
-            shown.description += "; the keys of this table were not checked";
-            draft.replace(number,
-                          "[\"" + std::string(kBrokenHeader) + std::to_string(number) + "\"]");
+        shown = at_its_begin(shown, statement);
+        const bool can_go_on =
+            errors < kMaxSyntaxErrors && statement.has_end && statement.last <= draft.size();
+        if (can_go_on) {
+            take_out(draft, statement, shown);
         } else {
-            draft.replace(number, "");
+            document.root = read_before(draft, statement, shown);
         }
         report.add(shown.at, shown.description);
+        if (!can_go_on) return document;
     }
 }
 

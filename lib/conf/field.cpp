@@ -1,3 +1,5 @@
+// Readers of single values, and the words of their messages: path, what was expected, what stands
+// there.
 #include "conf/field.hpp"
 
 #include "conf/nearest.hpp"

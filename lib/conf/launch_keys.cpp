@@ -1,9 +1,9 @@
 // The keys that say how a process of the worker is started.
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "conf/keys.hpp"
-#include "conf/nearest.hpp"
 #include "conf/values.hpp"
 #include "conf/worker.hpp"
 

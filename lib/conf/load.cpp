@@ -1,3 +1,5 @@
+// The top of a config file: [daemon], [worker.NAME], and the decision whether the whole can be
+// used.
 #include "conf/load.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Edit distance over folded names, and how near is near enough.
 #include "conf/nearest.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
 // The keys that the worker's state machine reads: restarts, stopping, readiness.
+#include <bitset>
 #include <csignal>
 
 #include "conf/keys.hpp"

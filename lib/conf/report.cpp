@@ -1,3 +1,5 @@
+// Diagnostics as they are collected and as they are shown. Whatever comes from the file is made
+// harmless here, once.
 #include "conf/report.hpp"
 
 #include <algorithm>

@@ -1,7 +1,10 @@
+// A lexer that knows strings, comments and brackets of TOML, and what can be said about a broken
+// line with it.
 #include "conf/syntax.hpp"
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace cluster::conf {
 namespace {
@@ -86,6 +89,18 @@ private:
     std::size_t at_ = 0;
     bool is_in_string_ = false;
 };
+
+/// True when the text starts with a line like `[worker.api]`, which no item of an array looks like.
+bool is_table_name(std::string_view text) {
+    const std::string_view line = trimmed(text.substr(0, text.find_first_of("#\r\n")));
+    if (line.size() < 3 || line.front() != '[' || line.back() != ']') return false;
+    const std::string_view name = trimmed(line.substr(line[1] == '[' ? 2 : 1));
+    const bool is_letter =
+        !name.empty() && std::isalpha(static_cast<unsigned char>(name.front())) != 0;
+    constexpr std::string_view kNeverInNames = ",=\"'{";
+    return is_letter && name.find_first_of(kNeverInNames) == std::string_view::npos &&
+           name != "true]" && name != "false]";
+}
 
 /// `key = value` taken apart; both trimmed. The value ends at a comment.
 struct Statement {
@@ -184,6 +199,7 @@ std::optional<SyntaxError> explain_bare_text(const SyntaxError& error, std::stri
     if (!is_about_value(error.description)) return std::nullopt;
     const std::optional<Statement> statement = split_statement(line);
     if (!statement || statement->value.empty()) return std::nullopt;
+    if (error.at.column < statement->value_column) return std::nullopt;
     constexpr std::string_view kNoBareText = "\"'[{";
     if (kNoBareText.find(statement->value.front()) != std::string_view::npos) return std::nullopt;
     if (statement->value.find('"') != std::string_view::npos) return std::nullopt;
@@ -206,14 +222,30 @@ bool is_header(std::string_view line) {
     return starts_with(trimmed(line), "[");
 }
 
-bool is_closed(std::string_view line) {
-    Lexer lexer(line);
+LineRange statement_at(std::string_view text, std::size_t number) {
+    Lexer lexer(text);
+    LineRange range;
+    std::size_t line = 1;
+    std::size_t counted = 0;  // offset up to which `line` has counted
     int open = 0;
     while (const std::optional<char> c = lexer.next()) {
         if (*c == '[' || *c == '{') ++open;
         if (*c == ']' || *c == '}') --open;
+        if (*c != '\n') continue;
+        const std::string_view passed = text.substr(counted, lexer.offset() - counted);
+        line += static_cast<std::size_t>(std::count(passed.begin(), passed.end(), '\n'));
+        counted = lexer.offset();
+        if (open > 0 && !is_table_name(text.substr(counted))) continue;
+        range.last = line - 1;
+        range.has_end = true;
+        if (open > 0 || number <= range.last) return range;
+        range.first = line;
+        open = 0;
     }
-    return open <= 0 && !lexer.is_in_string();
+    const auto line_ends = std::count(text.begin(), text.end(), '\n');
+    range.last = static_cast<std::size_t>(line_ends) + 1;
+    range.has_end = open <= 0 && !lexer.is_in_string();
+    return range;
 }
 
 std::optional<Position> find_long_key(std::string_view text, std::size_t limit) {
@@ -246,6 +278,12 @@ SyntaxError explain(const SyntaxError& error, const std::vector<std::string_view
         starts_with(error.description, "Error while parsing literal string: control")) {
         if (error.at.column > count_columns(line))
             return {error.at, "the text has no closing quote"};
+    }
+    if (starts_with(error.description, "Error while parsing inline table: expected key or") &&
+        error.at.column > count_columns(line)) {
+        return {error.at,
+                "an inline table { … } stands on one line; a longer one is written as a "
+                "table of its own, below [worker.NAME.KEY]"};
     }
     std::string message = reason;
     constexpr std::string_view kLineEnd = ", saw '\\n'";  // toml++ writes it as two characters

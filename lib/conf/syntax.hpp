@@ -2,6 +2,7 @@
 // on behind it.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +25,19 @@ struct SyntaxError {
 /// True when the line is a table header: [name] or [[name]], finished or not.
 [[nodiscard]] bool is_header(std::string_view line);
 
-/// True when nothing that the line opens (array, inline table, multi-line string) goes on in the
-/// next one.
-[[nodiscard]] bool is_closed(std::string_view line);
+/// Lines from 1, both ends included.
+struct LineRange {
+    std::size_t first = 1;
+    std::size_t last = 1;
+    bool has_end = true;  // false: an array, a table or a text in it is never closed
+
+    friend bool operator==(const LineRange&, const LineRange&) = default;
+};
+
+/// The statement that an error on line `number` belongs to: the one that the line is a part of, or
+/// one before it that is not closed. Such a one ends before the next table header; a multi-line
+/// text, whose lines may look like anything, at the end of the text.
+[[nodiscard]] LineRange statement_at(std::string_view text, std::size_t number);
 
 /// The first dotted key with more than `limit` parts. toml++ builds, and destroys by recursion, one
 /// table per part without a bound of its own.

@@ -4,7 +4,7 @@
 
 #include <array>
 #include <limits>
-#include <optional>
+#include <vector>
 
 #include "conf/nearest.hpp"
 #include "conf/report.hpp"

@@ -1,4 +1,6 @@
 // A command line as words, by the quoting rules of the shell and nothing else of it.
+#include <utility>
+
 #include "conf/values.hpp"
 
 namespace cluster::conf {

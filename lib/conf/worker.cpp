@@ -1,3 +1,5 @@
+// The list of a worker's keys, and those readers of them that belong neither to starting nor to
+// policy.
 #include "conf/worker.hpp"
 
 #include <algorithm>

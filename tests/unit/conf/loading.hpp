@@ -57,4 +57,14 @@ inline std::string mistake_of(std::string_view text) {
     return all;
 }
 
+/// Compares so that a failure shows both sides line by line.
+inline void check_mistakes(std::string_view text, const std::vector<std::string>& expected) {
+    const auto join = [](const std::vector<std::string>& lines) {
+        std::string all;
+        for (const std::string& line : lines) all += "\n  " + line;
+        return all;
+    };
+    CHECK(join(mistakes_of(text)) == join(expected));
+}
+
 }  // namespace cluster::conf

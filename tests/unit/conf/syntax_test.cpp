@@ -60,36 +60,52 @@ TEST_CASE("conf/syntax: each broken line is explained where it is broken") {
 }
 
 TEST_CASE("conf/syntax: what follows a broken line is still read") {
-    CHECK(mistakes_of("[worker.w]\ncommand = x\nrestart = always\ninstances = 0\n"
-                      "[worker.v\ninstances = 0\n[worker.u]\ninstances = 0\n") ==
-          Mistakes{"2:11 \"x\" is not a TOML value (could not determine value type); a text stands "
-                   "in quotes: command = \"x\"",
-                   "3:11 \"always\" is not a TOML value (could not determine value type); a text "
-                   "stands in quotes: restart = \"always\"",
-                   "4:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\" "
-                   "(autostart = false keeps a worker down); got 0",
-                   "5:10 expected ']', but the line ends; the keys of this table were not checked",
-                   "8:13 worker.u.instances: expected an integer from 1 to 4096, or \"max\" "
-                   "(autostart = false keeps a worker down); got 0"});
+    check_mistakes(
+        "[worker.w]\ncommand = x\nrestart = always\ninstances = 0\n"
+        "[worker.v\ninstances = 0\n[worker.u]\ninstances = 0\n",
+        {"2:11 \"x\" is not a TOML value (could not determine value type); a text stands "
+         "in quotes: command = \"x\"",
+         "3:11 \"always\" is not a TOML value (could not determine value type); a text "
+         "stands in quotes: restart = \"always\"",
+         "4:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\" "
+         "(autostart = false keeps a worker down); got 0",
+         "5:10 expected ']', but the line ends; the keys of this table were not checked",
+         "8:13 worker.u.instances: expected an integer from 1 to 4096, or \"max\" "
+         "(autostart = false keeps a worker down); got 0"});
 }
 
 TEST_CASE("conf/syntax: a second table of one name does not spill into the table before it") {
-    CHECK(mistakes_of("[worker.a]\ncommand = 'x'\n[worker.b]\ncommand = 'y'\n"
-                      "[ worker.a ] # again\ncommand = 'z'\nnonsense = 1\n[worker.c]\n") ==
-          Mistakes{"5:1 [worker.a] is defined twice; the first time on line 1; the keys of this "
-                   "table were not checked"});
+    check_mistakes(
+        "[worker.a]\ncommand = 'x'\n[worker.b]\ncommand = 'y'\n"
+        "[ worker.a ] # again\ncommand = 'z'\nnonsense = 1\n[worker.c]\n",
+        {"5:1 [worker.a] is defined twice; the first time on line 1; the keys of this "
+         "table were not checked"});
 }
 
-TEST_CASE("conf/syntax: a broken value over several lines ends the reading, and says so") {
-    CHECK(mistakes_of(below_worker("nice = 50\nlimits = {\n\nnofile = 5\n")) ==
-          Mistakes{"3:8 worker.w.nice: expected an integer from -20 to 19; got 50",
-                   "4:11 expected key or closing '}', but the line ends; nothing behind line 3 was "
-                   "read"});
-    CHECK(mistakes_of(below_worker("success_exit_codes = [\n  0,\n  1 2\n]\nnice = 50\n")) ==
-          Mistakes{"5:5 expected comma or closing ']', saw '2'; nothing behind line 2 was read"});
-    CHECK(mistakes_of(below_worker("cwd = '''\nabc\n\n[worker.v]\n")) ==
-          Mistakes{"3:1 what begins on this line has no end before the end of the file; nothing "
-                   "behind line 2 was read"});
+TEST_CASE("conf/syntax: a broken value over several lines is taken out as a whole") {
+    check_mistakes(below_worker("success_exit_codes = [\n  0,\n  1 2\n]\nnice = 50\n"),
+                   {"5:5 expected comma or closing ']', saw '2'",
+                    "7:8 worker.w.nice: expected an integer from -20 to 19; got 50"});
+    check_mistakes(below_worker("limits = {\n  nofile = 5\n}\nnice = 50\n"),
+                   {"3:11 an inline table { … } stands on one line; a longer one is written as a "
+                    "table of its own, below [worker.NAME.KEY]",
+                    "6:8 worker.w.nice: expected an integer from -20 to 19; got 50"});
+    CHECK(
+        mistakes_of(below_worker("success_exit_codes = [\n  0,\n  1\n\n[worker.v]\nnice = 50\n")) ==
+        Mistakes{"3:1 what begins on this line is never closed",
+                 "8:8 worker.v.nice: expected an integer from -20 to 19; got 50"});
+}
+
+TEST_CASE("conf/syntax: a value without an end ends the reading, and says so") {
+    check_mistakes(
+        below_worker("nice = 50\nsuccess_exit_codes = [\n\nnofile = 5\n"),
+        {"3:8 worker.w.nice: expected an integer from -20 to 19; got 50",
+         "4:1 what begins on this line is never closed; nothing behind line 3 was read"});
+    check_mistakes(below_worker("cwd = '''\nabc\n\n[worker.v]\n"),
+                   {"3:1 what begins on this line is never closed; nothing "
+                    "behind line 2 was read"});
+    check_mistakes("cwd = [",
+                   {"1:1 what begins on this line is never closed; nothing else was read"});
 }
 
 TEST_CASE("conf/syntax: after twenty broken lines the reading ends") {
@@ -100,18 +116,37 @@ TEST_CASE("conf/syntax: after twenty broken lines the reading ends") {
     CHECK(mistakes.back().find("nothing behind line 21 was read") != std::string::npos);
 }
 
-TEST_CASE("conf/syntax: lines that open nothing are closed") {
-    CHECK(is_closed("a = 1"));
-    CHECK(is_closed("a = [1, 2]"));
-    CHECK(is_closed("a = \"[\""));
-    CHECK(is_closed("a = '\"' # ["));
-    CHECK(is_closed("a = \"\\\"[\""));
-    CHECK(is_closed("a = '''x'''"));
-    CHECK(is_closed("a = \"[unclosed"));
-    CHECK_FALSE(is_closed("a = ["));
-    CHECK_FALSE(is_closed("a = { b = [1]"));
-    CHECK_FALSE(is_closed("a = \"\"\""));
-    CHECK_FALSE(is_closed("a = '''x'' "));
+TEST_CASE("conf/syntax: a statement ends where all that it opened is closed") {
+    struct {
+        std::string_view text;
+        std::size_t line;
+        LineRange range;
+    } const cases[] = {
+        {"", 1, {1, 1}},
+        {"a = 1\nb = 2\nc = 3\n", 2, {2, 2}},
+        {"a = 1\nb = 2", 2, {2, 2}},
+        {"a = [1,\n2,\n3]\nb = 2\n", 2, {1, 3}},
+        {"a = [1,\n2,\n3]\nb = 2\n", 4, {4, 4}},
+        {"a = \"[\"\nb = 2\n", 1, {1, 1}},
+        {"a = '\"' # [\nb = 2\n", 1, {1, 1}},
+        {"a = \"\\\"[\"\nb = 2\n", 1, {1, 1}},
+        {"a = \"[unclosed\nb = 2\n", 1, {1, 1}},
+        {"a = '''x\n[\ny'''\nb = 2\n", 2, {1, 3}},
+        {"a = '''x\n[w]\n", 1, {1, 3, false}},
+        {"a = [1\nb = 2\n", 2, {1, 3, false}},
+        {"a = [1\n[worker.b] # x\n", 1, {1, 1}},
+        {"a = [1\n[worker.b] # x\nb = [\n", 3, {1, 1}},
+        {"a = [\n[1],\n[true]\n]\nb = 1\n", 3, {1, 4}},
+        {"a = {\nb = 1\n}\nc = 1", 1, {1, 3}},
+        {"[worker.a]\nb = 1\n", 1, {1, 1}},
+    };
+    for (const auto& item : cases) {
+        CAPTURE(item.text);
+        const LineRange range = statement_at(item.text, item.line);
+        CHECK(range.first == item.range.first);
+        CHECK(range.last == item.range.last);
+        CHECK(range.has_end == item.range.has_end);
+    }
 }
 
 TEST_CASE("conf/syntax: keys of very many parts are refused before they are built") {

@@ -127,156 +127,156 @@ TEST_CASE("conf/worker: exit codes, stopping, readiness") {
     CHECK(load_line("ready = \"exec\"") == load_line(""));
 }
 
+struct BadLine {
+    std::string line;
+    std::string_view mistake;  // with the position on line 3
+};
+
+/// Each stands on line 3.
+const BadLine kBadLines[] = {
+    {"shell = 1", "3:9 worker.w.shell: expected true or false, without quotes; got 1"},
+    {"shell = true",
+     "2:11 worker.w.command: with shell = true, expected one string for /bin/sh -c; got an "
+     "array"},
+    {"instances = 0",
+     "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\" (autostart = "
+     "false keeps a worker down); got 0"},
+    {"instances = 4097",
+     "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 4097"},
+    {"instances = 1.5",
+     "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 1.5"},
+    {"instances = \"min\"",
+     "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got \"min\""},
+    {"cwd = 3", "3:7 worker.w.cwd: expected a directory; got 3"},
+    {"cwd = \"\"", "3:7 worker.w.cwd: is empty; expected a directory"},
+    {"cwd = \"a\\u0000b\"", "3:7 worker.w.cwd: \"a\\x00b\" has a NUL byte"},
+    {"cwd = \"~/x\"",
+     "3:7 worker.w.cwd: ~ is not expanded; write the directory in full, got \"~/x\""},
+    {"env = \"A=1\"",
+     "3:7 worker.w.env: expected a table, as in env = { PORT = \"8000\" }; got \"A=1\""},
+    {"env = { A = 1.5 }",
+     "3:13 worker.w.env.A: expected a string, an integer, true or false; got 1.5"},
+    {"env.A.B = 1",
+     "3:5 worker.w.env.A: expected a string, an integer, true or false; got a "
+     "table"},
+    {"env = { 1A = \"\" }",
+     "3:9 worker.w.env.1A: \"1A\" is not a name of an environment variable; expected letters, "
+     "digits and '_', not starting with a digit"},
+    {"env = { \"A B\" = \"\" }",
+     "3:9 worker.w.env.\"A B\": \"A B\" is not a name of an environment variable; expected "
+     "letters, digits and '_', not starting with a digit"},
+    {"env = { A = \"\\u0000\" }", "3:13 worker.w.env.A: \"\\x00\" has a NUL byte"},
+    {"env = { LISTEN_FDS = 3 }", "3:9 worker.w.env.LISTEN_FDS: the daemon sets LISTEN_FDS itself"},
+    {"user = \"\"", "3:8 worker.w.user: is empty; expected \"user\" or \"user:group\""},
+    {"user = \"a:\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:\""},
+    {"user = \":g\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \":g\""},
+    {"user = \"a:b:c\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:b:c\""},
+    {"user = 1000", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got 1000"},
+    {"umask = 18",
+     "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+     "\"022\"; got 18"},
+    {"umask = \"1000\"",
+     "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+     "\"022\"; got \"1000\""},
+    {"umask = \"08\"",
+     "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+     "\"022\"; got \"08\""},
+    {"umask = \"\"",
+     "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
+     "\"022\"; got \"\""},
+    {"nice = 20", "3:8 worker.w.nice: expected an integer from -20 to 19; got 20"},
+    {"nice = \"5\"", "3:8 worker.w.nice: expected an integer from -20 to 19; got \"5\""},
+    {"limits = 3",
+     "3:10 worker.w.limits: expected a table, as in limits = { nofile = 65536 }; got 3"},
+    {"limits = { nofiles = 3 }",
+     "3:12 unknown key \"nofiles\" in [worker.w.limits] (did you mean \"nofile\"?)"},
+    {"limits = { nofile = -1 }",
+     "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
+     "hard = … }; got -1"},
+    {"limits = { nofile = \"1KiB\" }",
+     "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
+     "hard = … }; got \"1KiB\""},
+    {"limits = { core = \"1M\" }",
+     "3:19 worker.w.limits.core: \"1M\" has the unknown unit \"M\"; units are B, KB, MB, GB, "
+     "TB (powers of 1000), KiB, MiB, GiB, TiB (powers of 1024); or \"unlimited\""},
+    {"limits = { core = { soft = 1 } }",
+     "3:12 worker.w.limits.core: needs both soft and hard; hard is missing"},
+    {"limits = { core = { soft = 2, hard = 1 } }", "3:12 worker.w.limits.core: soft is above hard"},
+    {"limits = { core = { soft = \"unlimited\", hard = 1 } }",
+     "3:12 worker.w.limits.core: soft is above hard"},
+    {"autostart = \"yes\"",
+     "3:13 worker.w.autostart: expected true or false, without quotes; got \"yes\""},
+    {"restart = \"allways\"",
+     "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got "
+     "\"allways\" (did you mean \"always\"?)"},
+    {"restart = true",
+     "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got true"},
+    {"backoff = \"1s\"",
+     "3:11 worker.w.backoff: expected a table, as in backoff = { initial = \"100ms\", max = "
+     "\"30s\" }; got \"1s\""},
+    {"backoff = { initial = 100 }",
+     "3:23 worker.w.backoff.initial: 100 has no unit: write \"100s\", or another of us, ms, "
+     "s, m, h, d"},
+    {"backoff = { initial = \"0s\" }",
+     "3:23 worker.w.backoff.initial: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
+    {"backoff = { factor = 0.5 }",
+     "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got 0.5"},
+    {"backoff = { factor = nan }",
+     "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got nan"},
+    {"backoff = { jitter = 1.1 }",
+     "3:22 worker.w.backoff.jitter: expected a number from 0 to 1; got 1.1"},
+    {"backoff = { initial = \"5s\", max = \"1s\" }",
+     "3:35 worker.w.backoff.max: \"1s\" is shorter than initial, \"5s\""},
+    {"backoff = { initial = \"5m\" }",
+     "3:23 worker.w.backoff.initial: \"5m\" is longer than max, by default \"30s\""},
+    {"backoff = { maximum = \"1s\" }", "3:13 unknown key \"maximum\" in [worker.w.backoff]"},
+    {"restart_limit = 5",
+     "3:17 worker.w.restart_limit: expected a table, as in restart_limit = { count = 10, "
+     "window = \"1m\", then = \"slow\" }; got 5"},
+    {"restart_limit = { count = 33 }",
+     "3:27 worker.w.restart_limit.count: expected an integer from 1 to 32; got 33"},
+    {"restart_limit = { window = \"0s\" }",
+     "3:28 worker.w.restart_limit.window: expected a duration from \"1ms\" to \"365d\"; got "
+     "\"0s\""},
+    {"restart_limit = { then = \"stop\" }",
+     "3:26 worker.w.restart_limit.then: expected \"slow\" or \"fatal\"; got \"stop\""},
+    {"success_exit_codes = 0",
+     "3:22 worker.w.success_exit_codes: expected an array of exit codes such as [0, 75]; got "
+     "0"},
+    {"success_exit_codes = [0, 256]",
+     "3:26 worker.w.success_exit_codes: expected exit codes from 0 to 255; got 256"},
+    {"success_exit_codes = [\"0\"]",
+     "3:23 worker.w.success_exit_codes: expected exit codes from 0 to 255; got \"0\""},
+    {"stop_signal = \"SIGTREM\"",
+     "3:15 worker.w.stop_signal: \"SIGTREM\" is not a signal (did you mean \"SIGTERM\"?); "
+     "expected a name such as \"SIGTERM\" or a number"},
+    {"stop_signal = \"SIGSTOP\"",
+     "3:15 worker.w.stop_signal: SIGSTOP cannot end a process: it would stand still until "
+     "stop_timeout"},
+    {"stop_signal = []",
+     "3:15 worker.w.stop_signal: expected a signal such as \"SIGTERM\"; "
+     "got an array"},
+    {"stop_timeout = 10",
+     "3:16 worker.w.stop_timeout: 10 has no unit: write \"10s\", or another of us, ms, s, m, "
+     "h, d"},
+    {"stop_timeout = \"10\"",
+     "3:16 worker.w.stop_timeout: \"10\" has no unit: write \"10s\", or another of us, ms, s, "
+     "m, h, d"},
+    {"stop_timeout = \"400d\"",
+     "3:16 worker.w.stop_timeout: expected a duration from \"0s\" to \"365d\"; got \"400d\""},
+    {"stop_timeout = 10:00:00",
+     "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
+    {"ready = \"notify\"", "3:9 worker.w.ready: expected \"exec\"; got \"notify\""},
+    {"min_uptime = true",
+     "3:14 worker.w.min_uptime: expected a duration such as \"10s\"; got true"},
+    {"start_timeout = \"0s\"",
+     "3:17 worker.w.start_timeout: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
+    {"group = \"a b\"",
+     "3:9 worker.w.group: expected a name of 1 to 64 letters, digits, '_' or '-'; got \"a b\""},
+    {"group = \"all\"", "3:9 worker.w.group: \"all\" is reserved: it selects every worker"},
+};
 TEST_CASE("conf/worker: each bad value is refused at its place") {
-    struct {
-        std::string line;
-        std::string_view mistake;  // with the position on line 3
-    } const cases[] = {
-        {"shell = 1", "3:9 worker.w.shell: expected true or false, without quotes; got 1"},
-        {"shell = true",
-         "2:11 worker.w.command: with shell = true, expected one string for /bin/sh -c; got an "
-         "array"},
-        {"instances = 0",
-         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\" (autostart = "
-         "false keeps a worker down); got 0"},
-        {"instances = 4097",
-         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 4097"},
-        {"instances = 1.5",
-         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got 1.5"},
-        {"instances = \"min\"",
-         "3:13 worker.w.instances: expected an integer from 1 to 4096, or \"max\"; got \"min\""},
-        {"cwd = 3", "3:7 worker.w.cwd: expected a directory; got 3"},
-        {"cwd = \"\"", "3:7 worker.w.cwd: is empty; expected a directory"},
-        {"cwd = \"a\\u0000b\"", "3:7 worker.w.cwd: \"a\\x00b\" has a NUL byte"},
-        {"cwd = \"~/x\"",
-         "3:7 worker.w.cwd: ~ is not expanded; write the directory in full, got \"~/x\""},
-        {"env = \"A=1\"",
-         "3:7 worker.w.env: expected a table, as in env = { PORT = \"8000\" }; got \"A=1\""},
-        {"env = { A = 1.5 }",
-         "3:13 worker.w.env.A: expected a string, an integer, true or false; got 1.5"},
-        {"env.A.B = 1",
-         "3:5 worker.w.env.A: expected a string, an integer, true or false; got a "
-         "table"},
-        {"env = { 1A = \"\" }",
-         "3:9 worker.w.env.1A: \"1A\" is not a name of an environment variable; expected letters, "
-         "digits and '_', not starting with a digit"},
-        {"env = { \"A B\" = \"\" }",
-         "3:9 worker.w.env.\"A B\": \"A B\" is not a name of an environment variable; expected "
-         "letters, digits and '_', not starting with a digit"},
-        {"env = { A = \"\\u0000\" }", "3:13 worker.w.env.A: \"\\x00\" has a NUL byte"},
-        {"env = { LISTEN_FDS = 3 }",
-         "3:9 worker.w.env.LISTEN_FDS: the daemon sets LISTEN_FDS itself"},
-        {"user = \"\"", "3:8 worker.w.user: is empty; expected \"user\" or \"user:group\""},
-        {"user = \"a:\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:\""},
-        {"user = \":g\"", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \":g\""},
-        {"user = \"a:b:c\"",
-         "3:8 worker.w.user: expected \"user\" or \"user:group\"; got \"a:b:c\""},
-        {"user = 1000", "3:8 worker.w.user: expected \"user\" or \"user:group\"; got 1000"},
-        {"umask = 18",
-         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
-         "\"022\"; got 18"},
-        {"umask = \"1000\"",
-         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
-         "\"022\"; got \"1000\""},
-        {"umask = \"08\"",
-         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
-         "\"022\"; got \"08\""},
-        {"umask = \"\"",
-         "3:9 worker.w.umask: expected an octal number in quotes, \"0\" to \"0777\", such as "
-         "\"022\"; got \"\""},
-        {"nice = 20", "3:8 worker.w.nice: expected an integer from -20 to 19; got 20"},
-        {"nice = \"5\"", "3:8 worker.w.nice: expected an integer from -20 to 19; got \"5\""},
-        {"limits = 3",
-         "3:10 worker.w.limits: expected a table, as in limits = { nofile = 65536 }; got 3"},
-        {"limits = { nofiles = 3 }",
-         "3:12 unknown key \"nofiles\" in [worker.w.limits] (did you mean \"nofile\"?)"},
-        {"limits = { nofile = -1 }",
-         "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
-         "hard = … }; got -1"},
-        {"limits = { nofile = \"1KiB\" }",
-         "3:21 worker.w.limits.nofile: expected a number from 0, \"unlimited\", or { soft = …, "
-         "hard = … }; got \"1KiB\""},
-        {"limits = { core = \"1M\" }",
-         "3:19 worker.w.limits.core: \"1M\" has the unknown unit \"M\"; units are B, KB, MB, GB, "
-         "TB (powers of 1000), KiB, MiB, GiB, TiB (powers of 1024); or \"unlimited\""},
-        {"limits = { core = { soft = 1 } }",
-         "3:12 worker.w.limits.core: needs both soft and hard; hard is missing"},
-        {"limits = { core = { soft = 2, hard = 1 } }",
-         "3:12 worker.w.limits.core: soft is above hard"},
-        {"limits = { core = { soft = \"unlimited\", hard = 1 } }",
-         "3:12 worker.w.limits.core: soft is above hard"},
-        {"autostart = \"yes\"",
-         "3:13 worker.w.autostart: expected true or false, without quotes; got \"yes\""},
-        {"restart = \"allways\"",
-         "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got "
-         "\"allways\" (did you mean \"always\"?)"},
-        {"restart = true",
-         "3:11 worker.w.restart: expected \"always\", \"on-failure\" or \"never\"; got true"},
-        {"backoff = \"1s\"",
-         "3:11 worker.w.backoff: expected a table, as in backoff = { initial = \"100ms\", max = "
-         "\"30s\" }; got \"1s\""},
-        {"backoff = { initial = 100 }",
-         "3:23 worker.w.backoff.initial: 100 has no unit: write \"100s\", or another of us, ms, "
-         "s, m, h, d"},
-        {"backoff = { initial = \"0s\" }",
-         "3:23 worker.w.backoff.initial: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
-        {"backoff = { factor = 0.5 }",
-         "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got 0.5"},
-        {"backoff = { factor = nan }",
-         "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got nan"},
-        {"backoff = { jitter = 1.1 }",
-         "3:22 worker.w.backoff.jitter: expected a number from 0 to 1; got 1.1"},
-        {"backoff = { initial = \"5s\", max = \"1s\" }",
-         "3:35 worker.w.backoff.max: \"1s\" is shorter than initial, \"5s\""},
-        {"backoff = { initial = \"5m\" }",
-         "3:23 worker.w.backoff.initial: \"5m\" is longer than max, by default \"30s\""},
-        {"backoff = { maximum = \"1s\" }", "3:13 unknown key \"maximum\" in [worker.w.backoff]"},
-        {"restart_limit = 5",
-         "3:17 worker.w.restart_limit: expected a table, as in restart_limit = { count = 10, "
-         "window = \"1m\", then = \"slow\" }; got 5"},
-        {"restart_limit = { count = 33 }",
-         "3:27 worker.w.restart_limit.count: expected an integer from 1 to 32; got 33"},
-        {"restart_limit = { window = \"0s\" }",
-         "3:28 worker.w.restart_limit.window: expected a duration from \"1ms\" to \"365d\"; got "
-         "\"0s\""},
-        {"restart_limit = { then = \"stop\" }",
-         "3:26 worker.w.restart_limit.then: expected \"slow\" or \"fatal\"; got \"stop\""},
-        {"success_exit_codes = 0",
-         "3:22 worker.w.success_exit_codes: expected an array of exit codes such as [0, 75]; got "
-         "0"},
-        {"success_exit_codes = [0, 256]",
-         "3:26 worker.w.success_exit_codes: expected exit codes from 0 to 255; got 256"},
-        {"success_exit_codes = [\"0\"]",
-         "3:23 worker.w.success_exit_codes: expected exit codes from 0 to 255; got \"0\""},
-        {"stop_signal = \"SIGTREM\"",
-         "3:15 worker.w.stop_signal: \"SIGTREM\" is not a signal (did you mean \"SIGTERM\"?); "
-         "expected a name such as \"SIGTERM\" or a number"},
-        {"stop_signal = \"SIGSTOP\"",
-         "3:15 worker.w.stop_signal: SIGSTOP cannot end a process: it would stand still until "
-         "stop_timeout"},
-        {"stop_signal = []",
-         "3:15 worker.w.stop_signal: expected a signal such as \"SIGTERM\"; "
-         "got an array"},
-        {"stop_timeout = 10",
-         "3:16 worker.w.stop_timeout: 10 has no unit: write \"10s\", or another of us, ms, s, m, "
-         "h, d"},
-        {"stop_timeout = \"10\"",
-         "3:16 worker.w.stop_timeout: \"10\" has no unit: write \"10s\", or another of us, ms, s, "
-         "m, h, d"},
-        {"stop_timeout = \"400d\"",
-         "3:16 worker.w.stop_timeout: expected a duration from \"0s\" to \"365d\"; got \"400d\""},
-        {"stop_timeout = 10:00:00",
-         "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
-        {"ready = \"notify\"", "3:9 worker.w.ready: expected \"exec\"; got \"notify\""},
-        {"min_uptime = true",
-         "3:14 worker.w.min_uptime: expected a duration such as \"10s\"; got true"},
-        {"start_timeout = \"0s\"",
-         "3:17 worker.w.start_timeout: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
-        {"group = \"a b\"",
-         "3:9 worker.w.group: expected a name of 1 to 64 letters, digits, '_' or '-'; got \"a b\""},
-        {"group = \"all\"", "3:9 worker.w.group: \"all\" is reserved: it selects every worker"},
-    };
-    for (const auto& item : cases) {
+    for (const auto& item : kBadLines) {
         CAPTURE(item.line);
         CHECK(mistake_of(with_line(item.line)) == item.mistake);
     }
