@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -25,6 +26,8 @@ using core::RestartPolicy;
 /// A century: far above any sense, and far enough below 2^63 ns that adding it to an Instant cannot
 /// overflow.
 constexpr std::int64_t kMaxDurationNs = std::int64_t{100} * 365 * 24 * 3600 * 1'000'000'000;
+/// As in conf: a shorter delay would let a worker that dies at once fill a CPU.
+constexpr std::int64_t kMinDelayNs = 1'000'000;
 constexpr int kMaxSignal = 64;
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::size_t kMaxAccountBytes = 256;
@@ -84,9 +87,9 @@ Json backoff_fields(const Backoff& backoff) {
 Backoff read_backoff(const Json& value, const std::string& where) {
     FieldReader fields(value, where);
     Backoff backoff;
-    backoff.initial = read_duration(fields, "initial_ns");
-    backoff.factor = fields.real("factor", 1.0, 1000.0);
-    backoff.max = read_duration(fields, "max_ns");
+    backoff.initial = read_duration(fields, "initial_ns", kMinDelayNs);
+    backoff.factor = fields.real("factor", 1.0, 100.0);
+    backoff.max = read_duration(fields, "max_ns", kMinDelayNs);
     backoff.jitter = fields.real("jitter", 0.0, 1.0);
     backoff.reset_after = read_duration(fields, "reset_after_ns");
     fields.finish();
@@ -107,7 +110,7 @@ RestartLimit read_restart_limit(const Json& value, const std::string& where) {
     RestartLimit limit;
     limit.count =
         static_cast<std::uint32_t>(fields.integer("count", 1, core::kMaxRestartLimitCount));
-    limit.window = read_duration(fields, "window_ns");
+    limit.window = read_duration(fields, "window_ns", kMinDelayNs);
     limit.then = read_word(fields, "then", kThenWords);
     fields.finish();
     return limit;
@@ -150,9 +153,12 @@ Policy read_policy(const Json& value, const std::string& where) {
         read_restart_limit(fields.require("restart_limit"), fields.path("restart_limit"));
     policy.success_exit_codes = read_exit_codes(fields, "success_exit_codes");
     policy.stop_signal = static_cast<int>(fields.integer("stop_signal", 1, kMaxSignal));
+    if (policy.stop_signal == SIGSTOP) {
+        throw FieldError(fields.path("stop_signal") + ": SIGSTOP cannot end a process");
+    }
     policy.stop_timeout = read_duration(fields, "stop_timeout_ns");
     policy.min_uptime = read_duration(fields, "min_uptime_ns");
-    policy.start_timeout = read_duration(fields, "start_timeout_ns");
+    policy.start_timeout = read_duration(fields, "start_timeout_ns", kMinDelayNs);
     fields.finish();
     return policy;
 }

@@ -23,7 +23,7 @@ WorkerSpec full_spec() {
     spec.autostart = false;
     spec.source = "/etc/cluster.toml";
     spec.policy.restart = RestartPolicy::on_failure;
-    spec.policy.backoff = {1ns, 1.1, 1h, 0.333333333333333314829616256247, 123456789ns};
+    spec.policy.backoff = {1000001ns, 1.1, 1h, 0.333333333333333314829616256247, 123456789ns};
     spec.policy.restart_limit = {32, 90s, RestartLimit::Then::fatal};
     spec.policy.success_exit_codes.set(143);
     spec.policy.stop_signal = 2;
@@ -115,12 +115,12 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
         {R"("restart":"always")", R"("restart":"sometimes")",
          R"(spec.policy.restart: "sometimes" is none of always, on-failure, never)"},
         {R"("factor":2.0)", R"("factor":0.5)",
-         "spec.policy.backoff.factor: 0.5 is not between 1.0 and 1000.0"},
+         "spec.policy.backoff.factor: 0.5 is not between 1.0 and 100.0"},
         {R"("jitter":0.1)", R"("jitter":1.5)",
          "spec.policy.backoff.jitter: 1.5 is not between 0.0 and 1.0"},
         {R"("initial_ns":100000000)", R"("initial_ns":-1)",
-         "spec.policy.backoff.initial_ns: -1 is not between 0 and 3153600000000000000"},
-        {R"("max_ns":30000000000)", R"("max_ns":1)",
+         "spec.policy.backoff.initial_ns: -1 is not between 1000000 and 3153600000000000000"},
+        {R"("max_ns":30000000000)", R"("max_ns":2000000)",
          "spec.policy.backoff.max_ns: is less than initial_ns"},
         {R"("count":10)", R"("count":33)",
          "spec.policy.restart_limit.count: 33 is not between 1 and 32"},
@@ -130,6 +130,8 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
          "spec.policy.success_exit_codes[1]: 256 is not between 0 and 255"},
         {R"("stop_signal":15)", R"("stop_signal":0)",
          "spec.policy.stop_signal: 0 is not between 1 and 64"},
+        {R"("stop_signal":15)", R"("stop_signal":19)",
+         "spec.policy.stop_signal: SIGSTOP cannot end a process"},
         {R"("stop_timeout_ns":10000000000)", R"("stop_timeout_ns":9223372036854775807)",
          "spec.policy.stop_timeout_ns: 9223372036854775807 is not between 0 and "
          "3153600000000000000"},

@@ -1,0 +1,68 @@
+// The other end of the control socket, as verbs see it: ask, get an answer or a Failure that says
+// what to do next.
+//
+// The keeper holds the listening socket, so a connection made while no supervisor runs queues until
+// the next one takes it. A connection that is lost on the way is made again for some seconds, and
+// the question asked again where asking twice does no harm (CONTROL.md, "Recovering from a lost
+// connection").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "clusterctl/failure.hpp"
+#include "ctl/protocol.hpp"
+#include "place/directories.hpp"
+#include "sys/fd.hpp"
+
+namespace cluster::clusterctl {
+
+/// Thrown when a signal came while we waited (Client::set_interrupt).
+struct Interrupted {};
+
+class Client {
+public:
+    explicit Client(const place::Directories& directories) : directories_(directories) {}
+
+    /// False when no daemon listens there. Throws Failure when something else is wrong.
+    [[nodiscard]] bool try_connect();
+    /// As try_connect, but no daemon is a Failure with exit code 3.
+    void connect();
+
+    [[nodiscard]] ctl::VersionAnswer version();
+    [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
+    /// Any method that answers with an operation, except operation.wait.
+    [[nodiscard]] ctl::OperationAnswer change(ctl::Method method);
+    [[nodiscard]] ctl::OperationAnswer wait(std::uint64_t operation, std::uint32_t timeout_ms);
+
+    /// The process that listens on the control socket, in our pid namespace; 0 where it cannot be
+    /// told.
+    [[nodiscard]] std::int32_t listener_pid() const;
+
+    /// A descriptor (class Interrupt) whose readability ends every wait; -1: none.
+    void set_interrupt(int descriptor) { interrupt_ = descriptor; }
+    /// While the daemon is going away, a lost connection is no reason to try again.
+    void set_reconnecting(bool is_reconnecting) { is_reconnecting_ = is_reconnecting; }
+
+private:
+    /// The answer's line. Throws.
+    [[nodiscard]] std::string ask(const ctl::Method& method, Duration patience);
+    /// None: the connection was lost before the whole answer had come.
+    [[nodiscard]] std::optional<std::string> exchange(std::string_view request, Instant deadline);
+    [[nodiscard]] bool send_all(std::string_view request, Instant deadline);
+    [[nodiscard]] bool reconnect(Instant deadline);
+
+    place::Directories directories_;
+    sys::UniqueFd socket_;
+    std::uint64_t last_id_ = 0;
+    int interrupt_ = -1;
+    bool is_reconnecting_ = true;
+};
+
+/// The Failure for what the daemon refused.
+[[nodiscard]] Failure failure_of(const ctl::RpcError& error);
+
+}  // namespace cluster::clusterctl

@@ -1,0 +1,132 @@
+// clusterctl start: a config file, workers that the daemon knows, or one command that no file
+// describes.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "clusterctl/ad_hoc.hpp"
+#include "clusterctl/config_file.hpp"
+#include "clusterctl/failure.hpp"
+#include "clusterctl/launch.hpp"
+#include "clusterctl/operation.hpp"
+#include "clusterctl/verb.hpp"
+#include "clusterctl/view/format.hpp"
+#include "clusterctl/view/words.hpp"
+
+namespace cluster::clusterctl {
+namespace {
+
+constexpr const char* kUsualFile = "cluster.toml";
+
+PathKind look_at_path(const std::string& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) return PathKind::nothing;
+    if (!S_ISREG(info.st_mode)) return PathKind::other;
+    return ::access(path.c_str(), X_OK) == 0 ? PathKind::program : PathKind::file;
+}
+
+class StartVerb final : public Verb {
+public:
+    [[nodiscard]] VerbInfo info() const override {
+        return {.name = "start",
+                .aliases = {},
+                .usage = "[options] [FILE.toml | SELECTOR… | -- COMMAND ARG…]",
+                .summary = "Start workers; starts the daemon if none runs"};
+    }
+    void declare(OptionSink& options) override {
+        options.words(
+            "FILE or SELECTOR", words_,
+            "A config file (without anything: ./cluster.toml), or workers to start again");
+        options.command(command_);
+        ad_hoc_.declare(options);
+        wait_.declare(options);
+    }
+
+    [[nodiscard]] int run(Session& session) override {
+        (void)wait_.limit();
+        if (command_) return start_command(session);
+        if (const char* option = ad_hoc_.first_given()) {
+            throw usage_failure(std::string(option) + " is for a command behind \"--\"",
+                                "for example: clusterctl start --name web -- ./server --port 8000");
+        }
+        if (words_.empty()) return start_usual_file(session);
+        return start_words(session);
+    }
+
+private:
+    int start_command(Session& session) {
+        if (!words_.empty()) {
+            throw usage_failure(
+                "\"" + words_.front() + "\" and a command behind \"--\" do not go together",
+                "name the worker with --name");
+        }
+        const core::WorkerSpec spec = ad_hoc_.make_spec(*command_);
+        return start_with(session, ctl::request::Add{spec});
+    }
+
+    int start_usual_file(Session& session) {
+        if (look_at_path(kUsualFile) == PathKind::nothing) {
+            throw usage_failure("nothing to start: there is no ./cluster.toml here",
+                                "name a config file: clusterctl start FILE.toml\n"
+                                "or a command:       clusterctl start -- node server.js\n"
+                                "or known workers:   clusterctl start all");
+        }
+        return start_file(session, kUsualFile);
+    }
+
+    int start_words(Session& session) {
+        for (const std::string& word : words_) {
+            const StartWord meaning = meaning_of(word, look_at_path(word));
+            if (meaning == StartWord::program) {
+                throw usage_failure(word + " is a program, not a config",
+                                    "start it with: clusterctl start -- " + word);
+            }
+            if (meaning == StartWord::config) {
+                if (words_.size() > 1) {
+                    throw usage_failure("a config file stands alone; " + word + " does not",
+                                        "start one after the other");
+                }
+                return start_file(session, word);
+            }
+        }
+        // Without a daemon there is nothing that a selector could name.
+        return change_selected(session, words_, ctl::request::Start{words_}, wait_, Shown::selected,
+                               "clusterctl start api");
+    }
+
+    int start_file(Session& session, const std::string& name) {
+        ConfigFile file = read_config(name);
+        if (!file.config) {
+            Failure failure(kUsage, "bad_config",
+                            count_of(file.diagnostics.size(), "mistake") + " in " + name +
+                                "; nothing was started",
+                            "check again with: clusterctl validate " + name);
+            failure.diagnostics = std::move(file.diagnostics);
+            throw failure;
+        }
+        return start_with(session, ctl::request::Load{std::move(file.path), std::move(file.text),
+                                                      std::move(file.base_path)});
+    }
+
+    int start_with(Session& session, ctl::Method method) {
+        Client client(session.directories());
+        connect_or_launch(session, client);
+        ctl::OperationAnswer operation = client.change(std::move(method));
+        return finish_operation(session, client, std::move(operation), wait_, Shown::selected);
+    }
+
+    std::vector<std::string> words_;
+    std::optional<std::vector<std::string>> command_;
+    AdHocOptions ad_hoc_;
+    WaitOptions wait_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_start() {
+    return std::make_unique<StartVerb>();
+}
+
+}  // namespace cluster::clusterctl

@@ -1,0 +1,24 @@
+// A config file as clusterctl reads it: the whole text, checked before it goes anywhere.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/spec.hpp"
+
+namespace cluster::clusterctl {
+
+struct ConfigFile {
+    std::string path;  // absolute
+    std::string text;
+    std::string base_path;                 // our PATH, which its workers get
+    std::optional<core::Config> config;    // absent: see `diagnostics`
+    std::vector<std::string> diagnostics;  // each a text for people, newline at the end
+};
+
+/// "-" is stdin, with relative paths taken from the working directory. Never throws for what is
+/// wrong with the file.
+[[nodiscard]] ConfigFile read_config(const std::string& name);
+
+}  // namespace cluster::clusterctl

@@ -1,0 +1,14 @@
+// Starting the daemon in the background, and being sure that it is there.
+#pragma once
+
+#include "clusterctl/client.hpp"
+#include "clusterctl/session.hpp"
+
+namespace cluster::clusterctl {
+
+/// Connects; starts clusterd first where none runs: in a session of its own, stdin from /dev/null,
+/// stdout and stderr to <log directory>/clusterd.log. It is looked for beside our own executable,
+/// then in PATH. Throws Failure with the end of that log when it does not come up.
+void connect_or_launch(const Session& session, Client& client);
+
+}  // namespace cluster::clusterctl

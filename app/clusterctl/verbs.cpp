@@ -1,0 +1,14 @@
+#include "clusterctl/verb.hpp"
+
+namespace cluster::clusterctl {
+
+std::vector<std::unique_ptr<Verb>> make_verbs() {
+    std::vector<std::unique_ptr<Verb>> verbs;
+    for (auto* make : {make_start, make_stop, make_restart, make_scale, make_delete, make_status,
+                       make_logs, make_validate, make_shutdown, make_version, make_complete}) {
+        verbs.push_back(make());
+    }
+    return verbs;
+}
+
+}  // namespace cluster::clusterctl

@@ -1,0 +1,127 @@
+#include "clusterctl/view/status_view.hpp"
+
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "clusterctl/view/format.hpp"
+#include "clusterctl/view/table.hpp"
+#include "clusterctl/view/text.hpp"
+
+namespace cluster::clusterctl {
+namespace {
+
+constexpr const char* kNone = "-";
+
+Style style_of_state(const ctl::WorkerStatus& worker) {
+    if (worker.state == "running") return worker.ready ? Style::green : Style::yellow;
+    if (worker.state == "fatal" || worker.state == "backoff") return Style::red;
+    if (worker.state == "starting" || worker.state == "stopping") return Style::yellow;
+    return Style::dim;  // stopped, exited
+}
+
+std::string ready_text(const ctl::WorkerStatus& worker) {
+    if (worker.state != "running") return kNone;
+    return worker.ready ? "yes" : "no";
+}
+
+/// What the other columns cannot say: when the next start is, and what the last run came to.
+std::string info_text(const ctl::WorkerStatus& worker, std::int64_t now_ms) {
+    std::string info;
+    if (worker.next_start_ms) {
+        info = "next start in " + format_duration(*worker.next_start_ms);
+    }
+    const bool is_up = worker.state == "running" || worker.state == "starting";
+    const bool was_asked_for = worker.last_exit && worker.last_exit->reason == "stopped";
+    if (worker.last_exit && !is_up && !was_asked_for) {
+        if (!info.empty()) info += "; ";
+        info += describe_exit(*worker.last_exit);
+        const std::int64_t age_ms = now_ms - worker.last_exit->at_ms;
+        if (age_ms >= 1000) info += " " + format_duration(age_ms) + " ago";
+    }
+    return one_line(info);
+}
+
+const std::vector<Column>& status_columns() {
+    static const std::vector<Column> kColumns = {
+        {.title = "id"},
+        {.title = "state"},
+        {.title = "ready", .expendable = 1},
+        {.title = "pid", .expendable = 2, .is_right_aligned = true},
+        {.title = "uptime", .expendable = 3, .is_right_aligned = true},
+        {.title = "restarts", .expendable = 4, .is_right_aligned = true},
+        {.title = "cpu", .expendable = 5, .is_right_aligned = true},
+        {.title = "memory", .expendable = 6, .is_right_aligned = true},
+        {.title = "info", .expendable = 7, .least_width = 12},
+    };
+    return kColumns;
+}
+
+std::vector<Cell> status_row(const ctl::WorkerStatus& worker, std::int64_t now_ms) {
+    const auto or_none = [](const auto& value, auto format) {
+        return value ? format(*value) : std::string(kNone);
+    };
+    const Style restart_style = worker.restarts > 0 ? Style::yellow : Style::plain;
+    return {{one_line(worker.id)},
+            {one_line(worker.state), style_of_state(worker)},
+            {ready_text(worker)},
+            {or_none(worker.pid, [](std::int32_t pid) { return std::to_string(pid); })},
+            {or_none(worker.uptime_ms, format_duration)},
+            {std::to_string(worker.restarts), restart_style},
+            {or_none(worker.cpu_percent, format_percent)},
+            {or_none(worker.rss_bytes, format_bytes)},
+            {info_text(worker, now_ms), Style::dim}};
+}
+
+std::string daemon_line(const ctl::DaemonStatus& daemon, const ViewOptions& options) {
+    std::vector<std::string> parts = {
+        fmt::format("daemon: pid {}", daemon.pid), "up " + format_duration(daemon.uptime_ms),
+        "version " + daemon.version, fmt::format("supervisor {}", daemon.supervisor_pid)};
+    if (daemon.supervisor_starts > 1) {
+        parts.back() += ", restarted " + count_of(daemon.supervisor_starts - 1, "time");
+    }
+    parts.push_back("logs in " + daemon.log_dir);
+    std::string line;
+    for (const std::string& part : parts) {
+        const std::string longer = line + (line.empty() ? "" : ", ") + one_line(part);
+        if (!line.empty() && options.width > 0 && display_width(longer) > options.width) break;
+        line = longer;
+    }
+    if (options.width > 0) line = cut_to_width(line, options.width);
+    return paint(line, Style::dim, options.has_colour) + "\n";
+}
+
+}  // namespace
+
+std::string describe_exit(const ctl::LastExit& exit) {
+    if (exit.detail) return *exit.detail;
+    std::string text;
+    if (exit.code) {
+        text = fmt::format("exited with {}", *exit.code);
+    } else if (exit.signal) {
+        text = "killed by " + *exit.signal;
+    } else {
+        text = "ended, nobody knows how";
+    }
+    if (exit.reason == "start_timeout") text = "not ready in time, " + text;
+    if (exit.reason == "killed") text += " after stop_timeout";
+    return text;
+}
+
+std::string render_status(const ctl::StatusAnswer& status, const ViewOptions& options) {
+    std::string text;
+    if (status.workers.empty()) {
+        text = "no workers\n";
+    } else {
+        std::vector<std::vector<Cell>> rows;
+        rows.reserve(status.workers.size());
+        for (const ctl::WorkerStatus& worker : status.workers) {
+            rows.push_back(status_row(worker, options.now_ms));
+        }
+        text = render_table(status_columns(), rows, options.width, options.has_colour);
+    }
+    return text + daemon_line(status.daemon, options);
+}
+
+}  // namespace cluster::clusterctl

@@ -1,0 +1,25 @@
+// `status` for people: one row per instance, then one line about the daemon.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "ctl/protocol.hpp"
+
+namespace cluster::clusterctl {
+
+struct ViewOptions {
+    std::size_t width = 0;  // columns of the terminal; 0: no terminal, any width
+    bool has_colour = false;
+    std::int64_t now_ms = 0;  // milliseconds since 1970, to say how long ago something was
+};
+
+/// The table, "no workers" where there are none, and the daemon's line.
+[[nodiscard]] std::string render_status(const ctl::StatusAnswer& status,
+                                        const ViewOptions& options);
+
+/// "exited with 3", "killed by SIGSEGV", "exec ./srv: Permission denied".
+[[nodiscard]] std::string describe_exit(const ctl::LastExit& exit);
+
+}  // namespace cluster::clusterctl
