@@ -59,9 +59,9 @@ int main(int argc, char** argv) try {
             stderr);
         return kUsageError;
     }
-    // A reader of our log that went away is no reason to die; and Ctrl-C at a terminal, which
+    // A reader of our log that went away and a full file are no reasons to die; and Ctrl-C at a terminal, which
     // reaches the whole process group, is the keeper's to act on.
-    for (const int signal : {SIGPIPE, SIGINT, SIGQUIT, SIGHUP}) cluster::sys::ignore_signal(signal);
+    for (const int signal : {SIGPIPE, SIGXFSZ, SIGINT, SIGQUIT, SIGHUP}) cluster::sys::ignore_signal(signal);
     auto supervisor = cluster::supervisor::Supervisor::start(std::move(*options));
     if (!supervisor) {
         std::fprintf(stderr, "cluster-supervisor: %s: %s\n",

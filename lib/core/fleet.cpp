@@ -58,13 +58,21 @@ Epoch Fleet::begin_operation() {
 }
 
 Refusal Fleet::add(WorkerSpec spec, bool start, Instant now) {
+    const bool is_started = start || spec.autostart;
+    return insert(std::move(spec), is_started, now);
+}
+
+Refusal Fleet::add_stopped(WorkerSpec spec) {
+    return insert(std::move(spec), false, Instant{});
+}
+
+Refusal Fleet::insert(WorkerSpec spec, bool start, Instant now) {
     if (find_worker(spec.name) != nullptr) return Refusal::name_taken;
     const std::optional<std::uint32_t> index = free_worker_index();
     if (!index) return Refusal::too_many_workers;
     const Refusal refusal = check_growth(0, spec.instances);
     if (refusal != Refusal::none) return refusal;
 
-    const bool is_started = start || spec.autostart;
     const std::uint32_t instances = spec.instances;
     auto entry = std::make_unique<Entry>();
     entry->worker.index = *index;
@@ -74,7 +82,7 @@ Refusal Fleet::add(WorkerSpec spec, bool start, Instant now) {
     order_.push_back(*index);
     entries_[*index] = std::move(entry);
     dirty_workers_.mark(*index);
-    grow(*entries_[*index], instances, is_started, now);
+    grow(*entries_[*index], instances, start, now);
     return Refusal::none;
 }
 

@@ -89,6 +89,8 @@ public:
     /// Adds a worker; starts it when spec.autostart or `start` says so. Generations of its slots go
     /// on from the highest that the slot ever had (see note_generation).
     Refusal add(WorkerSpec spec, bool start, Instant now);
+    /// Adds a worker without starting anything of it, whatever its autostart says.
+    Refusal add_stopped(WorkerSpec spec);
     /// Replaces the spec of the worker of that name. The instance count is adjusted: added
     /// instances start when others of the worker are wanted up, or, where there are none, when
     /// autostart says so. What is up restarts only if `launch` differs; a changed `policy` holds
@@ -167,6 +169,7 @@ private:
         std::vector<std::uint32_t> order_;
     };
 
+    Refusal insert(WorkerSpec spec, bool start, Instant now);
     [[nodiscard]] bool is_free(std::uint32_t slot) const;
     [[nodiscard]] std::vector<Slot> lowest_free_slots(std::uint32_t count) const;
     [[nodiscard]] Refusal check_growth(std::uint32_t now_used, std::uint32_t wanted) const;

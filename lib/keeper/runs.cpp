@@ -55,6 +55,7 @@ Status Runs::signal(Run run, const wire::Signal& wanted) {
     if (record == nullptr || record->pid <= 0) return fail(Op::signal, ESRCH);
     Status sent = record->state == SlotState::running ? signal_leader(run.slot, wanted.signal)
                                                       : signal_remains(run.slot, wanted.signal);
+    if (sent) slots_.note_signal(run.slot, wanted.signal);
     if (!sent || wanted.then_continue == 0) return sent;
     // The group may be gone by now; then there is nothing to continue.
     static_cast<void>(sys::signal_group(record->pid, SIGCONT));

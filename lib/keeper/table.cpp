@@ -77,6 +77,11 @@ void SlotTable::note_running(Slot slot, std::uint64_t start_ticks) {
     leaders_.insert(slot.value, hash_of_pid(record.pid));
 }
 
+void SlotTable::note_signal(Slot slot, int signal) {
+    const SlotWrite write(shared_.slots[slot.value]);
+    write->last_signal = signal;
+}
+
 void SlotTable::note_failed(Slot slot, const sys::SpawnFailure& failure, Instant now) {
     SlotRecord& record = shared_.slots[slot.value];
     CLUSTER_ASSERT(record.state == SlotState::intent);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -10,6 +9,7 @@
 #include <system_error>
 
 #include "sys/file.hpp"
+#include "sys/process.hpp"
 
 namespace cluster::place {
 namespace {
@@ -66,7 +66,7 @@ std::string escape_path(const std::string& path) {
 }  // namespace
 
 Environment from_environment() {
-    return Environment{.uid = ::geteuid(),
+    return Environment{.uid = sys::current_uid(),
                        .runtime_dir = variable("CLUSTER_RUNTIME_DIR"),
                        .state_dir = variable("CLUSTER_STATE_DIR"),
                        .log_dir = variable("CLUSTER_LOG_DIR"),

@@ -164,15 +164,19 @@ void Records::store_shutdown() {
     file_.store_fleet(fleet_);
 }
 
-std::vector<Slot> Records::store_changes(core::Fleet& fleet) {
-    for (const std::uint32_t index : fleet.take_dirty_workers()) store_worker(fleet, index);
-    std::vector<Slot> slots = fleet.take_dirty_slots();
-    for (const Slot slot : slots) store_place(fleet, slot);
+Records::Changes Records::store_changes(core::Fleet& fleet) {
+    Changes changes;
+    for (const std::uint32_t index : fleet.take_dirty_workers()) {
+        store_worker(fleet, index);
+        changes.has_workers = true;
+    }
+    changes.slots = fleet.take_dirty_slots();
+    for (const Slot slot : changes.slots) store_place(fleet, slot);
     if (fleet.last_epoch().value != fleet_.last_epoch) {
         fleet_.last_epoch = fleet.last_epoch().value;
         file_.store_fleet(fleet_);
     }
-    return slots;
+    return changes;
 }
 
 void Records::store_worker(const core::Fleet& fleet, std::uint32_t index) {

@@ -42,9 +42,13 @@ public:
 
     void store_daemon(DaemonRecord record);
     void store_shutdown();
-    /// Stores everything that changed in the fleet since the last call; returns the slots whose
-    /// places changed.
-    std::vector<Slot> store_changes(core::Fleet& fleet);
+    struct Changes {
+        std::vector<Slot> slots;   // whose places changed or vanished
+        bool has_workers = false;  // a worker came, went or has another spec
+        [[nodiscard]] bool is_empty() const { return slots.empty() && !has_workers; }
+    };
+    /// Stores everything that changed in the fleet since the last call.
+    Changes store_changes(core::Fleet& fleet);
 
 private:
     Records(KeeperLink& keeper, StateFile file) : keeper_(&keeper), file_(std::move(file)) {}

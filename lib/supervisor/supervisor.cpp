@@ -58,6 +58,7 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       link_(std::move(link)),
       fleet_({.slots = wire::kMaxSlots, .workers = kMaxWorkers}, seed_of_this_start()),
       records_(std::move(records)),
+      remembered_(options_.directories.state),
       outputs_(loop_, link_,
                [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
@@ -90,10 +91,11 @@ void Supervisor::turn(Instant now) {
     outputs_.on_time(now);
     clients_.on_time(now);
 
-    const std::vector<Slot> changed = records_.store_changes(fleet_);
+    const Records::Changes changes = records_.store_changes(fleet_);
+    remember(changes);
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
-    report(changed);
-    requests_.send_answers(!changed.empty(), now);
+    report(changes.slots);
+    requests_.send_answers(!changes.is_empty(), now);
     if (records_.is_shutting_down()) finish_when_idle();
 }
 
@@ -226,6 +228,19 @@ Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std:
         return tl::unexpected(opened.error());
     }
     return worker_end;
+}
+
+void Supervisor::remember(const Records::Changes& changes) {
+    const bool is_news = remembered_.notice(fleet_, changes.slots) || changes.has_workers;
+    // What a shutdown stops is wanted again at the next start.
+    if (!is_news || records_.is_shutting_down()) return;
+    const auto stored = remembered_.store(fleet_);
+    if (!stored && !is_forgetful_) {
+        log::warn(fmt::format("{}: {}: {}; workers will not come back after a reboot",
+                              remembered_.path(), op_name(stored.error().op),
+                              std::strerror(stored.error().code)));
+    }
+    is_forgetful_ = !stored;
 }
 
 void Supervisor::report(const std::vector<Slot>& slots) {

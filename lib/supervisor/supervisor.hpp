@@ -23,6 +23,7 @@
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/records.hpp"
+#include "supervisor/remembered.hpp"
 #include "supervisor/requests.hpp"
 #include "supervisor/status.hpp"
 #include "sys/fd.hpp"
@@ -51,7 +52,9 @@ private:
                sys::UniqueFd null);
 
     // --- first start and takeover (takeover.cpp) ---
-    [[nodiscard]] bool load_first_config(Instant now);
+    [[nodiscard]] bool make_first_start(Instant now);
+    [[nodiscard]] std::optional<ctl::RpcError> populate(const core::Config& config, Instant now);
+    void bring_back(const RememberedWorker& remembered, const core::Config& config, Instant now);
     [[nodiscard]] Status take_over(std::vector<HeldDescriptor> held, Instant now);
     void resume_outputs(std::vector<HeldDescriptor>& held);
     void reconcile(const core::Place& place, Instant now);
@@ -72,6 +75,7 @@ private:
     [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream,
                                                     const std::string& path);
     void signal(Run run, int signal);
+    void remember(const Records::Changes& changes);
     void report(const std::vector<Slot>& slots);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
@@ -81,6 +85,7 @@ private:
     ev::Loop loop_{poller_};
     core::Fleet fleet_;
     Records records_;
+    Remembered remembered_;
     Outputs outputs_;
     ControlServer clients_;
     StatusReader status_;
@@ -95,6 +100,7 @@ private:
     };
     std::vector<FailedSpawn> failed_spawns_;
     std::vector<std::string> shown_states_;  // by slot: what the log said last
+    bool is_forgetful_ = false;              // the remembered state could not be written; said once
     bool is_finishing_ = false;
     std::optional<int> exit_code_;
 };

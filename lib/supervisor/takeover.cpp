@@ -57,7 +57,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
                                                     std::move(*records), std::move(listener),
                                                     std::move(*null))};
     if (is_first) {
-        if (!self->load_first_config(now)) return self;
+        if (!self->make_first_start(now)) return self;
     } else if (auto taken = self->take_over(std::move(*held), now); !taken) {
         return tl::unexpected(taken.error());
     }
@@ -76,7 +76,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
 }
 
 /// False when the config is refused: the keeper was told to finish with exit code 2.
-bool Supervisor::load_first_config(Instant now) {
+bool Supervisor::make_first_start(Instant now) {
     const auto refuse = [this](std::string_view text) {
         std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
         is_finishing_ = true;
@@ -103,10 +103,50 @@ bool Supervisor::load_first_config(Instant now) {
     }
     log::open(options_.log_level.value_or(config.daemon.log_level));
     records_.store_daemon({.spec = config.daemon, .log_dir = log_dir, .config = options_.config});
-    if (auto loaded = requests_.load(config, now); !loaded) return refuse(loaded.error().message);
-    log::info(fmt::format("started with {} workers; control socket {}", config.workers.size(),
+    if (auto made = sys::make_directories(options_.directories.state, 0700); !made) {
+        log::warn(
+            fmt::format("{}: {}", options_.directories.state, std::strerror(made.error().code)));
+    }
+    if (auto error = populate(config, now)) return refuse(error->message);
+    log::info(fmt::format("started with {} workers; control socket {}", fleet_.workers().size(),
                           options_.directories.control_socket()));
     return true;
+}
+
+/// The workers that are remembered, with what was wanted of them, and those of the config, whose
+/// specs count where both know a worker. What came from this config and is gone from it is
+/// forgotten.
+std::optional<ctl::RpcError> Supervisor::populate(const core::Config& config, Instant now) {
+    auto remembered = remembered_.load();
+    if (!remembered) log::error("remembered state: " + remembered.error());
+    fleet_.begin_operation();
+    if (!remembered) remembered.emplace();
+    for (const RememberedWorker& worker : *remembered) bring_back(worker, config, now);
+    core::Config added;
+    for (const core::WorkerSpec& spec : config.workers) {
+        if (fleet_.find_worker(spec.name) == nullptr) added.workers.push_back(spec);
+    }
+    auto loaded = requests_.load(added, now);
+    return loaded ? std::nullopt : std::optional{std::move(loaded.error())};
+}
+
+void Supervisor::bring_back(const RememberedWorker& remembered, const core::Config& config,
+                            Instant now) {
+    const auto configured =
+        std::find_if(config.workers.begin(), config.workers.end(),
+                     [&](const auto& spec) { return spec.name == remembered.spec.name; });
+    const bool is_configured = configured != config.workers.end();
+    if (!is_configured && options_.config && remembered.spec.source == *options_.config) return;
+    if (fleet_.add_stopped(is_configured ? *configured : remembered.spec) != core::Refusal::none) {
+        log::error(fmt::format("remembered state: no room for worker {}", remembered.spec.name));
+        return;
+    }
+    const std::vector<Slot> slots = fleet_.find_worker(remembered.spec.name)->slots;
+    const auto& wanted = remembered.wanted;
+    const bool is_any_wanted = std::find(wanted.begin(), wanted.end(), true) != wanted.end();
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        if (i < wanted.size() ? wanted[i] : is_any_wanted) fleet_.start(slots[i], now);
+    }
 }
 
 Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
@@ -119,10 +159,11 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     }
     for (const std::string& complaint : records_.restore(fleet_)) log::error(complaint);
     resume_outputs(held);
+    // First: a slot whose exit is not released would refuse the next run.
+    for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
     std::vector<Slot> slots;  // of places that an event may make vanish
     for (const core::Place* place : fleet_.places()) slots.push_back(place->slot);
     for (const Slot slot : slots) reconcile(*fleet_.find(slot), now);
-    for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
     log::warn(fmt::format("supervisor {} took over {} instances (start {} of this daemon)",
                           sys::current_pid(), fleet_.places().size(), header.supervisor_starts));
     return {};

@@ -197,6 +197,10 @@ Result<FileInfo> file_info(const std::string& path) {
     return file_info_of(info);
 }
 
+Status rename_file(const std::string& from, const std::string& to) {
+    return done_or(Op::rename, ::rename(from.c_str(), to.c_str()) == 0);
+}
+
 Result<FileInfo> file_info(int fd) {
     struct stat info {};
     if (::fstat(fd, &info) != 0) return fail(Op::stat, errno);

@@ -67,6 +67,7 @@ struct Pipe {
 /// `make_directory` for every missing parent too (those with 0755).
 [[nodiscard]] Status make_directories(const std::string& path, std::uint32_t mode);
 [[nodiscard]] Status remove_file(const std::string& path);
+[[nodiscard]] Status rename_file(const std::string& from, const std::string& to);
 
 struct FileInfo {
     std::uint32_t uid;

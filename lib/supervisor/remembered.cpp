@@ -1,0 +1,100 @@
+#include "supervisor/remembered.hpp"
+
+#include <fmt/core.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "ctl/spec_json.hpp"
+#include "sys/file.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+constexpr int kVersion = 1;
+/// 4,096 workers of some kilobytes each.
+constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
+
+tl::expected<std::vector<RememberedWorker>, std::string> parse(const std::string& text) {
+    const auto json = nlohmann::json::parse(text, nullptr, false);
+    if (!json.is_object() || json.value("version", 0) != kVersion) {
+        return tl::unexpected(fmt::format("not a state file of version {}", kVersion));
+    }
+    const auto workers = json.find("workers");
+    if (workers == json.end() || !workers->is_array())
+        return tl::unexpected(std::string("it lists no workers"));
+    std::vector<RememberedWorker> result;
+    for (const nlohmann::json& entry : *workers) {
+        if (!entry.is_object() || !entry.contains("spec") || !entry.contains("wanted")) {
+            return tl::unexpected(std::string("a worker without spec or wanted"));
+        }
+        auto spec = ctl::parse_spec(entry["spec"].dump());
+        if (!spec) return tl::unexpected(spec.error());
+        RememberedWorker worker{.spec = std::move(*spec), .wanted = {}};
+        for (const nlohmann::json& wanted : entry["wanted"]) {
+            worker.wanted.push_back(wanted.is_boolean() && wanted.get<bool>());
+        }
+        worker.wanted.resize(worker.spec.instances, false);
+        result.push_back(std::move(worker));
+    }
+    return result;
+}
+
+}  // namespace
+
+tl::expected<std::vector<RememberedWorker>, std::string> Remembered::load() const {
+    const auto text = sys::read_file(path_, kMaxBytes);
+    if (!text && text.error().code == ENOENT) return std::vector<RememberedWorker>{};
+    std::string problem = text ? "" : std::strerror(text.error().code);
+    if (text) {
+        try {
+            auto workers = parse(*text);
+            if (workers) return workers;
+            problem = workers.error();
+        } catch (const nlohmann::json::exception& error) {
+            problem = error.what();
+        }
+    }
+    const std::string aside = path_ + ".bad";
+    const bool is_moved = sys::rename_file(path_, aside).has_value();
+    return tl::unexpected(
+        fmt::format("{}: {}; {}", path_, problem,
+                    is_moved ? "moved to " + aside : "it could not be moved aside"));
+}
+
+bool Remembered::notice(const core::Fleet& fleet, const std::vector<Slot>& slots) {
+    bool is_news = false;
+    for (const Slot slot : slots) {
+        const core::Place* place = fleet.find(slot);
+        Wanted now = Wanted::nothing;
+        if (place != nullptr && !place->is_retired) {
+            now = place->instance.desired == core::Desired::up ? Wanted::up : Wanted::down;
+        }
+        Wanted& before = seen_[slot];
+        is_news = is_news || before != now;
+        before = now;
+    }
+    return is_news;
+}
+
+Status Remembered::store(const core::Fleet& fleet) {
+    std::string text = fmt::format("{{\"version\": {}, \"workers\": [", kVersion);
+    const char* separator = "\n";
+    for (const core::Worker* worker : fleet.workers()) {
+        text += separator;
+        text += "{\"spec\": " + ctl::render_spec(worker->spec) + ", \"wanted\": [";
+        for (std::size_t i = 0; i < worker->slots.size(); ++i) {
+            const core::Place* place = fleet.find(worker->slots[i]);
+            const bool is_wanted = place != nullptr && place->instance.desired == core::Desired::up;
+            text += fmt::format("{}{}", i == 0 ? "" : ", ", is_wanted);
+        }
+        text += "]}";
+        separator = ",\n";
+    }
+    text += "\n]}\n";
+    return sys::replace_file(path_, text, 0600);
+}
+
+}  // namespace cluster::supervisor

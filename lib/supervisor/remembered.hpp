@@ -1,0 +1,48 @@
+// The remembered state: which workers there are and what is wanted of each instance, in a file of
+// the state directory, so that it survives a shutdown, the death of both processes, and a reboot.
+// `state.json`, replaced as a whole by write-then-rename, at most once a turn, and only when a spec
+// or a desired state changed. Format: STATE.md.
+//
+// It holds environments, so it is readable by its owner only. A file that cannot be read is moved
+// aside, never overwritten.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+#include "base/result.hpp"
+#include "core/fleet.hpp"
+
+namespace cluster::supervisor {
+
+struct RememberedWorker {
+    core::WorkerSpec spec;
+    std::vector<bool> wanted;  // by instance number
+};
+
+class Remembered {
+public:
+    explicit Remembered(const std::string& state_dir) : path_(state_dir + "/state.json") {}
+
+    /// What the file says; nothing when there is none. The error says what is wrong with it; it was
+    /// then moved to `state.json.bad`.
+    [[nodiscard]] tl::expected<std::vector<RememberedWorker>, std::string> load() const;
+
+    /// True when one of `slots` is wanted otherwise than at the last call, or came or went.
+    [[nodiscard]] bool notice(const core::Fleet& fleet, const std::vector<Slot>& slots);
+    /// Replaces the file. Errors: those of open, write and rename.
+    [[nodiscard]] Status store(const core::Fleet& fleet);
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    enum class Wanted : std::uint8_t { nothing, down, up };
+    std::string path_;
+    std::map<Slot, Wanted> seen_;
+};
+
+}  // namespace cluster::supervisor
