@@ -43,6 +43,9 @@ Keeper::Keeper(Options options, Process process, sys::UniqueFd table_file, sys::
     write_header(sys::monotonic_now());
 }
 
+// Here, so that who owns a keeper needs to know none of its parts.
+Keeper::~Keeper() = default;
+
 Status Keeper::open_loop(Place place) {
     if (!poller_.is_open()) return fail(Op::epoll, EMFILE);
     const auto watched = loop_.add(process_.signals.get(), {.readable = true, .writable = false},

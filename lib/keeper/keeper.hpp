@@ -55,6 +55,7 @@ public:
     /// descriptors.
     [[nodiscard]] static Result<std::unique_ptr<Keeper>> open(Options options, Process process,
                                                               Place place);
+    ~Keeper();
     Keeper(const Keeper&) = delete;
     Keeper& operator=(const Keeper&) = delete;
 

@@ -43,6 +43,8 @@ using cluster::Run;
 
 inline constexpr const char* kRuntimeVariable = "CLUSTER_TEST_RUNTIME";
 inline constexpr std::chrono::seconds kPatience(20);
+/// A command that does nothing until it is killed, whatever its descriptors are.
+inline const std::string kLasts = "tail -f /dev/null </dev/null >/dev/null 2>&1";
 
 inline Run run_of(std::uint32_t slot, std::uint64_t generation) {
     return {.slot = cluster::Slot{slot}, .generation = cluster::Generation{generation}};
@@ -75,6 +77,7 @@ public:
         connection;  // to the process that plays the supervisor; its end is that process's end
     sys::UniqueFd link;
     std::int32_t pid = 0;
+    sys::UniqueFd table_file;
     sys::Mapping table;
     wire::Hello hello{};
 
@@ -288,6 +291,7 @@ public:
         auto again = sys::map_shared(hello.fds[0].get(), sizeof(wire::Table), false);
         REQUIRE(again);
         last_table_ = std::move(*again);
+        supervisor.table_file = std::move(hello.fds[0]);
         if (greets) supervisor.greet();
         return supervisor;
     }

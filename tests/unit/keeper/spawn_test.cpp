@@ -78,7 +78,7 @@ TEST_CASE("keeper/spawn: a death by signal is recorded as one") {
 TEST_CASE("keeper/spawn: the pidfd of the answer names the run") {
     Rig rig;
     Supervisor supervisor = rig.accept();
-    supervisor.send_plan(run_of(0, 1), make_plan_file(shell_done("exec tail -f /dev/null")).get());
+    supervisor.send_plan(run_of(0, 1), make_plan_file(shell_done("exec " + kLasts)).get());
     const Answer answer = supervisor.expect(wire::Kind::spawned);
     REQUIRE(answer.fds.size() == 1);
     CHECK(supervisor.slot(0).state == wire::SlotState::running);
@@ -238,7 +238,7 @@ TEST_CASE("keeper/spawn: standard descriptors that nothing was placed on are clo
 TEST_CASE("keeper/spawn: a request that is sent again is answered, not carried out again") {
     Rig rig;
     Supervisor supervisor = rig.accept();
-    const auto plan = shell_done("exec tail -f /dev/null");
+    const auto plan = shell_done("exec " + kLasts);
     const wire::Spawned first = supervisor.spawn(run_of(5, 2), plan);
     const wire::Spawned second = supervisor.spawn(run_of(5, 2), plan);
     CHECK(first.pid == second.pid);
