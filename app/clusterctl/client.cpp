@@ -27,9 +27,9 @@ constexpr Duration kReconnectPause = milliseconds{20};
 /// Thousands of instances with long paths. Bounds what a broken daemon can make us keep.
 constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20U;
 
-/// True when asking twice does what asking once does.
+/// True when asking twice does what asking once does; a restart counts, because what was asked for
+/// is a new run.
 struct IsRepeatable {
-    bool operator()(const ctl::request::Restart&) const { return false; }
     bool operator()(const ctl::request::Delete&) const { return false; }
     bool operator()(const ctl::request::Add&) const { return false; }
     bool operator()(const ctl::request::Scale& scale) const { return scale.instances.has_value(); }
@@ -91,11 +91,14 @@ bool Client::try_connect() {
         if (code == ENOENT || code == ENOTDIR || code == ECONNREFUSED) return false;
         if (code != EAGAIN || sys::monotonic_now() >= deadline) {
             const bool is_foreign = code == EACCES || code == EPERM;
-            throw Failure(kFailed, "failed", describe(socket.error(), path),
-                          is_foreign
-                              ? "the daemon of another user is not served here; use its user, or "
-                                "name your own with --runtime-dir"
-                              : "");
+            const bool is_long = code == ENAMETOOLONG;
+            throw Failure(
+                kFailed, "failed", describe(socket.error(), path),
+                is_foreign ? "the daemon of another user is not served here; use its user, or "
+                             "name your own with --runtime-dir"
+                : is_long
+                    ? "choose a shorter runtime directory: a socket's path has at most 107 bytes"
+                    : "");
         }
         // The queue of connections is full: nobody takes them at the moment.
         const Instant next = sys::monotonic_now() + kReconnectPause;

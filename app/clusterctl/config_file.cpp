@@ -48,7 +48,7 @@ ConfigFile read_config(const std::string& name) {
 
     Result<std::string> text = read_text(name);
     if (!text) {
-        file.diagnostics.push_back(describe(text.error(), name) + "\n");
+        file.unreadable = describe(text.error(), name == "-" ? "stdin" : name);
         return file;
     }
     file.text = std::move(*text);

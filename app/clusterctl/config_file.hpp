@@ -13,7 +13,8 @@ struct ConfigFile {
     std::string path;  // absolute
     std::string text;
     std::string base_path;                 // our PATH, which its workers get
-    std::optional<core::Config> config;    // absent: see `diagnostics`
+    std::optional<core::Config> config;    // absent: see below
+    std::string unreadable;                // why the text could not be had; empty: it could
     std::vector<std::string> diagnostics;  // each a text for people, newline at the end
 };
 

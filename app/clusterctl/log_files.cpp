@@ -21,11 +21,8 @@ void add_worker(const ctl::WorkerStatus& worker, std::vector<LogFile>& files) {
     }
 }
 
-/// None: no daemon, or the daemon knows no such worker (any more).
-std::optional<LogFiles> ask_daemon(const Session& session,
-                                   const std::vector<std::string>& selectors) {
-    Client client(session.directories());
-    if (!client.try_connect()) return std::nullopt;
+/// None: the daemon knows no such worker (any more). Requires: connected.
+std::optional<LogFiles> ask_daemon(Client& client, const std::vector<std::string>& selectors) {
     LogFiles found;
     try {
         const ctl::StatusAnswer status = client.status(selectors);
@@ -80,11 +77,18 @@ std::vector<LogFile> list_log_files(const std::string& directory,
 }
 
 LogFiles find_log_files(const Session& session, const std::vector<std::string>& selectors) {
-    if (std::optional<LogFiles> found = ask_daemon(session, selectors)) return std::move(*found);
+    Client client(session.directories());
+    const bool has_daemon = client.try_connect();
+    if (has_daemon) {
+        if (std::optional<LogFiles> found = ask_daemon(client, selectors)) {
+            return std::move(*found);
+        }
+    }
     LogFiles found;
     found.directory = session.directories().log;
     found.files = list_log_files(found.directory, selectors);
     if (!found.files.empty()) return found;
+    if (!has_daemon) client.connect();  // says that none runs, and what to do
     throw Failure(
         kFailed, "no_match",
         selectors.empty()

@@ -9,6 +9,16 @@
 #include "ctl/version.hpp"
 
 namespace cluster::ctl {
+namespace {
+
+/// Programs get "file:line:column: error: …"; the line and the caret below it are for people.
+std::vector<std::string> first_lines(const std::vector<std::string>& diagnostics) {
+    std::vector<std::string> lines;
+    for (const std::string& text : diagnostics) lines.push_back(text.substr(0, text.find('\n')));
+    return lines;
+}
+
+}  // namespace
 
 std::string status_document(const StatusAnswer& answer) {
     return dump_pretty(answer_fields(answer));
@@ -29,8 +39,9 @@ std::string version_document(const std::optional<VersionAnswer>& daemon) {
 
 std::string error_document(std::string_view code, std::string_view message,
                            const std::vector<std::string>& diagnostics) {
-    return dump_pretty(
-        Json{{"error", Json{{"code", code}, {"message", message}, {"diagnostics", diagnostics}}}});
+    return dump_pretty(Json{
+        {"error",
+         Json{{"code", code}, {"message", message}, {"diagnostics", first_lines(diagnostics)}}}});
 }
 
 std::string validation_document(const std::vector<Validation>& files) {
@@ -43,7 +54,7 @@ std::string validation_document(const std::vector<Validation>& files) {
                             {"ok", is_good},
                             {"workers", file.workers},
                             {"instances", file.instances},
-                            {"diagnostics", file.diagnostics}});
+                            {"diagnostics", first_lines(file.diagnostics)}});
     }
     return dump_pretty(Json{{"ok", are_all_good}, {"files", std::move(list)}});
 }

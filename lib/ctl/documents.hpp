@@ -22,8 +22,8 @@ namespace cluster::ctl {
 /// null}
 [[nodiscard]] std::string version_document(const std::optional<VersionAnswer>& daemon);
 
-/// {"error": {"code", "message", "diagnostics"}}; `code` is an ErrorCode's name, or "usage",
-/// "no_daemon", "failed".
+/// {"error": {"code", "message", "diagnostics"}}, of each diagnostic its first line; `code` is an
+/// ErrorCode's name, or "usage", "no_daemon", "failed".
 [[nodiscard]] std::string error_document(std::string_view code, std::string_view message,
                                          const std::vector<std::string>& diagnostics);
 
@@ -34,7 +34,8 @@ struct Validation {
     std::uint64_t instances = 0;
     std::vector<std::string> diagnostics;  // empty: the file is good
 };
-/// {"ok", "files": [{"file", "ok", "workers", "instances", "diagnostics"}]}
+/// {"ok", "files": [{"file", "ok", "workers", "instances", "diagnostics"}]}, of each diagnostic its
+/// first line.
 [[nodiscard]] std::string validation_document(const std::vector<Validation>& files);
 
 /// {"id", "stream", "line"} on one line, newline included: `logs --json` is a stream of these.

@@ -98,6 +98,10 @@ private:
 
     int start_file(Session& session, const std::string& name) {
         ConfigFile file = read_config(name);
+        if (!file.unreadable.empty()) {
+            throw Failure(kUsage, "bad_config", file.unreadable,
+                          "name a config file that is there: clusterctl start FILE.toml");
+        }
         if (!file.config) {
             Failure failure(kUsage, "bad_config",
                             count_of(file.diagnostics.size(), "mistake") + " in " + name +

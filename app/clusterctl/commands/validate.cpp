@@ -1,11 +1,5 @@
 // clusterctl validate: reads config files as the daemon would, without a daemon, and shows every
 // mistake at once.
-#include <unistd.h>
-
-#include <array>
-#include <cstdlib>
-#include <filesystem>
-
 #include <fmt/format.h>
 
 #include "clusterctl/config_file.hpp"
@@ -17,18 +11,25 @@
 namespace cluster::clusterctl {
 namespace {
 
-/// One file's verdict; what cannot be read is a mistake like any other.
+/// One file's verdict, for people on stderr and as a record. What cannot be read is a mistake like
+/// any other.
 ctl::Validation validate(const std::string& name) {
     ctl::Validation result;
     result.file = name;
     const ConfigFile file = read_config(name);
-    if (!file.config) {
+    if (!file.unreadable.empty()) {
+        result.diagnostics.push_back(file.unreadable);
+        print_error("clusterctl: " + file.unreadable + "\n");
+    } else if (!file.config) {
         result.diagnostics = file.diagnostics;
-        return result;
+        for (const std::string& diagnostic : file.diagnostics) print_error(diagnostic);
+        print_error(count_of(file.diagnostics.size(), "mistake") + " in " + name + "\n");
+    } else {
+        result.workers = static_cast<std::uint32_t>(file.config->workers.size());
+        for (const core::WorkerSpec& worker : file.config->workers) {
+            result.instances += worker.instances;
+        }
     }
-    result.workers = static_cast<std::uint32_t>(file.config->workers.size());
-    for (const core::WorkerSpec& worker : file.config->workers)
-        result.instances += worker.instances;
     return result;
 }
 
@@ -54,8 +55,6 @@ public:
             const ctl::Validation& result = results.back();
             if (!result.diagnostics.empty()) {
                 exit_code = kUsage;
-                for (const std::string& diagnostic : result.diagnostics) print_error(diagnostic);
-                print_error(count_of(result.diagnostics.size(), "mistake") + " in " + name + "\n");
             } else if (!session.options().is_json) {
                 print(fmt::format("{}: {}, {}: ok\n", name, count_of(result.workers, "worker"),
                                   count_of(result.instances, "instance")));

@@ -195,7 +195,8 @@ TEST_CASE("ctl/answer: the documents of --json") {
     }
     CHECK(operation_document(sample_operation(), {}).find("\"workers\": null") !=
           std::string::npos);
-    CHECK(validation_document({{"a.toml", 2, 5, {}}, {"b.toml", 0, 0, {"b.toml:1:1: x"}}}) ==
+    CHECK(validation_document(
+              {{"a.toml", 2, 5, {}}, {"b.toml", 0, 0, {"b.toml:1:1: x\n  1 | y\n    | ^\n"}}}) ==
           R"({
   "ok": false,
   "files": [
