@@ -116,12 +116,13 @@ TEST_SUITE("e2e") {
         CHECK(outcome.err.find("Permission denied") != std::string::npos);
     }
 
-    TEST_CASE("input/config: an empty file is a daemon without workers") {
+    TEST_CASE("input/config: a file without a worker is a mistake and not a daemon") {
         const Daemon daemon;
         const Outcome outcome = daemon.start("");
         INFO(outcome.err);
-        CHECK(outcome.code == 0);
-        CHECK(daemon.status().at("workers").empty());
+        CHECK(outcome.code == 2);
+        CHECK(outcome.err.find("[worker.NAME]") != std::string::npos);
+        CHECK(descendants().empty());
     }
 
     TEST_CASE("input/config: a second file may not change what the daemon is") {
@@ -244,7 +245,7 @@ TEST_SUITE("e2e") {
         for (const char* name : {"all", "a b", "a/b", "", "..", "a.0"}) {
             const Outcome outcome =
                 daemon.ctl({"start", "--name", name, "--", worker_program("idle")});
-            INFO(name, outcome.err);
+            INFO(std::string(name), ": ", outcome.err);
             CHECK(outcome.code == 2);
         }
         CHECK(daemon.status().at("workers").size() == 1);

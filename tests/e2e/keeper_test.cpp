@@ -20,6 +20,7 @@ std::string idle(const std::string& name, int instances = 1, const std::string& 
 /// Whether the process has a dead child that nobody has buried.
 bool has_zombie_child(pid_t parent) {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        if (std::atoi(entry.path().filename().c_str()) <= 0) continue;
         const std::string stat = text_of(entry.path() / "stat");
         const auto name_end = stat.rfind(')');
         if (name_end == std::string::npos) continue;
@@ -34,7 +35,8 @@ bool has_zombie_child(pid_t parent) {
 
 std::size_t count_in_state(const Daemon& daemon, const std::string& state) {
     std::size_t count = 0;
-    for (const auto& worker : daemon.status().at("workers")) count += worker.at("state") == state;
+    const Json status = daemon.status();
+    for (const auto& worker : status.at("workers")) count += worker.at("state") == state;
     return count;
 }
 

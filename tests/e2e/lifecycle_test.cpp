@@ -20,7 +20,8 @@ std::string idle(const std::string& name, int instances = 1, const std::string& 
 
 std::map<std::string, pid_t> pids(const Daemon& daemon) {
     std::map<std::string, pid_t> result;
-    for (const auto& worker : daemon.status().at("workers")) {
+    const Json status = daemon.status();
+    for (const auto& worker : status.at("workers")) {
         result[worker.at("id")] =
             worker.value("pid", Json()).is_null() ? 0 : worker.at("pid").get<pid_t>();
     }

@@ -47,7 +47,8 @@ bool is_gapless(const std::string& log) {
 
 std::map<std::string, pid_t> pids(const Daemon& daemon) {
     std::map<std::string, pid_t> result;
-    for (const auto& worker : daemon.status().at("workers")) {
+    const Json status = daemon.status();
+    for (const auto& worker : status.at("workers")) {
         result[worker.at("id")] =
             worker.value("pid", Json()).is_null() ? 0 : worker.at("pid").get<pid_t>();
     }
@@ -89,7 +90,8 @@ TEST_SUITE("e2e") {
             CHECK(log.find("end ") != std::string::npos);
             CHECK(is_gapless(daemon.err_log(id)));
         }
-        for (const auto& worker : daemon.status().at("workers")) CHECK(worker.at("restarts") == 0);
+        const Json status = daemon.status();
+        for (const auto& worker : status.at("workers")) CHECK(worker.at("restarts") == 0);
     }
 
     TEST_CASE("recovery/supervisor killed: one death now and then is answered within 200 ms") {
