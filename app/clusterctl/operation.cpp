@@ -69,12 +69,14 @@ std::string worker_of(const std::string& id) {
     return id.substr(0, id.rfind('.'));
 }
 
-void show_last_lines(const std::string& path) {
+/// False when there is nothing to show.
+bool show_last_lines(const std::string& path) {
     const Result<capture::LastLines> last = capture::read_last_lines(path, kShownLogLines);
-    if (!last || last->lines.empty()) return;
+    if (!last || last->lines.empty()) return false;
     std::string text = "  last lines of " + one_line(path) + ":\n";
     for (const std::string& line : last->lines) text += "  | " + harmless_line(line) + "\n";
     print_error(text);
+    return true;
 }
 
 void show_failures(const Session& session, const ctl::OperationAnswer& operation) {
@@ -88,7 +90,8 @@ void show_failures(const Session& session, const ctl::OperationAnswer& operation
         const std::string why = instance.detail.value_or("failed, now " + instance.state);
         print_error(paint(instance.id, Style::red, session.err().has_colour) + ": " +
                     one_line(why) + "\n");
-        if (instance.err_log && shown++ < kShownLogs) show_last_lines(*instance.err_log);
+        const bool has_log = instance.err_log && shown < kShownLogs;
+        if (has_log && show_last_lines(*instance.err_log)) ++shown;
     }
     if (failed == 0) return;
     if (failed > kShownFailures)

@@ -58,6 +58,13 @@ bool is_changing(const ctl::Method& method) {
            !std::holds_alternative<ctl::request::Wait>(method);
 }
 
+/// Nothing the run itself wrote explains that it could not be started, only what earlier runs
+/// wrote.
+bool has_spoken(const core::Instance& instance) {
+    const auto& last = instance.history.last_exit;
+    return last && last->status.kind != core::ExitStatus::Kind::spawn_failed;
+}
+
 const char* outcome_name(core::Outcome outcome) {
     switch (outcome) {
         case core::Outcome::none:
@@ -69,6 +76,23 @@ const char* outcome_name(core::Outcome outcome) {
             return "failed";
     }
     return "done";
+}
+
+ctl::InstanceOutcome describe(const core::Place& place, const core::WorkerSpec& spec,
+                              const std::string& log_dir, Instant now) {
+    const core::Instance& instance = place.instance;
+    ctl::InstanceOutcome result;
+    result.id = core::instance_id(spec.name, place.number);
+    result.outcome = outcome_name(instance.outcome);
+    result.state = core::state_name(instance.state);
+    if (instance.outcome == core::Outcome::failed) {
+        result.detail = failure_text(spec, instance);
+        if (has_spoken(instance))
+            result.err_log = place::error_log(log_dir, spec.name, place.number);
+    } else {
+        result.detail = pending_text(spec, instance, now);
+    }
+    return result;
 }
 
 }  // namespace
@@ -318,8 +342,9 @@ ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
         const core::Instance& instance = place->instance;
         if (instance.epoch != epoch) continue;
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        const std::string id = core::instance_id(spec.name, place->number);
-        if (answer.selected.size() < core::kMaxInstancesPerWorker) answer.selected.push_back(id);
+        if (answer.selected.size() < core::kMaxInstancesPerWorker) {
+            answer.selected.push_back(core::instance_id(spec.name, place->number));
+        }
         const bool is_failed = instance.outcome == core::Outcome::failed;
         const bool is_pending = instance.outcome == core::Outcome::pending;
         has_failed = has_failed || is_failed;
@@ -328,12 +353,7 @@ ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
             ++answer.done;
             continue;
         }
-        answer.instances.push_back(
-            {.id = id,
-             .outcome = outcome_name(instance.outcome),
-             .state = core::state_name(instance.state),
-             .detail = is_failed ? failure_text(spec, instance) : pending_text(spec, instance, now),
-             .err_log = place::error_log(log_dir, spec.name, place->number)});
+        answer.instances.push_back(describe(*place, spec, log_dir, now));
     }
     answer.state = has_pending ? "pending" : has_failed ? "failed" : "done";
     return answer;
