@@ -1,0 +1,63 @@
+# Completion of clusterctl for bash. Names of workers come from the daemon, by `clusterctl complete`.
+
+_clusterctl() {
+    local cur prev
+    COMPREPLY=()
+    cur=${COMP_WORDS[COMP_CWORD]}
+    prev=${COMP_WORDS[COMP_CWORD - 1]}
+
+    # The verb, and the runtime directory whose daemon is asked; behind "--" stands a foreign command.
+    local verb='' word skip='' i
+    local -a place=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $skip ]]; then
+            [[ $skip == --runtime-dir ]] && place=(--runtime-dir "$word")
+            skip=''
+        elif [[ $word == -- ]]; then
+            [[ $verb == start ]] && { COMPREPLY=($(compgen -c -- "$cur") $(compgen -f -- "$cur")); return; }
+        elif [[ $word == --runtime-dir ]]; then
+            skip=$word
+        elif [[ $word != -* && -z $verb ]]; then
+            verb=$word
+        fi
+    done
+
+    case $prev in
+        --runtime-dir | --cwd) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$cur")); return ;;
+        --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+        --stop-signal) COMPREPLY=($(compgen -A signal -- "$cur")); return ;;
+        --timeout | --stop-timeout | --min-uptime) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
+        --name | --group | --env | -e | --instances | -i | --lines | -n) return ;;
+    esac
+
+    if [[ -z $verb ]]; then
+        COMPREPLY=($(compgen -W "$(clusterctl complete verbs 2>/dev/null) help --json --runtime-dir --help --version" -- "$cur"))
+        return
+    fi
+
+    local options='--json --runtime-dir --help'
+    case $verb in
+        start) options+=' --no-wait --timeout --name --instances --cwd --env --keep-env --restart --user --group
+                         --stop-signal --stop-timeout --min-uptime' ;;
+        stop | restart | scale | delete | remove | rm | shutdown | kill) options+=' --no-wait --timeout' ;;
+        logs | log) options+=' --follow --lines --out --err' ;;
+    esac
+    if [[ $cur == -* ]]; then
+        COMPREPLY=($(compgen -W "$options" -- "$cur"))
+        return
+    fi
+
+    case $verb in
+        start) COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")
+                          $(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
+        validate | check) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
+        scale) COMPREPLY=($(compgen -W "$(clusterctl complete workers "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
+        stop | restart | delete | remove | rm | status | ls | list | ps | logs | log)
+            COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
+        help) COMPREPLY=($(compgen -W "$(clusterctl complete verbs 2>/dev/null)" -- "$cur")) ;;
+    esac
+}
+
+complete -F _clusterctl clusterctl
