@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/assert.hpp"
+#include "base/overloaded.hpp"
 #include "core/backoff.hpp"
 #include "core/limits.hpp"
 
@@ -16,13 +17,6 @@ namespace cluster::core {
 namespace {
 
 constexpr int kSigkill = 9;  // the same on every Linux architecture
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
-template <class... Cases>
-Overloaded(Cases...) -> Overloaded<Cases...>;  // clang 14 does not deduce aggregates
 
 /// What one step reads, and what it changes.
 struct Turn {

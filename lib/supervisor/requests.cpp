@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/overloaded.hpp"
 #include "conf/load.hpp"
 #include "core/selector.hpp"
 #include "place/directories.hpp"
@@ -13,11 +14,6 @@
 
 namespace cluster::supervisor {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
 
 tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
     return tl::unexpected(

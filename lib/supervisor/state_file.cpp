@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/overloaded.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
@@ -73,11 +74,6 @@ void store(Record<Payload>& record, const Payload& payload) {
 std::int64_t ns_or_zero(const std::optional<Instant>& instant) {
     return instant ? to_ns(*instant) : 0;
 }
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
 
 void encode_state(const core::State& state, PlaceRecord& record) {
     record.state = static_cast<std::uint8_t>(state.index());

@@ -8,6 +8,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/overloaded.hpp"
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/plan_compiler.hpp"
@@ -18,11 +19,6 @@
 
 namespace cluster::supervisor {
 namespace {
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
 
 core::ExitStatus exit_status(const wire::SlotRecord& record) {
     using Kind = core::ExitStatus::Kind;

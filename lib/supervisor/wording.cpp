@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "base/overloaded.hpp"
 #include "conf/load.hpp"
 #include "sys/file.hpp"
 
@@ -77,11 +78,6 @@ std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& st
                        signal_text(spec.policy.stop_signal), who,
                        seconds_text(state.kill_at - now));
 }
-
-template <class... Cases>
-struct Overloaded : Cases... {
-    using Cases::operator()...;
-};
 
 }  // namespace
 
