@@ -5,6 +5,10 @@
 
 namespace cluster::wire {
 
+// PROTOCOL.md has the byte tables.
+static_assert(offsetof(PlanHeader, op_count) == 16 && offsetof(PlanHeader, string_bytes) == 28);
+static_assert(offsetof(PlanOperation, offset) == 4 && offsetof(PlanOperation, wide_a) == 16);
+
 namespace {
 
 // "4294967295" and a NUL: the widest pid that env_pid could ever write.

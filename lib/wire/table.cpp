@@ -5,6 +5,17 @@
 
 namespace cluster::wire {
 
+// PROTOCOL.md has the byte tables.
+static_assert(offsetof(SlotRecord, state) == 4 && offsetof(SlotRecord, generation) == 8);
+static_assert(offsetof(SlotRecord, epoch) == 16 && offsetof(SlotRecord, group_alive) == 28);
+static_assert(offsetof(SlotRecord, start_ticks) == 32 && offsetof(SlotRecord, exited_ns) == 48);
+static_assert(offsetof(SlotRecord, exit_code) == 56 && offsetof(SlotRecord, failed_op) == 64);
+static_assert(offsetof(SlotRecord, user_us) == 80 && offsetof(SlotRecord, max_rss_kib) == 96);
+static_assert(offsetof(TableHeader, max_slots) == 24 && offsetof(TableHeader, slots_used) == 32);
+static_assert(offsetof(TableHeader, keeper_pid) == 40 && offsetof(TableHeader, boot_id) == 80);
+static_assert(offsetof(HeldRecord, slot) == 4 && offsetof(HeldRecord, generation) == 8);
+static_assert(sizeof(Table) == 1445888);
+
 namespace {
 
 // The copy is made in words that may alias any type, each loaded atomically, so that a torn read is
