@@ -43,9 +43,9 @@ public:
     /// The pid is in its cell and exec succeeded. Requires: begin_spawn.
     void note_running(Slot slot, std::uint64_t start_ticks);
     /// Nothing runs. Requires: begin_spawn.
+    void note_failed(Slot slot, const sys::SpawnFailure& failure, Instant now);
     /// A signal was sent to the run. Requires: the run is known.
     void note_signal(Slot slot, int signal);
-    void note_failed(Slot slot, const sys::SpawnFailure& failure, Instant now);
 
     /// The slot whose leader has this pid and is not reaped yet.
     [[nodiscard]] std::optional<Slot> find_leader(std::int32_t pid) const;

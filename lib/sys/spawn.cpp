@@ -2,6 +2,7 @@
 // while the parent waits in clone3; whatever happens between clone3 and exec is therefore visible
 // to the parent as plain memory.
 #include <linux/sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,7 +121,12 @@ Result<Spawned> spawn(const ChildEntry& entry, std::int32_t* pid_cell) {
     arguments.stack = reinterpret_cast<std::uintptr_t>(child_stack);
     arguments.stack_size = kChildStackBytes;
 
+    // A child that changes its user makes the memory undumpable, and until exec that memory is
+    // ours: without this, /proc would hide us from ourselves from then on. Source: prctl(2),
+    // PR_SET_DUMPABLE.
+    const int dumpable = ::prctl(PR_GET_DUMPABLE);
     const long pid = clone_into_child(&arguments, &launch);
+    if (dumpable == 1) ::prctl(PR_SET_DUMPABLE, 1);
     if (pid < 0) return fail(Op::clone, static_cast<int>(-pid));
     Spawned spawned{.pidfd = UniqueFd(pidfd), .pid = static_cast<std::int32_t>(pid), .failure = {}};
     if (launch.has_failed) {

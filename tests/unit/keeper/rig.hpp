@@ -42,6 +42,8 @@ using cluster::Op;
 using cluster::Run;
 
 inline constexpr const char* kRuntimeVariable = "CLUSTER_TEST_RUNTIME";
+inline constexpr const char* kKeeperArgument = "--play-keeper";
+inline constexpr const char* kSupervisorName = "test-supervisor";  // in the runtime directory
 inline constexpr std::chrono::seconds kPatience(20);
 /// A command that does nothing until it is killed, whatever its descriptors are.
 inline const std::string kLasts = "tail -f /dev/null </dev/null >/dev/null 2>&1";
@@ -124,11 +126,16 @@ public:
             if (answer.message.kind == kind) return answer;
         }
     }
+    [[nodiscard]] cluster::Error expect_refusal_of_any() {
+        const wire::Refused refused = expect(wire::Kind::refused).message.payload.refused;
+        refused_ = refused.sequence;
+        return {static_cast<Op>(refused.op), refused.code};
+    }
+    /// Of the request that was sent last.
     [[nodiscard]] cluster::Error expect_refusal() {
-        const Answer answer = expect(wire::Kind::refused);
-        CHECK(answer.message.payload.refused.sequence == sequence_);
-        return {static_cast<Op>(answer.message.payload.refused.op),
-                answer.message.payload.refused.code};
+        const cluster::Error error = expect_refusal_of_any();
+        CHECK(refused_ == sequence_);
+        return error;
     }
 
     void greet() {
@@ -170,6 +177,7 @@ public:
 
 private:
     std::uint64_t sequence_ = 0;
+    std::uint64_t refused_ = 0;
 };
 
 inline sys::UniqueFd make_plan_file(const wire::PlanBuilder& builder, bool is_sealed = true) {
@@ -214,12 +222,18 @@ inline wire::PlanBuilder shell_done(const std::string& script) {
 
 class Rig {
 public:
-    Rig() : directory_("/tmp/keeper-test-XXXXXX") {
+    struct Options {
+        std::string shell_prefix;    // before the keeper starts, such as "ulimit -n 300; "
+        bool has_supervisor = true;  // whether the file to start as supervisor is there
+    };
+    Rig() : Rig(Options{}) {}
+    explicit Rig(const Options& options) : directory_("/tmp/keeper-test-XXXXXX") {
         REQUIRE(::mkdtemp(directory_.data()) != nullptr);
         auto listener = sys::listen_unix(directory_ + "/test.sock", 16);
         REQUIRE(listener);
         listener_ = std::move(*listener);
-        start_keeper();
+        if (options.has_supervisor) add_supervisor(kSupervisorName);
+        start_keeper(options.shell_prefix);
     }
     ~Rig() {
         // Nobody may survive the test: workers first, while the table still says who they are.
@@ -243,6 +257,12 @@ public:
 
     [[nodiscard]] cluster::place::Directories directories() const {
         return {.runtime = directory_, .state = directory_, .log = directory_};
+    }
+    /// Makes this program one that the keeper can start as a supervisor.
+    void add_supervisor(const std::string& name) const {
+        const auto self = sys::own_executable();
+        REQUIRE(self);
+        std::filesystem::create_symlink(*self, directory_ + "/" + name);
     }
     [[nodiscard]] std::int32_t keeper() const { return keeper_; }
     [[nodiscard]] std::string log() const {
@@ -308,17 +328,19 @@ public:
     }
 
 private:
-    void start_keeper() {
-        ::setenv(kRuntimeVariable, directory_.c_str(), 1);
+    void start_keeper(const std::string& shell_prefix) {
         const std::string log = directory_ + "/keeper.log";
+        const std::string script = shell_prefix + "exec \"$0\" " + kKeeperArgument;
+        std::array<std::string, 4> words{"sh", "-c", script, sys::own_executable().value_or("")};
+        std::array<char*, 5> argv{};
+        for (std::size_t i = 0; i < words.size(); ++i) argv[i] = words[i].data();
+        ::setenv(kRuntimeVariable, directory_.c_str(), 1);
         posix_spawn_file_actions_t actions;
         ::posix_spawn_file_actions_init(&actions);
         ::posix_spawn_file_actions_addopen(&actions, 2, log.c_str(), O_CREAT | O_WRONLY | O_APPEND,
                                            0600);
-        std::string name = "test-keeper";
-        std::array<char*, 2> argv{name.data(), nullptr};
         const int error =
-            ::posix_spawn(&keeper_, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
+            ::posix_spawn(&keeper_, "/bin/sh", &actions, nullptr, argv.data(), environ);
         ::posix_spawn_file_actions_destroy(&actions);
         ::unsetenv(kRuntimeVariable);
         REQUIRE(error == 0);

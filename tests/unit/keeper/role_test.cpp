@@ -39,7 +39,8 @@ namespace keeper = cluster::keeper;
     if (!process || !control) ::_exit(111);
     auto opened = keeper::Keeper::open(
         {.directories = directories,
-         .supervisor = {.path = *cluster::sys::own_executable(), .arguments = {"--marker"}}},
+         .supervisor = {.path = runtime + "/" + keeper_test::kSupervisorName,
+                        .arguments = {"--marker"}}},
         std::move(*process), {.lock = std::move(*lock), .control = std::move(*control)});
     if (!opened) ::_exit(112);
     ::_exit((*opened)->run());
@@ -55,7 +56,7 @@ const bool has_played = [] {
     if (runtime == nullptr) return false;
     const std::string line = command_line();
     if (line.find("--keeper-fd=3\0--marker"s) != std::string::npos) play_supervisor(runtime);
-    if (line == "test-keeper\0"s) play_keeper(runtime);
+    if (line.find(keeper_test::kKeeperArgument) != std::string::npos) play_keeper(runtime);
     return false;
 }();
 

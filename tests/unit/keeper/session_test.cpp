@@ -284,6 +284,68 @@ TEST_CASE(
     CHECK_FALSE(sys::file_info(rig.directories().control_socket()));
 }
 
+TEST_CASE(
+    "keeper/session: told to end while no supervisor lives, the keeper stops the workers itself") {
+    Rig rig;
+    Supervisor supervisor = rig.accept();
+    const std::int32_t worker = supervisor.spawn(run_of(0, 1), lasting()).pid;
+    // The fifth death in a row is followed by 400 ms without a supervisor.
+    for (int death = 1; death <= 5; ++death) {
+        ::kill(supervisor.pid, SIGKILL);
+        if (death < 5) supervisor = rig.accept();
+    }
+    CHECK(wait_until([&] { return supervisor.shared().header.supervisor_pid == 0; }));
+    ::kill(rig.keeper(), SIGTERM);
+    CHECK(rig.wait_keeper_exit() == 1);
+    CHECK_FALSE(sys::process_start_ticks(worker));
+    CHECK(rig.log().find("no supervisor is there to stop the workers") != std::string::npos);
+}
+
+TEST_CASE("keeper/session: after five quick deaths the previous supervisor is tried") {
+    Rig rig;
+    rig.add_supervisor(std::string(kSupervisorName) + ".previous");
+    const auto name_of = [](const Supervisor& supervisor) {
+        const std::string path = "/proc/" + std::to_string(supervisor.pid) + "/cmdline";
+        return std::string(sys::read_file(path, 4096).value_or("").c_str());
+    };
+    for (int start = 1; start <= 6; ++start) {
+        const Supervisor supervisor = rig.accept();
+        const std::string suffix = start <= 5 ? "" : ".previous";
+        CHECK(name_of(supervisor) == kSupervisorName + suffix);
+        ::kill(supervisor.pid, SIGKILL);
+    }
+}
+
+TEST_CASE(
+    "keeper/session: a supervisor that cannot even be started for the first time ends clusterd") {
+    Rig rig({.shell_prefix = "", .has_supervisor = false});
+    CHECK(rig.wait_keeper_exit() == 1);
+    CHECK(rig.log().find("exec: No such file or directory") != std::string::npos);
+}
+
+TEST_CASE("keeper/session: short of descriptors, the keeper refuses and goes on") {
+    Rig rig({.shell_prefix = "ulimit -n 300; ", .has_supervisor = true});
+    Supervisor supervisor = rig.accept();
+    auto null = sys::open_file("/dev/null", O_RDONLY);
+    REQUIRE(null);
+    const std::vector<int> twenty(20, null->get());
+    const auto key_of = [](std::uint32_t i) {
+        return HeldKey{.kind = HeldKind::spec, .index = static_cast<std::uint16_t>(i * 20)};
+    };
+    for (std::uint32_t i = 0; i < 20; ++i) supervisor.hold(key_of(i), twenty);
+    CHECK(supervisor.expect_refusal_of_any() == Error{Op::limit_reached, EMFILE});
+    supervisor.send_plan(run_of(0, 1), make_plan_file(shell_done(":")).get());
+    CHECK(wait_until([&] { return rig.keeper_descriptors() <= 300; }));
+    while (supervisor.expect(Kind::refused).message.slot != 0) {
+    }
+    wire::Message drop = wire::make_message(Kind::drop);
+    for (std::uint16_t i = 0; i < 40; ++i) {
+        drop.payload.hold.key = {.kind = HeldKind::spec, .index = i};
+        supervisor.send(drop);
+    }
+    CHECK(supervisor.spawn(run_of(0, 1), shell_done(":")).op == 0);
+}
+
 TEST_CASE("keeper/session: the control socket listens whoever is there to serve it") {
     Rig rig;
     Supervisor supervisor = rig.accept();
