@@ -47,7 +47,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 20> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 21> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -67,6 +67,7 @@ constexpr Keys<WorkerDraft, 20> kWorkerKeys{{
     {"ready", read_ready},
     {"min_uptime", read_min_uptime},
     {"start_timeout", read_start_timeout},
+    {"log", read_log},
     {"group", read_group},
 }};
 

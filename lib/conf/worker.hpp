@@ -57,6 +57,7 @@ void read_stop_timeout(WorkerDraft& draft, const Field& field);
 void read_ready(WorkerDraft& draft, const Field& field);
 void read_min_uptime(WorkerDraft& draft, const Field& field);
 void read_start_timeout(WorkerDraft& draft, const Field& field);
+void read_log(WorkerDraft& draft, const Field& field);
 
 /// command and shell together. Reports a missing command, unless it may have been lost to a syntax
 /// error.

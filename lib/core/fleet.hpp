@@ -93,8 +93,8 @@ public:
     Refusal add_stopped(WorkerSpec spec);
     /// Replaces the spec of the worker of that name. The instance count is adjusted: added
     /// instances start when others of the worker are wanted up, or, where there are none, when
-    /// autostart says so. What is up restarts only if `launch` differs; a changed `policy` holds
-    /// from now on for the runs that there are.
+    /// autostart says so. What is up restarts only if `launch` differs; a changed `policy`
+    /// or `log` holds from now on for the runs that there are.
     Refusal update(WorkerSpec spec, Instant now);
     /// Adds instances and starts them, or stops those of the highest numbers and forgets them when
     /// they have stopped.

@@ -93,6 +93,30 @@ struct Launch {
     friend bool operator==(const Launch&, const Launch&) = default;
 };
 
+/// How what a worker writes is kept. Units: bytes.
+struct LogSpec {
+    static constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
+    static constexpr std::uint64_t kMinSize = std::uint64_t{4} << 10U;
+    static constexpr std::uint64_t kMinLine = std::uint64_t{1} << 10U;
+    static constexpr std::uint64_t kMaxLine = std::uint64_t{1} << 20U;
+    static constexpr std::uint32_t kMaxKeep = 10'000;
+
+    /// A log that has reached it becomes an archive, at the end of a line. Bounds: kMinSize …
+    std::uint64_t max_size = std::uint64_t{50} << 20U;
+    /// Archives of one log; older ones are removed. Bounds: 0 … kMaxKeep
+    std::uint32_t keep = 10;
+    /// Of one log and its archives. Bounds: max_size …
+    std::uint64_t max_total_size = kUnlimited;
+    bool compress = true;
+    bool timestamp = false;
+    bool merge = false;
+    /// Longer lines are split; where no line is looked at (neither timestamp nor merge), none is.
+    /// Bounds: kMinLine … kMaxLine
+    std::uint64_t max_line = std::uint64_t{64} << 10U;
+
+    friend bool operator==(const LogSpec&, const LogSpec&) = default;
+};
+
 struct WorkerSpec {
     std::string name;   // [A-Za-z0-9_-]{1,64}, never "all"
     std::string group;  // the selector @group; empty: none
@@ -100,6 +124,7 @@ struct WorkerSpec {
     bool autostart = true;
     std::string source;  // absolute path of the config file it came from; empty: ad hoc
     Policy policy;
+    LogSpec log;
     Launch launch;
 
     friend bool operator==(const WorkerSpec&, const WorkerSpec&) = default;

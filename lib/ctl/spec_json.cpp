@@ -18,6 +18,7 @@ namespace {
 
 using core::Backoff;
 using core::Launch;
+using core::LogSpec;
 using core::Policy;
 using core::ResourceLimit;
 using core::RestartLimit;
@@ -287,6 +288,42 @@ Launch read_launch(const Json& value, const std::string& where) {
     return launch;
 }
 
+// --- log
+
+Json log_fields(const LogSpec& log) {
+    return Json{{"max_size", limit_value(log.max_size)},
+                {"keep", log.keep},
+                {"max_total_size", limit_value(log.max_total_size)},
+                {"compress", log.compress},
+                {"timestamp", log.timestamp},
+                {"merge", log.merge},
+                {"max_line", log.max_line}};
+}
+
+LogSpec read_log(const Json& value, const std::string& where) {
+    static_assert(LogSpec::kUnlimited == ResourceLimit::kUnlimited);
+    FieldReader fields(value, where);
+    LogSpec log;
+    log.max_size = read_limit_value(fields, "max_size");
+    if (log.max_size < LogSpec::kMinSize) {
+        throw FieldError(fields.path("max_size") + ": is less than " +
+                         std::to_string(LogSpec::kMinSize));
+    }
+    log.keep = static_cast<std::uint32_t>(fields.integer("keep", 0, LogSpec::kMaxKeep));
+    log.max_total_size = read_limit_value(fields, "max_total_size");
+    const bool is_bounded = log.max_size != LogSpec::kUnlimited;
+    if (is_bounded && log.max_total_size < log.max_size) {
+        throw FieldError(fields.path("max_total_size") + ": is less than max_size");
+    }
+    log.compress = fields.boolean("compress");
+    log.timestamp = fields.boolean("timestamp");
+    log.merge = fields.boolean("merge");
+    log.max_line = static_cast<std::uint64_t>(
+        fields.integer("max_line", LogSpec::kMinLine, LogSpec::kMaxLine));
+    fields.finish();
+    return log;
+}
+
 }  // namespace
 
 Json spec_fields(const core::WorkerSpec& spec) {
@@ -296,6 +333,7 @@ Json spec_fields(const core::WorkerSpec& spec) {
                 {"autostart", spec.autostart},
                 {"source", exact_text(spec.source)},
                 {"policy", policy_fields(spec.policy)},
+                {"log", log_fields(spec.log)},
                 {"launch", launch_fields(spec.launch)}};
 }
 
@@ -321,6 +359,8 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
         throw FieldError(fields.path("source") + ": expected an absolute path, or nothing");
     }
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
+    // Absent in what an older version remembered.
+    if (const Json* log = fields.find("log")) spec.log = read_log(*log, fields.path("log"));
     spec.launch = read_launch(fields.require("launch"), fields.path("launch"));
     fields.finish();
     return spec;

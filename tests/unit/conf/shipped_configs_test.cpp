@@ -43,6 +43,7 @@ TEST_CASE("conf/shipped: clusterd.toml loads as it is, and every setting in it i
     REQUIRE(result->workers.size() == 1);
     const core::WorkerSpec& worker = result->workers.front();
     CHECK(worker.policy == core::Policy{});
+    CHECK(worker.log == core::LogSpec{});
     CHECK(worker.instances == 1);
     CHECK(worker.autostart);
     CHECK(worker.group.empty());

@@ -331,7 +331,7 @@ TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
 
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
     for (const std::string key : {"sockets", "store", "channel", "requires", "env_file",
-                                  "max_memory", "log", "node_cluster", "reload"}) {
+                                  "max_memory", "node_cluster", "reload"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

@@ -30,6 +30,7 @@ WorkerSpec full_spec() {
     spec.policy.stop_timeout = 0ns;
     spec.policy.min_uptime = 1ms;
     spec.policy.start_timeout = 24h * 365;
+    spec.log = {4096, 0, 4096, false, true, true, 1U << 20U};
     spec.launch.command = {"/usr/bin/env", "", "a b", "\"quoted\"", "caf\xC3\xA9", "\xFF\xFE"};
     spec.launch.cwd = "/srv/\xFF";
     spec.launch.env = {{"PORT", "8000"}, {"EMPTY", ""}, {"EQUALS", "a=b=c"}, {"\xFFKEY", "\xFF"}};
@@ -135,6 +136,14 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
         {R"("stop_timeout_ns":10000000000)", R"("stop_timeout_ns":9223372036854775807)",
          "spec.policy.stop_timeout_ns: 9223372036854775807 is not between 0 and "
          "3153600000000000000"},
+        {R"("max_size":52428800)", R"("max_size":4095)",
+         "spec.log.max_size: is less than 4096"},
+        {R"("max_total_size":"unlimited")", R"("max_total_size":52428799)",
+         "spec.log.max_total_size: is less than max_size"},
+        {R"("max_line":65536)", R"("max_line":1023)",
+         "spec.log.max_line: 1023 is not between 1024 and 1048576"},
+        {R"("keep":10)", R"("keep":10001)", "spec.log.keep: 10001 is not between 0 and 10000"},
+        {R"("merge":false)", R"("merg":false)", "spec.log.merge: is missing"},
         {R"("command":["true"])", R"("command":[])", "spec.launch.command: names no program"},
         {R"("command":["true"])", R"("command":[""])", "spec.launch.command: names no program"},
         {R"("command":["true"])", R"("command":["a\u0000b"])",
