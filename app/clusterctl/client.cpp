@@ -44,7 +44,7 @@ std::string hint_for(ctl::ErrorCode code) {
         case ctl::ErrorCode::no_match:
             return "see what there is: clusterctl status";
         case ctl::ErrorCode::name_taken:
-            return "choose another name with --name, or use what is there: clusterctl restart NAME";
+            return "or use the worker that is there: clusterctl restart NAME";
         case ctl::ErrorCode::shutting_down:
             return "wait until it is gone, then start it again: clusterctl start FILE";
         case ctl::ErrorCode::method_not_found:

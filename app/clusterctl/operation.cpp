@@ -96,23 +96,25 @@ void show_failures(const Session& session, const ctl::OperationAnswer& operation
     if (failed == 0) return;
     if (failed > kShownFailures)
         print_error(fmt::format("… and {} more\n", failed - kShownFailures));
-    print_error("clusterctl: " + count_of(failed, "instance") + " failed; see clusterctl logs " +
-                worker_of(first) + ", then clusterctl restart " + worker_of(first) + "\n");
+    const std::string worker = worker_of(first);
+    print_error("clusterctl: " + count_of(failed, "instance") + " failed; look: clusterctl logs " +
+                worker + "; once mended: clusterctl restart " + worker +
+                "; to give it up: clusterctl delete " + worker + "\n");
 }
 
 /// The status afterwards, reduced to what the operation was about. None when the daemon is gone by
 /// now.
 std::optional<ctl::StatusAnswer> status_after(Client& client, const ctl::OperationAnswer& operation,
-                                              Shown shown) {
+                                              const Shown& shown) {
     ctl::StatusAnswer status;
     try {
         status = client.status({});
     } catch (const Failure&) {
         return std::nullopt;
     }
-    if (shown == Shown::all || operation.selected.empty()) return status;
-    std::set<std::string> names;
+    std::set<std::string> names(shown.names.begin(), shown.names.end());
     for (const std::string& id : operation.selected) names.insert(worker_of(id));
+    if (shown.all || names.empty()) return status;
     std::erase_if(status.workers,
                   [&names](const ctl::WorkerStatus& row) { return names.count(row.name) == 0; });
     return status;
@@ -164,7 +166,7 @@ ctl::OperationAnswer wait_until_settled(Session& session, Client& client,
 }
 
 int finish_operation(Session& session, Client& client, ctl::OperationAnswer operation,
-                     const WaitOptions& options, Shown shown) {
+                     const WaitOptions& options, const Shown& shown) {
     const std::optional<Duration> limit = options.limit();
     std::vector<std::string> notes = operation.notes;
     if (!session.options().is_json) {
@@ -193,7 +195,7 @@ int finish_operation(Session& session, Client& client, ctl::OperationAnswer oper
 }
 
 int change_selected(Session& session, const std::vector<std::string>& selectors, ctl::Method method,
-                    const WaitOptions& options, Shown shown, const char* example) {
+                    const WaitOptions& options, const Shown& shown, const char* example) {
     if (selectors.empty()) {
         throw usage_failure("say which workers: a name, api.0, @group, a glob, or all",
                             std::string("for example: ") + example);

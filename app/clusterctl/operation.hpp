@@ -22,8 +22,11 @@ struct WaitOptions {
     [[nodiscard]] std::optional<Duration> limit() const;
 };
 
-/// Which rows the table at the end shows.
-enum class Shown : std::uint8_t { selected, all };
+/// Which workers the table at the end shows.
+struct Shown {
+    bool all = false;
+    std::vector<std::string> names{};  // besides those that the operation concerned
+};
 
 /// The last answer: settled, or pending because the limit has passed. Throws Failure (exit 130)
 /// after SIGINT.
@@ -33,12 +36,12 @@ enum class Shown : std::uint8_t { selected, all };
 
 /// The whole of it, for what `operation` began. The exit code.
 [[nodiscard]] int finish_operation(Session& session, Client& client, ctl::OperationAnswer operation,
-                                   const WaitOptions& options, Shown shown);
+                                   const WaitOptions& options, const Shown& shown);
 
 /// What stop, restart and delete have in common: the selectors must be there, the daemon must be
 /// there. `example` ends the message about missing selectors: "clusterctl stop api".
 [[nodiscard]] int change_selected(Session& session, const std::vector<std::string>& selectors,
-                                  ctl::Method method, const WaitOptions& options, Shown shown,
-                                  const char* example);
+                                  ctl::Method method, const WaitOptions& options,
+                                  const Shown& shown, const char* example);
 
 }  // namespace cluster::clusterctl

@@ -19,7 +19,7 @@ public:
     }
     [[nodiscard]] int run(Session& session) override {
         return change_selected(session, selectors_, ctl::request::Delete{selectors_}, wait_,
-                               Shown::all, "clusterctl delete api");
+                               Shown{.all = true}, "clusterctl delete api");
     }
 
 private:

@@ -19,7 +19,7 @@ public:
     }
     [[nodiscard]] int run(Session& session) override {
         return change_selected(session, selectors_, ctl::request::Restart{selectors_}, wait_,
-                               Shown::selected, "clusterctl restart api");
+                               Shown{}, "clusterctl restart api");
     }
 
 private:

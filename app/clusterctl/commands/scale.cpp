@@ -32,7 +32,8 @@ public:
         client.connect();
         ctl::OperationAnswer operation =
             client.change(ctl::request::Scale{words_[0], by->instances, by->delta});
-        return finish_operation(session, client, std::move(operation), wait_, Shown::selected);
+        return finish_operation(session, client, std::move(operation), wait_,
+                                Shown{.names = {words_[0]}});
     }
 
 private:

@@ -63,7 +63,7 @@ private:
                 "name the worker with --name");
         }
         const core::WorkerSpec spec = ad_hoc_.make_spec(*command_);
-        return start_with(session, ctl::request::Add{spec});
+        return start_with(session, ctl::request::Add{spec}, Shown{.names = {spec.name}});
     }
 
     int start_usual_file(Session& session) {
@@ -92,7 +92,7 @@ private:
             }
         }
         // Without a daemon there is nothing that a selector could name.
-        return change_selected(session, words_, ctl::request::Start{words_}, wait_, Shown::selected,
+        return change_selected(session, words_, ctl::request::Start{words_}, wait_, Shown{},
                                "clusterctl start api");
     }
 
@@ -110,15 +110,21 @@ private:
             failure.diagnostics = std::move(file.diagnostics);
             throw failure;
         }
-        return start_with(session, ctl::request::Load{std::move(file.path), std::move(file.text),
-                                                      std::move(file.base_path)});
+        Shown shown;
+        for (const core::WorkerSpec& worker : file.config->workers) {
+            shown.names.push_back(worker.name);
+        }
+        return start_with(session,
+                          ctl::request::Load{std::move(file.path), std::move(file.text),
+                                             std::move(file.base_path)},
+                          shown);
     }
 
-    int start_with(Session& session, ctl::Method method) {
+    int start_with(Session& session, ctl::Method method, const Shown& shown) {
         Client client(session.directories());
         connect_or_launch(session, client);
         ctl::OperationAnswer operation = client.change(std::move(method));
-        return finish_operation(session, client, std::move(operation), wait_, Shown::selected);
+        return finish_operation(session, client, std::move(operation), wait_, shown);
     }
 
     std::vector<std::string> words_;

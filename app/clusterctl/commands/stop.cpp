@@ -18,8 +18,8 @@ public:
         wait_.declare(options);
     }
     [[nodiscard]] int run(Session& session) override {
-        return change_selected(session, selectors_, ctl::request::Stop{selectors_}, wait_,
-                               Shown::selected, "clusterctl stop api");
+        return change_selected(session, selectors_, ctl::request::Stop{selectors_}, wait_, Shown{},
+                               "clusterctl stop api");
     }
 
 private:
