@@ -62,6 +62,9 @@ enum class Op : std::int32_t {
     check_owner = 50,
     parse = 51,
     close_range = 52,
+    env_file = 53,
+    standard_input = 54,
+    store = 60,
 };
 
 /// A short English word or two for a message such as "exec ./srv: Permission denied". Never null.
@@ -173,6 +176,12 @@ enum class Op : std::int32_t {
             return "parse";
         case Op::close_range:
             return "close descriptors";
+        case Op::env_file:
+            return "read environment file";
+        case Op::standard_input:
+            return "open standard input";
+        case Op::store:
+            return "use store";
     }
     return "unknown step";
 }

@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <utility>
 
+#include "conf/dotenv.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "conf/worker.hpp"
 
 namespace cluster::conf {
 namespace {
+
+constexpr std::size_t kMaxEnvFiles = 64;
 
 constexpr std::string_view kCommandExample =
     "an array of strings such as [\"node\", \"server.js\"], or one string";
@@ -78,23 +81,6 @@ std::vector<std::string> read_shell_text(const Field& field) {
     return {"/bin/sh", "-c", *text};
 }
 
-bool is_environment_name(std::string_view name) {
-    constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
-    constexpr std::string_view kLettersAndDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-    return !name.empty() && kLetters.find(name.front()) != std::string_view::npos &&
-           name.find_first_not_of(kLettersAndDigits) == std::string_view::npos;
-}
-
-/// Names that the daemon sets itself at each start: a value from the file would be lost without a
-/// word.
-bool is_reserved_name(std::string_view name) {
-    for (const std::string_view start : {"CLUSTER_", "LISTEN_", "NODE_CHANNEL_", "WATCHDOG_"}) {
-        if (starts_with(name, start)) return true;
-    }
-    return name == "NOTIFY_SOCKET" || name == "NODE_APP_INSTANCE";
-}
-
 void read_variable(WorkerDraft& draft, const Field& field) {
     if (!is_environment_name(field.key())) {
         field.refuse_at(field.key_at(), in_quotes(field.key()) +
@@ -102,7 +88,7 @@ void read_variable(WorkerDraft& draft, const Field& field) {
                                             "letters, digits and '_', not starting with a digit");
         return;
     }
-    if (is_reserved_name(field.key())) {
+    if (is_reserved_environment_name(field.key())) {
         field.refuse_at(field.key_at(), "the daemon sets " + field.key() + " itself");
         return;
     }
@@ -117,6 +103,50 @@ void read_variable(WorkerDraft& draft, const Field& field) {
     } else {
         field.refuse_type("a string, an integer, true or false");
     }
+}
+
+/// Absolute, and without `.` and `..`.
+std::optional<std::string> read_path(const WorkerDraft& draft, const Field& field,
+                                     std::string_view expected) {
+    const std::optional<std::string> path = read_text(field, expected);
+    if (!path) return std::nullopt;
+    if (*path == "~" || starts_with(*path, "~/")) {
+        field.refuse("~ is not expanded; write the path in full, got " + in_quotes(*path));
+        return std::nullopt;
+    }
+    return resolve_path(draft.file->directory, *path);
+}
+
+/// { path = …, interpolate = … } in the making.
+struct EnvFileDraft {
+    const WorkerDraft* worker;
+    core::EnvFile file;
+    bool has_path = false;
+};
+
+constexpr Keys<EnvFileDraft, 2> kEnvFileKeys{{
+    {"path",
+     [](EnvFileDraft& draft, const Field& field) {
+         draft.has_path = true;
+         draft.file.path = read_path(*draft.worker, field, "a file").value_or("");
+     }},
+    {"interpolate",
+     [](EnvFileDraft& draft, const Field& field) {
+         draft.file.is_plain = !read_flag(field).value_or(true);
+     }},
+}};
+
+void read_one_env_file(WorkerDraft& draft, const Field& field) {
+    EnvFileDraft parts{&draft, {}, false};
+    if (field.is(Node::Kind::table)) {
+        read_table(field, kEnvFileKeys, parts);
+        if (!parts.has_path) field.refuse("has no path; expected { path = \".env\" }");
+    } else if (field.is(Node::Kind::string)) {
+        parts.file.path = read_path(draft, field, "a file").value_or("");
+    } else {
+        field.refuse_type("a file such as \".env\", or { path = \".env\", interpolate = false }");
+    }
+    if (!parts.file.path.empty()) draft.spec.launch.env_files.push_back(std::move(parts.file));
 }
 
 /// A user or group as getpwnam(3) might know it: nothing more can be said without asking.
@@ -255,13 +285,28 @@ void finish_command(WorkerDraft& draft, const Field& table) {
 }
 
 void read_cwd(WorkerDraft& draft, const Field& field) {
-    const std::optional<std::string> path = read_text(field, "a directory");
-    if (!path) return;
-    if (*path == "~" || starts_with(*path, "~/")) {
-        field.refuse("~ is not expanded; write the directory in full, got " + in_quotes(*path));
+    if (std::optional<std::string> path = read_path(draft, field, "a directory")) {
+        draft.spec.launch.cwd = std::move(*path);
+    }
+}
+
+void read_env_file(WorkerDraft& draft, const Field& field) {
+    if (!field.is(Node::Kind::array)) return read_one_env_file(draft, field);
+    if (field.value().items.size() > kMaxEnvFiles) {
+        field.refuse("has more than " + std::to_string(kMaxEnvFiles) + " files");
         return;
     }
-    draft.spec.launch.cwd = resolve_path(draft.file->directory, *path);
+    for (const Node& item : field.value().items) {
+        // Each item is read as if it stood alone behind the key.
+        const Member member{field.key(), item.at, item};
+        read_one_env_file(draft, Field(member, field.path(), field.report()));
+    }
+}
+
+void read_stdin(WorkerDraft& draft, const Field& field) {
+    if (std::optional<std::string> path = read_path(draft, field, "a file")) {
+        draft.spec.launch.standard_input = std::move(*path);
+    }
 }
 
 void read_env(WorkerDraft& draft, const Field& field) {

@@ -47,12 +47,14 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 21> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 23> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
     {"cwd", read_cwd},
     {"env", read_env},
+    {"env_file", read_env_file},
+    {"stdin", read_stdin},
     {"user", read_user},
     {"umask", read_umask},
     {"nice", read_nice},

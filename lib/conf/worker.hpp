@@ -44,6 +44,8 @@ void read_command(WorkerDraft& draft, const Field& field);
 void read_shell(WorkerDraft& draft, const Field& field);
 void read_cwd(WorkerDraft& draft, const Field& field);
 void read_env(WorkerDraft& draft, const Field& field);
+void read_env_file(WorkerDraft& draft, const Field& field);
+void read_stdin(WorkerDraft& draft, const Field& field);
 void read_user(WorkerDraft& draft, const Field& field);
 void read_umask(WorkerDraft& draft, const Field& field);
 void read_nice(WorkerDraft& draft, const Field& field);

@@ -75,11 +75,20 @@ struct ResourceLimit {
     friend bool operator==(const ResourceLimit&, const ResourceLimit&) = default;
 };
 
+/// A file of variables, read again at each start (conf/dotenv.hpp).
+struct EnvFile {
+    std::string path;       // absolute
+    bool is_plain = false;  // '$' means nothing in it
+
+    friend bool operator==(const EnvFile&, const EnvFile&) = default;
+};
+
 /// How one process of the worker is started. Names (user, command) are resolved at each start, not
 /// when read.
 struct Launch {
     std::vector<std::string> command;  // argv; for shell = true: {"/bin/sh", "-c", text}
     std::string cwd;                   // absolute
+    std::vector<EnvFile> env_files;    // the later ones win; `env` wins over all
     std::map<std::string, std::string> env;
     std::string base_path;  // PATH as the daemon or the ad-hoc caller had it
     bool keep_env = false;  // ad hoc only: the base is `inherited_env` instead of the safe one
@@ -89,6 +98,7 @@ struct Launch {
     std::uint32_t umask = 022;
     std::optional<int> nice;  // absent: inherited. Bounds: -20 … 19
     std::vector<ResourceLimit> limits;
+    std::string standard_input;  // absolute path, opened at each start; empty: /dev/null
 
     friend bool operator==(const Launch&, const Launch&) = default;
 };

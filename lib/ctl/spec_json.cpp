@@ -35,6 +35,7 @@ constexpr std::size_t kMaxAccountBytes = 256;
 /// A plan holds 16,384 pointers for arguments and environment together; the plan has the last word.
 constexpr std::size_t kMaxArguments = 8192;
 constexpr std::size_t kMaxVariables = 8192;
+constexpr std::size_t kMaxEnvFiles = 64;
 
 constexpr std::array<std::string_view, 16> kLimitNames = {
     "as",   "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue",
@@ -238,11 +239,42 @@ std::vector<ResourceLimit> read_limits(FieldReader& launch, std::string_view nam
     return limits;
 }
 
+bool is_absolute(const std::string& path) {
+    return !path.empty() && path.front() == '/' && path.size() <= kMaxPathBytes;
+}
+
+Json env_files_of(const std::vector<core::EnvFile>& files) {
+    Json list = Json::array();
+    for (const core::EnvFile& file : files) {
+        list.push_back(Json{{"path", exact_text(file.path)}, {"plain", file.is_plain}});
+    }
+    return list;
+}
+
+/// May be absent: a state of an older version has none.
+std::vector<core::EnvFile> read_env_files(FieldReader& launch, std::string_view name) {
+    std::vector<core::EnvFile> files;
+    if (launch.find(name) == nullptr) return files;
+    for (const Json& element : launch.array(name, kMaxEnvFiles)) {
+        FieldReader fields(element, launch.path(name, files.size()));
+        core::EnvFile file;
+        file.path = fields.exact("path");
+        if (!is_absolute(file.path)) {
+            throw FieldError(fields.path("path") + ": expected an absolute path");
+        }
+        file.is_plain = fields.boolean("plain");
+        fields.finish();
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
 Json launch_fields(const Launch& launch) {
     Json command = Json::array();
     for (const std::string& argument : launch.command) command.push_back(exact_text(argument));
     return Json{{"command", std::move(command)},
                 {"cwd", exact_text(launch.cwd)},
+                {"env_files", env_files_of(launch.env_files)},
                 {"env", variables_of(launch.env)},
                 {"base_path", exact_text(launch.base_path)},
                 {"keep_env", launch.keep_env},
@@ -251,7 +283,8 @@ Json launch_fields(const Launch& launch) {
                 {"group", launch.group},
                 {"umask", launch.umask},
                 {"nice", launch.nice ? Json(*launch.nice) : Json()},
-                {"limits", limits_of(launch.limits)}};
+                {"limits", limits_of(launch.limits)},
+                {"stdin", exact_text(launch.standard_input)}};
 }
 
 std::string read_account(FieldReader& fields, std::string_view name) {
@@ -273,6 +306,7 @@ Launch read_launch(const Json& value, const std::string& where) {
     if (launch.cwd.empty() || launch.cwd.front() != '/' || launch.cwd.size() > kMaxPathBytes) {
         throw FieldError(fields.path("cwd") + ": expected an absolute path");
     }
+    launch.env_files = read_env_files(fields, "env_files");
     launch.env = read_variables(fields, "env");
     launch.base_path = fields.exact("base_path");
     launch.keep_env = fields.boolean("keep_env");
@@ -284,6 +318,10 @@ Launch read_launch(const Json& value, const std::string& where) {
         launch.nice = static_cast<int>(fields.integer("nice", -20, 19));
     }
     launch.limits = read_limits(fields, "limits");
+    if (fields.find("stdin") != nullptr) launch.standard_input = fields.exact("stdin");
+    if (!launch.standard_input.empty() && !is_absolute(launch.standard_input)) {
+        throw FieldError(fields.path("stdin") + ": expected an absolute path, or nothing");
+    }
     fields.finish();
     return launch;
 }

@@ -3,7 +3,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
 #include <string_view>
+#include <utility>
+
+#include "conf/dotenv.hpp"
+#include "sys/file.hpp"
 
 namespace cluster::supervisor {
 namespace {
@@ -21,7 +28,50 @@ bool is_safe(std::string_view name) {
     return name.substr(0, kLocalePrefix.size()) == kLocalePrefix;
 }
 
+/// As the kernel's bound for arguments and environment, roughly.
+constexpr std::size_t kMaxEnvFileBytes = std::size_t{512} << 10U;
+
+/// Never waits: what is no regular file is refused.
+Result<std::string> read_env_file(const std::string& path) {
+    auto text = sys::read_regular_file(path, kMaxEnvFileBytes);
+    if (!text) return fail(Op::env_file, text.error().code);
+    return text;
+}
+
+auto parse_env_file(const core::EnvFile& file, const std::string& text, const Variables& known) {
+    const conf::DotenvLookup lookup = [&known](std::string_view name) {
+        const auto found = known.find(std::string(name));
+        return found == known.end() ? std::nullopt : std::optional{found->second};
+    };
+    return conf::parse_dotenv(text, file.is_plain ? conf::DotenvLookup{} : lookup);
+}
+
+/// The daemon's own names are left out: a value from a file would mislead the worker.
+Status add_env_file(const core::EnvFile& file, Variables& variables) {
+    const auto text = read_env_file(file.path);
+    if (!text) return tl::unexpected(text.error());
+    auto lines = parse_env_file(file, *text, variables);
+    if (!lines) return fail(Op::env_file, EBADMSG);
+    for (auto& [name, value] : *lines) {
+        if (!conf::is_reserved_environment_name(name)) variables[name] = std::move(value);
+    }
+    return {};
+}
+
 }  // namespace
+
+std::string env_file_problem(const core::Launch& launch) {
+    for (const core::EnvFile& file : launch.env_files) {
+        const auto text = read_env_file(file.path);
+        if (!text) return file.path + ": " + std::strerror(text.error().code);
+        // Which variables are known decides about values, never about mistakes.
+        if (const auto lines = parse_env_file(file, *text, {}); !lines) {
+            return file.path + ": line " + std::to_string(lines.error().line) + ": " +
+                   lines.error().message;
+        }
+    }
+    return {};
+}
 
 Variables safe_base_from_environment() {
     Variables base;
@@ -34,14 +84,17 @@ Variables safe_base_from_environment() {
     return base;
 }
 
-Variables worker_environment(const core::Launch& launch, const InstanceName& instance,
-                             const Variables& safe_base, const sys::User& user) {
+Result<Variables> worker_environment(const core::Launch& launch, const InstanceName& instance,
+                                     const Variables& safe_base, const sys::User& user) {
     Variables result = launch.keep_env ? launch.inherited_env : safe_base;
     result["PATH"] = launch.base_path.empty() ? kDefaultPath : launch.base_path;
     result["HOME"] = user.home;
     result["USER"] = user.name;
     result["LOGNAME"] = user.name;
     result["SHELL"] = user.shell.empty() ? "/bin/sh" : user.shell;
+    for (const core::EnvFile& file : launch.env_files) {
+        if (auto added = add_env_file(file, result); !added) return tl::unexpected(added.error());
+    }
     for (const auto& [name, value] : launch.env) result[name] = value;
     result["CLUSTER_WORKER"] = instance.worker;
     result["CLUSTER_INSTANCE"] = std::to_string(instance.number);

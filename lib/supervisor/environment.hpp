@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 
+#include "base/result.hpp"
 #include "core/spec.hpp"
 #include "sys/users.hpp"
 
@@ -22,9 +23,16 @@ struct InstanceName {
 };
 
 /// Safe base (or, for an ad-hoc worker with keep_env, its caller's environment), then PATH, HOME,
-/// USER …, then `env`, then what the daemon says: CLUSTER_WORKER, CLUSTER_INSTANCE,
-/// CLUSTER_INSTANCES, NODE_APP_INSTANCE.
-[[nodiscard]] Variables worker_environment(const core::Launch& launch, const InstanceName& instance,
-                                           const Variables& safe_base, const sys::User& user);
+/// USER …, then the environment files, then `env`, then what the daemon says: CLUSTER_WORKER,
+/// CLUSTER_INSTANCE, CLUSTER_INSTANCES, NODE_APP_INSTANCE. Errors: {env_file, errno}; EBADMSG: a
+/// line of it cannot be understood.
+[[nodiscard]] Result<Variables> worker_environment(const core::Launch& launch,
+                                                   const InstanceName& instance,
+                                                   const Variables& safe_base,
+                                                   const sys::User& user);
+
+/// What is wrong with the first environment file that cannot be used, in words: "/srv/.env: line 3:
+/// expected NAME=value …". Empty when all can.
+[[nodiscard]] std::string env_file_problem(const core::Launch& launch);
 
 }  // namespace cluster::supervisor

@@ -1,5 +1,8 @@
 #include "supervisor/plan_compiler.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
@@ -103,17 +106,32 @@ Result<std::string> find_command(const std::string& command, const std::string& 
     return fail(Op::lookup_command, was_found ? EACCES : ENOENT);
 }
 
+Result<sys::UniqueFd> open_standard_input(const std::string& path) {
+    // Non-blocking while it is opened only: the worker gets what it expects.
+    auto file = sys::open_file(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+    if (!file) return fail(Op::standard_input, file.error().code);
+    const auto info = sys::file_info(file->get());
+    if (!info) return fail(Op::standard_input, info.error().code);
+    const std::uint32_t type = info->mode & S_IFMT;
+    if (type == S_IFDIR) return fail(Op::standard_input, EISDIR);
+    const int mode = type == S_IFIFO ? O_RDWR : O_RDONLY;
+    auto blocking = sys::reopen(file->get(), mode | O_NOCTTY);
+    if (!blocking) return fail(Op::standard_input, blocking.error().code);
+    return blocking;
+}
+
 Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceName& instance,
                                    const Variables& safe_base) {
     const auto identity = identity_of(launch);
     if (!identity) return tl::unexpected(identity.error());
-    const Variables variables = worker_environment(launch, instance, safe_base, identity->user);
-    const auto program = find_command(launch.command.front(), variables.at("PATH"), launch.cwd);
+    const auto variables = worker_environment(launch, instance, safe_base, identity->user);
+    if (!variables) return tl::unexpected(variables.error());
+    const auto program = find_command(launch.command.front(), variables->at("PATH"), launch.cwd);
     if (!program) return tl::unexpected(program.error());
 
     wire::PlanBuilder plan;
     for (const std::string& argument : launch.command) plan.add_argument(argument);
-    for (const auto& [name, value] : variables) plan.add_environment(name, value);
+    for (const auto& [name, value] : *variables) plan.add_environment(name, value);
     plan.session();
     if (auto limits = add_limits(plan, launch); !limits) return tl::unexpected(limits.error());
     if (launch.nice) plan.nice(*launch.nice);

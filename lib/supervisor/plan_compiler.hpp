@@ -19,10 +19,14 @@ enum class AttachedFd : std::uint32_t {
 
 /// A plan in a memfd sealed against writing.
 /// Errors: {lookup_user|lookup_group, ENOENT}, {lookup_command, ENOENT|EACCES}, {plan, E2BIG},
-/// {memfd, …}.
+/// {memfd, …}, {env_file, …}.
 [[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch,
                                                  const InstanceName& instance,
                                                  const Variables& safe_base);
+
+/// What the worker reads as its standard input. A pipe with a name never ends for it and is never
+/// waited for. Errors: {standard_input, errno}.
+[[nodiscard]] Result<sys::UniqueFd> open_standard_input(const std::string& path);
 
 /// The file that `command` names: itself when it has a slash, else the first executable of that
 /// name in `path` (relative entries count from `cwd`). Errors: {lookup_command, ENOENT},

@@ -198,6 +198,12 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
         .worker = spec.name, .number = place.number, .instances = spec.instances};
     const auto plan = compile_plan(spec.launch, name, safe_base_);
     if (!plan) return tl::unexpected(plan.error());
+    sys::UniqueFd input;
+    if (const std::string& path = spec.launch.standard_input; !path.empty()) {
+        auto opened = open_standard_input(path);
+        if (!opened) return tl::unexpected(opened.error());
+        input = std::move(*opened);
+    }
     const std::string& log_dir = records_.daemon().log_dir;
     const auto output =
         open_output(run, Stream::output, place::output_log(log_dir, spec.name, place.number));
@@ -205,7 +211,8 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
     const auto error =
         open_output(run, Stream::error_output, place::error_log(log_dir, spec.name, place.number));
     if (!error) return tl::unexpected(error.error());
-    const std::array<int, 3> attached{null_.get(), output->get(), error->get()};
+    const int input_fd = input.is_open() ? input.get() : null_.get();
+    const std::array<int, 3> attached{input_fd, output->get(), error->get()};
     link_.spawn(run, place.instance.epoch, plan->get(), attached);
     return {};
 }

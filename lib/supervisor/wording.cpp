@@ -11,6 +11,7 @@
 
 #include "base/overloaded.hpp"
 #include "conf/load.hpp"
+#include "supervisor/environment.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
@@ -47,6 +48,7 @@ std::string object_of(const core::Launch& launch, Op op) {
     if (op == Op::lookup_group) return launch.group;
     if (op == Op::set_gid) return launch.group.empty() ? "of " + launch.user : launch.group;
     if (op == Op::open) return "log file";
+    if (op == Op::standard_input) return launch.standard_input;
     return {};
 }
 
@@ -86,6 +88,12 @@ std::string signal_text(int signal) {
 }
 
 std::string spawn_failure_text(const core::Launch& launch, Op op, int code) {
+    if (op == Op::env_file) {
+        const std::string problem = env_file_problem(launch);
+        // It may have been mended meanwhile.
+        return fmt::format("{} {}", op_name(op),
+                           problem.empty() ? std::string(std::strerror(code)) : problem);
+    }
     const std::string object = object_of(launch, op);
     const std::string step =
         object.empty() ? op_name(op) : fmt::format("{} {}", op_name(op), object);

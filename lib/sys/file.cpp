@@ -1,5 +1,6 @@
 #include "sys/file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -39,7 +40,21 @@ FileInfo file_info_of(const struct stat& info) {
     return FileInfo{.uid = info.st_uid,
                     .mode = info.st_mode,
                     .size = static_cast<std::uint64_t>(info.st_size),
-                    .inode = info.st_ino};
+                    .inode = info.st_ino,
+                    .modified_ms = std::int64_t{info.st_mtim.tv_sec} * 1000 +
+                                   std::int64_t{info.st_mtim.tv_nsec} / 1'000'000};
+}
+
+Result<std::string> read_to_end(int fd, std::size_t limit) {
+    std::string text;
+    std::array<std::byte, 16384> buffer{};
+    while (true) {
+        const auto count = read_some(fd, buffer);
+        if (!count) return tl::unexpected(count.error());
+        if (*count == 0) return text;
+        if (text.size() + *count > limit) return fail(Op::read, EFBIG);
+        text.append(reinterpret_cast<const char*>(buffer.data()), *count);
+    }
 }
 
 }  // namespace
@@ -97,15 +112,16 @@ Status truncate(int fd, std::uint64_t size) {
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
     auto file = open_file(path, O_RDONLY);
     if (!file) return tl::unexpected(file.error());
-    std::string text;
-    std::array<std::byte, 16384> buffer{};
-    while (true) {
-        const auto count = read_some(file->get(), buffer);
-        if (!count) return tl::unexpected(count.error());
-        if (*count == 0) return text;
-        if (text.size() + *count > limit) return fail(Op::read, EFBIG);
-        text.append(reinterpret_cast<const char*>(buffer.data()), *count);
-    }
+    return read_to_end(file->get(), limit);
+}
+
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
+    auto file = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!file) return tl::unexpected(file.error());
+    struct stat info {};
+    if (::fstat(file->get(), &info) != 0) return fail(Op::read, errno);
+    if (!S_ISREG(info.st_mode)) return fail(Op::read, EINVAL);
+    return read_to_end(file->get(), limit);
 }
 
 Result<std::size_t> read_some(int fd, std::span<std::byte> buffer) {
@@ -163,6 +179,28 @@ Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std
     return static_cast<std::size_t>(moved);
 }
 
+Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer) {
+    // The copy shares the pipe's pages, so it costs no more than reading it does.
+    const auto copy = open_pipe();
+    if (!copy) return tl::unexpected(copy.error());
+    const auto copied = retry_interrupted([&] {
+        return ::tee(pipe, copy->write_end.get(), buffer.size(), SPLICE_F_NONBLOCK);
+    });
+    if (copied < 0) return fail(Op::splice, errno);
+    if (copied == 0) return std::size_t{0};
+    return read_some(copy->read_end.get(), buffer.first(static_cast<std::size_t>(copied)));
+}
+
+Result<std::size_t> discard_from_pipe(int pipe, std::size_t count) {
+    const auto nowhere = open_file("/dev/null", O_WRONLY);
+    if (!nowhere) return tl::unexpected(nowhere.error());
+    const auto moved = retry_interrupted([&] {
+        return ::splice(pipe, nullptr, nowhere->get(), nullptr, count, SPLICE_F_NONBLOCK);
+    });
+    if (moved < 0) return fail(Op::splice, errno);
+    return static_cast<std::size_t>(moved);
+}
+
 Result<std::size_t> bytes_in_pipe(int pipe) {
     int count = 0;
     if (::ioctl(pipe, FIONREAD, &count) != 0) return fail(Op::read, errno);
@@ -189,6 +227,22 @@ Status make_directories(const std::string& path, std::uint32_t mode) {
 
 Status remove_file(const std::string& path) {
     return done_or(Op::unlink, ::unlink(path.c_str()) == 0);
+}
+
+Result<std::vector<std::string>> list_directory(const std::string& path) {
+    DIR* const directory = ::opendir(path.c_str());
+    if (directory == nullptr) return fail(Op::open, errno);
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = ::readdir(directory)) {
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") names.emplace_back(name);
+        errno = 0;
+    }
+    const int code = errno;
+    ::closedir(directory);
+    if (code != 0) return fail(Op::read, code);
+    return names;
 }
 
 Result<FileInfo> file_info(const std::string& path) {

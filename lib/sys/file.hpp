@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
@@ -39,6 +40,8 @@ struct Pipe {
 
 /// Whole file, refused above `limit` bytes. Errors: {read, EFBIG} and those of open, read.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit);
+/// The same of a regular file only: anything else, which might never end, is {read, EINVAL}.
+[[nodiscard]] Result<std::string> read_regular_file(const std::string& path, std::size_t limit);
 /// Up to buffer.size() bytes from a descriptor; 0 is end of file. EAGAIN is an error like others.
 [[nodiscard]] Result<std::size_t> read_some(int fd, std::span<std::byte> buffer);
 [[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::byte> buffer,
@@ -59,6 +62,13 @@ struct Pipe {
 [[nodiscard]] Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset,
                                                  std::size_t count);
 
+/// Copies what waits in a pipe without taking it out; what tee(2) shows at once, at most as much as
+/// fits into `buffer`. 0: the pipe's end was reached. Errors: EAGAIN (pipe empty), EINVAL (no pipe).
+[[nodiscard]] Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer);
+
+/// Takes at most `count` bytes out of a pipe and forgets them. 0: the pipe's end was reached.
+[[nodiscard]] Result<std::size_t> discard_from_pipe(int pipe, std::size_t count);
+
 /// Bytes that wait in a pipe or stream socket (FIONREAD).
 [[nodiscard]] Result<std::size_t> bytes_in_pipe(int pipe);
 
@@ -69,11 +79,15 @@ struct Pipe {
 [[nodiscard]] Status remove_file(const std::string& path);
 [[nodiscard]] Status rename_file(const std::string& from, const std::string& to);
 
+/// Names in a directory, "." and ".." left out, in no order. Errors: those of open and read.
+[[nodiscard]] Result<std::vector<std::string>> list_directory(const std::string& path);
+
 struct FileInfo {
     std::uint32_t uid;
     std::uint32_t mode;  // with the type bits
     std::uint64_t size;
     std::uint64_t inode;
+    std::int64_t modified_ms;  // since 1970
 };
 /// lstat: a link is not followed. Errors: {stat, errno}.
 [[nodiscard]] Result<FileInfo> file_info(const std::string& path);

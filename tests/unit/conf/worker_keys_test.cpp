@@ -59,6 +59,23 @@ TEST_CASE("conf/worker: env takes texts, integers and booleans as their text") {
     CHECK(load_line("[worker.w.env]\nPORT = -1").launch.env.at("PORT") == "-1");
 }
 
+TEST_CASE("conf/worker: env_file is a file, a table or several of them, and stdin is a file") {
+    using Files = std::vector<core::EnvFile>;
+    CHECK(load_line("env_file = \".env\"").launch.env_files == Files{{"/srv/site/.env", false}});
+    CHECK(load_line("env_file = { path = \"/a\", interpolate = false }").launch.env_files ==
+          Files{{"/a", true}});
+    CHECK(load_line("env_file = [\"a\", { path = \"b\" }]").launch.env_files ==
+          Files{{"/srv/site/a", false}, {"/srv/site/b", false}});
+    CHECK(load_line("stdin = \"in/x\"").launch.standard_input == "/srv/site/in/x");
+    CHECK(mistake_of(with_line("env_file = 5")) ==
+          "3:12 worker.w.env_file: expected a file such as \".env\", or { path = \".env\", "
+          "interpolate = false }; got 5");
+    CHECK(mistake_of(with_line("env_file = [\"a\", { interpolate = true }]")) ==
+          "3:18 worker.w.env_file: has no path; expected { path = \".env\" }");
+    CHECK(mistake_of(with_line("stdin = \"~/x\"")) ==
+          "3:9 worker.w.stdin: ~ is not expanded; write the path in full, got \"~/x\"");
+}
+
 TEST_CASE("conf/worker: user, umask, nice") {
     CHECK(load_line("user = \"www-data\"").launch.user == "www-data");
     CHECK(load_line("user = \"www-data\"").launch.group.empty());
@@ -150,8 +167,7 @@ const BadLine kBadLines[] = {
     {"cwd = 3", "3:7 worker.w.cwd: expected a directory; got 3"},
     {"cwd = \"\"", "3:7 worker.w.cwd: is empty; expected a directory"},
     {"cwd = \"a\\u0000b\"", "3:7 worker.w.cwd: \"a\\x00b\" has a NUL byte"},
-    {"cwd = \"~/x\"",
-     "3:7 worker.w.cwd: ~ is not expanded; write the directory in full, got \"~/x\""},
+    {"cwd = \"~/x\"", "3:7 worker.w.cwd: ~ is not expanded; write the path in full, got \"~/x\""},
     {"env = \"A=1\"",
      "3:7 worker.w.env: expected a table, as in env = { PORT = \"8000\" }; got \"A=1\""},
     {"env = { A = 1.5 }",
@@ -330,8 +346,8 @@ TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
 }
 
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key : {"sockets", "store", "channel", "requires", "env_file",
-                                  "max_memory", "node_cluster", "reload"}) {
+    for (const std::string key :
+         {"sockets", "store", "channel", "requires", "max_memory", "node_cluster", "reload"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

@@ -34,6 +34,8 @@ WorkerSpec full_spec() {
     spec.launch.command = {"/usr/bin/env", "", "a b", "\"quoted\"", "caf\xC3\xA9", "\xFF\xFE"};
     spec.launch.cwd = "/srv/\xFF";
     spec.launch.env = {{"PORT", "8000"}, {"EMPTY", ""}, {"EQUALS", "a=b=c"}, {"\xFFKEY", "\xFF"}};
+    spec.launch.env_files = {{"/srv/.env", false}, {"/srv/\xFF.env", true}};
+    spec.launch.standard_input = "/srv/in";
     spec.launch.base_path = "/bin:/usr/bin";
     spec.launch.keep_env = true;
     spec.launch.inherited_env = {{"HOME", "/root"}};

@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -69,7 +71,8 @@ TEST_CASE(
                                   {"SHELL", "/bin/sh"},
                                   {"TZ", "UTC"},
                                   {"USER", "ann"}};
-    CHECK(result == expected);
+    REQUIRE(result);
+    CHECK(*result == expected);
 }
 
 TEST_CASE(
@@ -78,9 +81,66 @@ TEST_CASE(
     launch.keep_env = true;
     launch.inherited_env = {{"EDITOR", "vi"}, {"LANG", "de_DE"}};
     const auto result = sup::worker_environment(launch, {}, {{"TZ", "UTC"}}, kSomebody);
-    CHECK(result.at("EDITOR") == "vi");
-    CHECK(result.at("LANG") == "de_DE");
-    CHECK_FALSE(result.contains("TZ"));
+    REQUIRE(result);
+    CHECK(result->at("EDITOR") == "vi");
+    CHECK(result->at("LANG") == "de_DE");
+    CHECK_FALSE(result->contains("TZ"));
+}
+
+TEST_CASE("supervisor/environment: files come before env, see what is known, and cannot set ours") {
+    const Directory directory;
+    core::Launch launch = launch_of({"true"});
+    launch.env_files = {
+        {directory.file("a.env", "A=1\nB=$USER\nC=a\nCLUSTER_WORKER=x\nNOTIFY_SOCKET=/x", false),
+         false},
+        {directory.file("b.env", "B=${B}2\nD=$A\n", false), false},
+        {directory.file("c.env", "E=$A\n", false), true}};
+    launch.env = {{"C", "env"}};
+    const auto result = sup::worker_environment(launch, {.worker = "api"}, {}, kSomebody);
+    REQUIRE(result);
+    CHECK(result->at("A") == "1");
+    CHECK(result->at("B") == "ann2");
+    CHECK(result->at("C") == "env");
+    CHECK(result->at("D") == "1");
+    CHECK(result->at("E") == "$A");
+    CHECK(result->at("CLUSTER_WORKER") == "api");
+    CHECK_FALSE(result->contains("NOTIFY_SOCKET"));
+}
+
+TEST_CASE("supervisor/environment: a file that cannot be used says where and why") {
+    const Directory directory;
+    core::Launch launch = launch_of({"true"});
+    const auto failure = [&](const std::string& path) {
+        launch.env_files = {{path, false}};
+        const auto result = sup::worker_environment(launch, {}, {}, kSomebody);
+        REQUIRE_FALSE(result);
+        CHECK(result.error().op == Op::env_file);
+        return sup::spawn_failure_text(launch, result.error().op, result.error().code);
+    };
+    const std::string bad = directory.file("bad.env", "A=1\nB", false);
+    CHECK(failure(bad) ==
+          "read environment file " + bad + ": line 2: expected NAME=value; there is no = behind B");
+    const std::string none = directory.path / "none.env";
+    CHECK(failure(none) == "read environment file " + none + ": No such file or directory");
+    CHECK(failure("/dev/zero") == "read environment file /dev/zero: Invalid argument");
+}
+
+TEST_CASE("supervisor/plan: standard input is a file, never a directory, and a pipe never blocks") {
+    const Directory directory;
+    const auto file = sup::open_standard_input(directory.file("in", "hello", false));
+    REQUIRE(file);
+    CHECK((::fcntl(file->get(), F_GETFL) & O_NONBLOCK) == 0);
+    const std::string fifo = directory.path / "fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    const auto pipe = sup::open_standard_input(fifo);
+    REQUIRE(pipe);
+    CHECK((::fcntl(pipe->get(), F_GETFL) & O_NONBLOCK) == 0);
+    const auto none = sup::open_standard_input(directory.path / "none");
+    REQUIRE_FALSE(none);
+    CHECK(none.error() == cluster::Error{Op::standard_input, ENOENT});
+    const auto wrong = sup::open_standard_input(directory.path);
+    REQUIRE_FALSE(wrong);
+    CHECK(wrong.error() == cluster::Error{Op::standard_input, EISDIR});
 }
 
 TEST_CASE("supervisor/plan: a command is looked for in the worker's own PATH") {
