@@ -1,8 +1,7 @@
 #include "capture/pump.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <span>
 #include <utility>
@@ -12,40 +11,51 @@
 namespace cluster::capture {
 namespace {
 
-constexpr std::uint32_t kLogMode = 0640;         // the group may read logs, strangers may not
 constexpr std::size_t kCopyBytes = 64U * 1024U;  // a pipe's default capacity: one read empties it
 constexpr std::size_t kDrainExtra =
     64U * 1024U;  // lets drain() see the pipe's end behind the last byte
 constexpr std::size_t kUnknownDrain =
     1024U * 1024U;  // largest capacity an unprivileged worker can ask for
+/// A line that goes on for so long behind the limit is cut: a log must not grow for want of a
+/// newline.
+constexpr std::uint64_t kLongestEnd = 64U * 1024U;
+constexpr std::size_t kPeekBytes = 16U * 1024U;
 
 }  // namespace
 
 Result<Pump> Pump::open(sys::UniqueFd pipe, std::string path) {
-    // O_NONBLOCK: a FIFO somebody put in the log's place must not hang the opener.
-    auto file = sys::open_file(path, O_WRONLY | O_CREAT | O_NOCTTY | O_NONBLOCK, kLogMode);
-    if (!file) return tl::unexpected(file.error());
-    if (const auto size = sys::file_size(file->get()); !size) return tl::unexpected(size.error());
-    return Pump{std::move(pipe), std::move(*file), std::move(path)};
+    auto log = LogFile::open(std::move(path));
+    if (!log) return tl::unexpected(log.error());
+    return Pump{std::move(pipe), std::make_shared<LogFile>(std::move(*log))};
 }
 
-Pump::Pump(sys::UniqueFd pipe, sys::UniqueFd file, std::string path)
-    : pipe_(std::move(pipe)), file_(std::move(file)), path_(std::move(path)) {}
+Pump::Pump(sys::UniqueFd pipe, std::shared_ptr<LogFile> log)
+    : pipe_(std::move(pipe)), log_(std::move(log)) {}
 
 Pumped Pump::pump(std::size_t budget) {
     // The size is asked anew: an operator may have emptied the file (copytruncate), and a second
-    // pump of this process may write into it (merged streams). A remembered offset would leave a
-    // hole or overwrite.
-    const auto size = sys::file_size(file_.get());
+    // pump of this process may write into it. A remembered offset would leave a hole or overwrite.
+    const auto size = log_->size();
     if (!size) {
         error_ = size.error();
         return Pumped::blocked;
     }
     offset_ = static_cast<std::int64_t>(*size);
     for (std::size_t left = budget; left > 0;) {
-        const auto moved = move_some(left);
+        const std::uint64_t limit = log_->limit();
+        const auto offset = static_cast<std::uint64_t>(offset_);
+        Result<std::size_t> moved = std::size_t{0};
+        if (offset < limit) {
+            moved =
+                move_some(static_cast<std::size_t>(std::min<std::uint64_t>(left, limit - offset)));
+        } else {
+            const auto rest = rest_of_line();
+            if (rest && *rest == 0) return Pumped::full;
+            moved = rest ? move_some(std::min(left, *rest)) : rest;
+        }
         if (!moved) {
             if (moved.error().code == EAGAIN && moved.error().op != Op::write) return Pumped::idle;
+            if (moved.error().code == EPIPE) return Pumped::ended;
             error_ = moved.error();
             return Pumped::blocked;
         }
@@ -56,15 +66,40 @@ Pumped Pump::pump(std::size_t budget) {
     return Pumped::more;
 }
 
+/// Errors: {splice, EAGAIN} the pipe is empty; {splice, EPIPE} it has ended.
+Result<std::size_t> Pump::rest_of_line() const {
+    const auto size = static_cast<std::uint64_t>(offset_);
+    if (size >= log_->limit() + kLongestEnd || log_->is_at_line_start(size)) return std::size_t{0};
+    const auto end_in = [](std::span<const std::byte> bytes) {
+        const auto newline = std::find(bytes.begin(), bytes.end(), std::byte{'\n'});
+        const auto length = static_cast<std::size_t>(newline - bytes.begin());
+        return std::min(length + 1, bytes.size());
+    };
+    if (mode_ == Mode::copy) {
+        if (pending_begin_ == pending_.size()) return std::size_t{0};  // cut where the read ended
+        return end_in(std::span<const std::byte>(pending_).subspan(pending_begin_));
+    }
+    std::array<std::byte, kPeekBytes> buffer;
+    const auto seen = sys::peek_pipe(pipe_.get(), buffer);
+    if (!seen && seen.error().code == EINVAL) return std::size_t{0};
+    if (!seen) return seen;
+    if (*seen == 0) return fail(Op::splice, EPIPE);
+    return end_in(std::span<const std::byte>(buffer).first(*seen));
+}
+
 Pumped Pump::drain() {
+    return pump(drain_budget());
+}
+
+std::size_t Pump::drain_budget() const {
     const auto waiting = sys::bytes_in_pipe(pipe_.get());
     const std::size_t unwritten = pending_.size() - pending_begin_;
-    return pump(waiting.value_or(kUnknownDrain) + unwritten + kDrainExtra);
+    return waiting.value_or(kUnknownDrain) + unwritten + kDrainExtra;
 }
 
 Result<std::size_t> Pump::move_some(std::size_t limit) {
     if (mode_ == Mode::copy) return copy_some(limit);
-    auto moved = sys::splice_to_file(pipe_.get(), file_.get(), &offset_, limit);
+    auto moved = sys::splice_to_file(pipe_.get(), log_->descriptor(), &offset_, limit);
     if (moved || moved.error().code != EINVAL) return moved;
     mode_ = Mode::copy;
     return copy_some(limit);
@@ -79,7 +114,7 @@ Result<std::size_t> Pump::copy_some(std::size_t limit) {
         if (!count || *count == 0) return count;
     }
     const auto rest = std::span<const std::byte>(pending_).subspan(pending_begin_);
-    const auto count = sys::write_at(file_.get(), rest.first(std::min(limit, rest.size())),
+    const auto count = sys::write_at(log_->descriptor(), rest.first(std::min(limit, rest.size())),
                                      static_cast<std::uint64_t>(offset_));
     if (!count) return count;
     if (*count == 0) return fail(Op::write, EIO);

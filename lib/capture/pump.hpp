@@ -6,16 +6,20 @@
 // the file cannot be spliced to, bytes are copied through memory; a kill between read and write can
 // then lose what was in flight (mode() tells). The file is opened without O_APPEND (splice refuses
 // that); there is one writing process. The file stays the same when its name is removed or given to
-// another file. Nothing here knows why a worker writes. Requires: SIGXFSZ ignored where a file size
-// limit may exist, else that limit kills the process instead of `blocked`.
+// another file. A log that has reached its limit is finished at the end of a line: the pump peeks
+// into the pipe for that end and takes no byte more. Nothing here knows why a worker writes.
+// Requires: SIGXFSZ ignored where a file size limit may exist, else that limit kills the process
+// instead of `blocked`.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "capture/log_file.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::capture {
@@ -25,6 +29,7 @@ enum class Pumped : std::uint8_t {
     idle,     // the pipe is empty for now
     more,     // the budget is used up; there may be more
     ended,    // every writer is gone and the pipe is empty: close it
+    full,     // the log has reached its limit, mostly at the end of a line: rotate it, call again
     blocked,  // the file takes nothing (disk full, I/O error): see `last_error`; no byte is lost,
               // try again later
 };
@@ -37,6 +42,8 @@ public:
     /// Errors: those of open and stat. `pipe` is closed then: keep a duplicate where it must
     /// outlive a failure.
     [[nodiscard]] static Result<Pump> open(sys::UniqueFd pipe, std::string path);
+    /// Writes to a log that other pumps of this process may write to as well.
+    Pump(sys::UniqueFd pipe, std::shared_ptr<LogFile> log);
 
     Pump(Pump&&) noexcept = default;
     Pump& operator=(Pump&&) noexcept = default;
@@ -46,23 +53,26 @@ public:
     /// Moves everything that is in the pipe now: at most 64 KiB more than that, however fast a
     /// writer goes on.
     [[nodiscard]] Pumped drain();
+    /// The budget with which pump() does that.
+    [[nodiscard]] std::size_t drain_budget() const;
 
     [[nodiscard]] int pipe() const { return pipe_.get(); }
-    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] LogFile& log() const { return *log_; }
+    [[nodiscard]] const std::string& path() const { return log_->path(); }
     [[nodiscard]] std::uint64_t bytes_written() const { return bytes_; }
     [[nodiscard]] Error last_error() const { return error_; }
     /// Known after the first pump that found bytes.
     [[nodiscard]] Mode mode() const { return mode_; }
 
 private:
-    Pump(sys::UniqueFd pipe, sys::UniqueFd file, std::string path);
     /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.
     Result<std::size_t> move_some(std::size_t limit);
     Result<std::size_t> copy_some(std::size_t limit);
+    /// The log has reached its limit: how much of the pipe belongs to its last line; 0: it is full.
+    Result<std::size_t> rest_of_line() const;
 
     sys::UniqueFd pipe_;
-    sys::UniqueFd file_;
-    std::string path_;
+    std::shared_ptr<LogFile> log_;
     std::int64_t offset_ = 0;
     std::uint64_t bytes_ = 0;
     Mode mode_ = Mode::splice;

@@ -52,6 +52,7 @@ void Outputs::act_on(const Key& key, Entry& entry, capture::Pumped result) {
     switch (result) {
         case capture::Pumped::idle:
         case capture::Pumped::more:
+        case capture::Pumped::full:
             return;
         case capture::Pumped::ended:
             remove(key);

@@ -385,4 +385,100 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("capture/limit: a log that is full was ended with its line, and no byte more was taken") {
+    const PlaceForFiles place;
+    Fixture fixture(place.file("log"));
+    Pump pump = fixture.open();
+    pump.log().set_limit(10);
+    fixture.write("12345\n789abcdef\nnext\n");
+    CHECK(pump.pump(kBudget) == Pumped::full);
+    CHECK(contents(fixture.log) == "12345\n789abcdef\n");
+    CHECK(pump.pump(kBudget) == Pumped::full);
+    REQUIRE(pump.log().rotate(place.file("archive")) == LogFile::Rotated::archived);
+    CHECK(pump.pump(kBudget) == Pumped::idle);
+    CHECK(contents(place.file("archive")) == "12345\n789abcdef\n");
+    CHECK(contents(fixture.log) == "next\n");
+}
+
+TEST_CASE("capture/limit: a log that reaches its limit exactly at a line's end is full at once") {
+    const PlaceForFiles place;
+    Fixture fixture(place.file("log"));
+    Pump pump = fixture.open();
+    pump.log().set_limit(6);
+    fixture.write("12345\n");
+    CHECK(pump.pump(kBudget) == Pumped::full);
+}
+
+TEST_CASE("capture/limit: the end of the line is waited for, but not for ever") {
+    const PlaceForFiles place;
+    Fixture fixture(place.file("log"));
+    Pump pump = fixture.open();
+    pump.log().set_limit(10);
+    fixture.write("0123456789abc");
+    CHECK(pump.pump(kBudget) == Pumped::idle);
+    const std::string more(1000, 'x');
+    for (int i = 0; i < 65; ++i) {
+        fixture.write(more);
+        CHECK(pump.pump(kBudget) == Pumped::idle);
+    }
+    fixture.write(more);
+    CHECK(pump.pump(kBudget) == Pumped::full);
+    CHECK(contents(fixture.log).size() < 10 + 64 * 1024 + 1001);
+}
+
+TEST_CASE("capture/limit: a stream in archives and log is the stream, whatever the pieces") {
+    const PlaceForFiles place;
+    const std::string text = many_lines(20000);
+    for (const std::uint64_t limit : {1U, 100U, 4096U, 65536U, 100000U}) {
+        CAPTURE(limit);
+        Fixture fixture(place.file("log"));
+        Child worker([&] { static_cast<void>(sys::write_all(fixture.writer.get(), text)); });
+        fixture.writer.reset();
+        Pump pump = fixture.open();
+        pump.log().set_limit(limit);
+        std::string archived;
+        for (Pumped result = Pumped::more; result != Pumped::ended;) {
+            wait_readable(pump.pipe());
+            result = pump.pump(kBudget);
+            REQUIRE(result != Pumped::blocked);
+            if (result != Pumped::full) continue;
+            const std::string archive = place.file("archive");
+            REQUIRE(pump.log().rotate(archive) == LogFile::Rotated::archived);
+            const std::string bytes = contents(archive);
+            CHECK(bytes.size() >= limit);
+            CHECK(bytes.back() == '\n');
+            archived += bytes;
+            std::filesystem::remove(archive);
+        }
+        CHECK(archived + contents(fixture.log) == text);
+        CHECK(pump.bytes_written() == text.size());
+        std::filesystem::remove(fixture.log);
+    }
+}
+
+TEST_CASE("capture/log: a file that somebody moved away is opened anew and not renamed") {
+    const PlaceForFiles place;
+    auto log = LogFile::open(place.file("log"));
+    REQUIRE(log);
+    std::filesystem::rename(place.file("log"), place.file("moved"));
+    CHECK(log->rotate(place.file("archive")) == LogFile::Rotated::reopened);
+    CHECK(std::filesystem::exists(place.file("log")));
+    CHECK_FALSE(std::filesystem::exists(place.file("archive")));
+    put(place.file("archive"), "taken");
+    const auto refused = log->rotate(place.file("archive"));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == EEXIST);
+    CHECK(contents(place.file("archive")) == "taken");
+}
+
+TEST_CASE("capture/log: a link in the log's place is followed and never renamed") {
+    const PlaceForFiles place;
+    std::filesystem::create_symlink(place.file("target"), place.file("log"));
+    auto log = LogFile::open(place.file("log"));
+    REQUIRE(log);
+    CHECK(log->rotate(place.file("archive")) == LogFile::Rotated::reopened);
+    CHECK(std::filesystem::is_symlink(place.file("log")));
+    CHECK(std::filesystem::exists(place.file("target")));
+}
+
 }  // namespace cluster::capture
