@@ -222,9 +222,9 @@ TEST_SUITE("e2e") {
         const std::string file = daemon.write(
             "config.toml",
             idle("first", 10) +
-                idle("many", 60, "backoff = { initial = \"100ms\", max = \"500ms\" }"));
+                idle("many", 90, "backoff = { initial = \"100ms\", max = \"500ms\" }"));
         Process clusterd =
-            daemon.start_clusterd({"--config", file}, {"prlimit", "--nofile=96:96", "--"});
+            daemon.start_clusterd({"--config", file}, {"prlimit", "--nofile=240:240", "--"});
         REQUIRE(wait_until([&] { return daemon.is_answering(); }));
         REQUIRE(daemon.wait_for_state("first.9", "running"));
         const pid_t keeper = clusterd.pid();

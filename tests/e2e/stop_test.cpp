@@ -35,12 +35,12 @@ TEST_SUITE("e2e") {
     TEST_CASE("stop/slow: a stop waits for a slow worker and says what it waits for") {
         const Daemon daemon;
         REQUIRE(
-            daemon.start(worker_table("slow", {worker_program("stubborn"), "3000"}, kQuick)).code ==
+            daemon.start(worker_table("slow", {worker_program("stubborn"), "5000"}, kQuick)).code ==
             0);
         const Outcome outcome = daemon.ctl({"stop", "slow"});
         INFO(outcome.out, outcome.err);
         CHECK(outcome.code == 0);
-        CHECK(outcome.took >= seconds{3});
+        CHECK(outcome.took >= seconds{5});
         CHECK((outcome.err + outcome.out).find("slow.0") != std::string::npos);
         CHECK((outcome.err + outcome.out).find("SIGKILL in") != std::string::npos);
         const Json exit = daemon.worker("slow.0").at("last_exit");
