@@ -107,13 +107,13 @@ TEST_CASE("keeper/session: what a supervisor sent before it died is carried out"
     // The keeper is stopped while all of this happens, so the death is there before the first
     // request is read.
     ::kill(rig.keeper(), SIGSTOP);
-    for (std::uint32_t slot = 1; slot <= 20; ++slot) first.send_plan(run_of(slot, 1), plan.get());
+    for (std::uint32_t slot = 1; slot <= 100; ++slot) first.send_plan(run_of(slot, 1), plan.get());
     first.signal(run_of(0, 1), SIGKILL);
     ::kill(first.pid, SIGKILL);
     first.link.reset();
     ::kill(rig.keeper(), SIGCONT);
     Supervisor second = rig.accept();
-    for (std::uint32_t slot = 1; slot <= 20; ++slot) {
+    for (std::uint32_t slot = 1; slot <= 100; ++slot) {
         CHECK(second.slot(slot).state == wire::SlotState::running);
     }
     CHECK(second.wait_exited(0).exit_status == SIGKILL);
