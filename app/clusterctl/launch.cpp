@@ -176,36 +176,48 @@ std::string words_since(const std::string& log, std::uint64_t offset) {
 /// Connected, and the supervisor behind the socket has answered.
 bool is_up(Client& client) {
     if (!client.try_connect()) return false;
-    (void)client.version();
-    return true;
+    try {
+        (void)client.version();
+        return true;
+    } catch (const Failure& failure) {
+        // A supervisor that died while it was asked: the keeper starts the next one.
+        if (failure.exit_code == kNoDaemon) return false;
+        throw;
+    }
 }
 
-void wait_until_up(const Session& session, Client& client, pid_t pid, std::uint64_t log_offset) {
-    const std::string& log = session.directories().daemon_log();
+/// `failure` with what the daemon has said about itself.
+Failure with_words(Failure failure, const std::string& log, std::uint64_t log_offset) {
+    const std::string words = words_since(log, log_offset);
+    if (!words.empty()) failure.diagnostics.push_back(words);
+    failure.hint = "its log: " + log;
+    return failure;
+}
+
+void wait_until_up(Client& client, pid_t pid, const std::string& log, std::uint64_t log_offset) {
     const sys::UniqueFd process = [pid] {
         Result<sys::UniqueFd> opened = sys::open_pidfd(pid);
         return opened ? std::move(*opened) : sys::UniqueFd();
     }();
     Instant deadline = sys::monotonic_now() + kStartPatience;
     bool has_died = false;
-    while (!is_up(client)) {
-        const Instant now = sys::monotonic_now();
-        if (now >= deadline) {
-            Failure failure(kFailed, "failed",
-                            has_died
-                                ? "the daemon ended as soon as it was started"
-                                : "the daemon was started, but its control socket is not there",
-                            "its log: " + log);
-            const std::string words = words_since(log, log_offset);
-            if (!words.empty()) failure.diagnostics.push_back(words);
-            throw failure;
+    try {
+        while (!is_up(client)) {
+            const Instant now = sys::monotonic_now();
+            if (now >= deadline) {
+                throw Failure(kFailed, "failed",
+                              has_died ? "the daemon ended as soon as it was started"
+                                       : "the daemon was started, but does not answer");
+            }
+            const Woken woken = wait_for(has_died ? -1 : process.get(), false, -1, now + kPause);
+            if (woken == Woken::ready && !has_died) {
+                has_died = true;
+                ::waitpid(pid, nullptr, WNOHANG);
+                deadline = now + kRivalPatience;
+            }
         }
-        const Woken woken = wait_for(has_died ? -1 : process.get(), false, -1, now + kPause);
-        if (woken == Woken::ready && !has_died) {
-            has_died = true;
-            ::waitpid(pid, nullptr, WNOHANG);
-            deadline = now + kRivalPatience;
-        }
+    } catch (const Failure& failure) {
+        throw with_words(failure, log, log_offset);
     }
 }
 
@@ -214,9 +226,12 @@ void wait_until_up(const Session& session, Client& client, pid_t pid, std::uint6
 void connect_or_launch(const Session& session, Client& client) {
     if (client.try_connect()) return;
     prepare_directories(session);
-    const std::uint64_t log_offset = log_size(session.directories().daemon_log());
+    const std::string log = session.directories().daemon_log();
+    const std::uint64_t log_offset = log_size(log);
     const pid_t pid = spawn_daemon(session);
-    wait_until_up(session, client, pid, log_offset);
+    client.set_reconnecting(false);
+    wait_until_up(client, pid, log, log_offset);
+    client.set_reconnecting(true);
 }
 
 }  // namespace cluster::clusterctl

@@ -11,10 +11,9 @@ namespace {
 
 constexpr std::size_t kNamed = 3;
 
+/// The detail alone where there is one: it says more than the state, and a line is short.
 std::string describe(const ctl::InstanceOutcome& instance) {
-    std::string text = instance.id + " (" + instance.state;
-    if (instance.detail) text += ", " + *instance.detail;
-    return one_line(text + ")");
+    return one_line(instance.id + " (" + instance.detail.value_or(instance.state) + ")");
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 namespace cluster::clusterctl {
 
-/// "waiting for api.0 (stopping, SIGKILL in 8 s), api.1 (starting) and 3 more; 4 done", at most
-/// `width` columns (0: any). Empty when nothing is pending.
+/// "waiting for api.0 (SIGTERM was sent, SIGKILL in 8 s), api.1 (starting) and 3 more; 4 done", at
+/// most `width` columns (0: any). Empty when nothing is pending.
 [[nodiscard]] std::string progress_line(const ctl::OperationAnswer& operation, std::size_t width);
 
 }  // namespace cluster::clusterctl

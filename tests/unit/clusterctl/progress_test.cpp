@@ -23,11 +23,11 @@ OperationAnswer waiting(std::size_t count) {
 TEST_CASE("clusterctl/progress: it says what is waited for, and why") {
     OperationAnswer operation = waiting(2);
     operation.instances[0].state = "stopping";
-    operation.instances[0].detail = "SIGKILL in 8 s";
+    operation.instances[0].detail = "SIGTERM was sent, SIGKILL in 8 s";
     operation.instances.push_back({"api.9", "failed", "fatal", "exec", {}});
     operation.done = 4;
     CHECK(progress_line(operation, 0) ==
-          "waiting for api.0 (stopping, SIGKILL in 8 s) and api.1 (starting); 4 done");
+          "waiting for api.0 (SIGTERM was sent, SIGKILL in 8 s) and api.1 (starting); 4 done");
 }
 
 TEST_CASE("clusterctl/progress: many are counted, not listed") {
