@@ -34,7 +34,6 @@ public:
 
     [[nodiscard]] ctl::VersionAnswer version();
     [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
-    [[nodiscard]] ctl::DescribeAnswer describe(std::vector<std::string> selectors);
     /// Any method that answers with an operation, except operation.wait.
     [[nodiscard]] ctl::OperationAnswer change(ctl::Method method);
     [[nodiscard]] ctl::OperationAnswer wait(std::uint64_t operation, std::uint32_t timeout_ms);
