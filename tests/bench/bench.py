@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Measures clusterd beside the floor, in turn, in one run, and prints a table of ratios.
+
+Nothing here passes or fails: a figure is a figure. Each row is the median of the rounds; the floor and clusterd take turns,
+so that a machine that drifts drifts for both.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+MARK_BYTES = 16
+
+
+class Bench:
+    def __init__(self, build: pathlib.Path, scratch: pathlib.Path):
+        self.bin = build / "bin"
+        self.floor_program = build / "tests/bench/bench_floor"
+        self.worker = build / "tests/bench/bench_mark"
+        self.scratch = scratch
+        self.marks = scratch / "marks"
+        names = {"CLUSTER_RUNTIME_DIR": "run", "CLUSTER_STATE_DIR": "state", "CLUSTER_LOG_DIR": "log"}
+        self.env = os.environ | {name: str(scratch / folder) for name, folder in names.items()}
+
+    # --- the two that are compared ---
+
+    def floor(self, mode: str, count: int) -> dict:
+        self.clear_marks()
+        command = [self.floor_program, mode, str(count), self.marks, self.worker, self.marks]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def ctl(self, *arguments: str) -> str:
+        command = [self.bin / "clusterctl", *arguments]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"clusterctl {' '.join(arguments)}: {done.returncode}\n{done.stderr}")
+        return done.stdout
+
+    def config(self, count: int) -> str:
+        path = self.scratch / f"bench{count}.toml"
+        command = json.dumps([str(self.worker), str(self.marks)])
+        path.write_text(
+            f'[worker.w]\ncommand = {command}\ninstances = {count}\nmin_uptime = "0s"\n'
+            'backoff = { initial = "0ms", max = "1ms", jitter = 0.0 }\n'
+            'restart_limit = { count = 32, window = "1ms", then = "slow" }\n')
+        return str(path)
+
+    # --- marks ---
+
+    def clear_marks(self) -> None:
+        self.marks.write_bytes(b"")
+
+    def read_marks(self) -> list[tuple[int, float]]:
+        data = self.marks.read_bytes()
+        return [(pid, ns * 1e-9) for pid, ns in struct.iter_unpack("qq", data)]
+
+    def await_marks(self, count: int, seconds: float = 60) -> None:
+        limit = time.monotonic() + seconds
+        while self.marks.stat().st_size < count * MARK_BYTES:
+            if time.monotonic() > limit:
+                raise RuntimeError(f"{self.marks.stat().st_size // MARK_BYTES} of {count} marks")
+            os.sched_yield()
+
+    # --- the rows ---
+
+    def daemon_pids(self) -> list[int]:
+        daemon = json.loads(self.ctl("status", "--json"))["daemon"]
+        return [daemon["pid"], daemon["supervisor_pid"]]
+
+    def start(self, count: int) -> float:
+        self.clear_marks()
+        config = self.config(count)
+        begin = time.monotonic()
+        self.ctl("start", "--no-wait", config)
+        self.await_marks(count)
+        seconds = max(at for _, at in self.read_marks()) - begin
+        self.ctl("delete", "w")
+        return seconds
+
+    def storm(self, count: int) -> float:
+        self.clear_marks()
+        self.ctl("start", self.config(count))
+        self.await_marks(count)
+        victims = [pid for pid, _ in self.read_marks()]
+        struck = time.monotonic()
+        for pid in victims:
+            os.kill(pid, 9)
+        self.await_marks(2 * count)
+        seconds = max(at for _, at in self.read_marks()) - struck
+        self.ctl("delete", "w")
+        return seconds
+
+    def stop(self, count: int) -> float:
+        self.clear_marks()
+        self.ctl("start", self.config(count))
+        self.await_marks(count)
+        begin = time.monotonic()
+        self.ctl("stop", "w")
+        seconds = time.monotonic() - begin
+        self.ctl("delete", "w")
+        return seconds
+
+    def crash(self, count: int) -> list[float]:
+        self.clear_marks()
+        self.ctl("start", self.config(1))
+        latencies = []
+        for i in range(count):
+            self.await_marks(i + 1)
+            pid, _ = self.read_marks()[-1]
+            struck = time.monotonic()
+            os.kill(pid, 9)
+            self.await_marks(i + 2)
+            latencies.append(self.read_marks()[-1][1] - struck)
+        self.ctl("delete", "w")
+        return latencies
+
+    def crash_floor(self, count: int) -> list[float]:
+        kills = self.floor("crash", count)["kills"]
+        marks = [at for _, at in self.read_marks()]
+        return [mark - kill for kill, mark in zip(kills, marks[1:])]
+
+    def seconds_of(self, *arguments: str) -> float:
+        begin = time.monotonic()
+        self.ctl(*arguments)
+        return time.monotonic() - begin
+
+    def firehose(self, megabytes: int) -> tuple[float, float]:
+        """Seconds and the supervisor's CPU seconds to log so much of a worker that only writes."""
+        log = self.scratch / "log/hose.0.out.log"
+        size = megabytes << 20
+        command = ["head", "-c", str(size), "/dev/zero"]
+        before = cpu_seconds(self.daemon_pids())
+        begin = time.monotonic()
+        self.ctl("start", "--no-wait", "--name", "hose", "--restart", "never", "--", *command)
+        while total_bytes(log) < size:
+            os.sched_yield()
+        seconds = time.monotonic() - begin
+        used = cpu_seconds(self.daemon_pids()) - before
+        self.ctl("delete", "hose")
+        for file in log.parent.glob("hose.*"):
+            file.unlink()
+        return seconds, used
+
+    def cat(self, megabytes: int) -> float:
+        target = self.scratch / "cat.out"
+        size = megabytes << 20
+        begin = time.monotonic()
+        subprocess.run(f"head -c {size} /dev/zero | cat > {target}", shell=True, check=True)
+        seconds = time.monotonic() - begin
+        target.unlink()
+        return seconds
+
+
+def total_bytes(log: pathlib.Path) -> int:
+    return sum(file.stat().st_size for file in log.parent.glob(log.stem + "*"))
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    total = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def pss_kib(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def switches(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if "ctxt_switches" in line:
+                total += int(line.split()[1])
+    return total
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def in_turn(rounds: int, one, other) -> tuple[float, float]:
+    pairs = [(one(), other()) for _ in range(rounds)]
+    return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
+
+
+def row(name: str, ours: float, floor: float, unit: str = "ms", scale: float = 1e3) -> None:
+    print(f"{name:<44} {ours * scale:>9.2f} {unit:<3} {floor * scale:>9.2f} {unit:<3} {ours / floor:>6.2f} ×")
+
+
+def figure(name: str, value: str) -> None:
+    print(f"{name:<44} {value}")
+
+
+def measure(bench: Bench, rounds: int, idle: float) -> None:
+    print(f"{'':<44} {'clusterd':>13} {'floor':>13} {'ratio':>8}")
+    for count in (100, 1000):
+        ours, floor = in_turn(rounds, lambda: bench.start(count), lambda: bench.floor("start", count)["seconds"])
+        row(f"start of {count} workers", ours, floor)
+    ours, floor = in_turn(rounds, lambda: bench.storm(1000), lambda: bench.floor("storm", 1000)["seconds"])
+    row("1,000 killed at once, all back", ours, floor)
+    ours, floor = in_turn(rounds, lambda: bench.stop(100), lambda: bench.floor("stop", 100)["seconds"])
+    row("stop of 100 workers", ours, floor)
+    crashes, floors = bench.crash(200), bench.crash_floor(200)
+    row("crash to replacement running, median", statistics.median(crashes), statistics.median(floors))
+    row("crash to replacement running, p99", percentile(crashes, 0.99), percentile(floors, 0.99))
+    hose, cat = in_turn(rounds, lambda: bench.firehose(1024)[0], lambda: bench.cat(1024))
+    row("1 GiB of output into the log; floor: cat", hose, cat)
+    figure("  CPU of the daemon for it", f"{bench.firehose(1024)[1]:.2f} s")
+
+    bench.ctl("start", bench.config(100))
+    ours, floor = in_turn(20, lambda: bench.seconds_of("status"), lambda: bench.seconds_of("version"))
+    row("status with 100 workers; floor: version", ours, floor)
+    pids = bench.daemon_pids()
+    figure("memory at 100 workers (PSS of both processes)", f"{pss_kib(pids) / 1024:.1f} MiB")
+    before = switches(pids)
+    time.sleep(idle)
+    figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(switches(pids) - before))
+    bench.ctl("start", bench.config(1000))
+    figure("memory at 1,000 workers", f"{pss_kib(pids) / 1024:.1f} MiB")
+    before_cpu = cpu_seconds(pids)
+    for _ in range(20):
+        bench.ctl("status")
+    figure("CPU of the daemon per status of 1,000", f"{(cpu_seconds(pids) - before_cpu) / 20 * 1e3:.1f} ms")
+    bench.ctl("delete", "w")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", default="build/bench", type=pathlib.Path)
+    parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument("--idle", default=20.0, type=float, help="seconds to watch an idle daemon")
+    arguments = parser.parse_args()
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="clusterd-bench-"))
+    bench = Bench(arguments.build.resolve(), scratch)
+    try:
+        bench.ctl("start", "--name", "idle", "--", "sleep", "1000000")
+        bench.ctl("delete", "idle")
+        measure(bench, arguments.rounds, arguments.idle)
+    finally:
+        subprocess.run([bench.bin / "clusterctl", "shutdown"], env=bench.env, capture_output=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
