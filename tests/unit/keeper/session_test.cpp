@@ -275,11 +275,14 @@ TEST_CASE(
     CHECK(supervisor->spawn(run_of(1, 1), shell_done("kill -STOP $$; exec " + kLasts)).op == 0);
     ::kill(rig.keeper(), SIGTERM);
     CHECK(supervisor->receive().message.kind == Kind::terminate);
+    const auto begin = sys::monotonic_now();
     for (int death = 1; death <= 5; ++death) {
         ::kill(supervisor->pid, SIGKILL);
         if (death < 5) supervisor = rig.accept();
     }
     CHECK(rig.wait_keeper_exit() == 1);
+    // Nobody had to be killed after ten seconds.
+    CHECK(sys::monotonic_now() - begin < std::chrono::seconds(9));
     CHECK_FALSE(sys::process_start_ticks(worker));
     CHECK_FALSE(sys::file_info(rig.directories().control_socket()));
 }

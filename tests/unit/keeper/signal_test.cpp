@@ -6,21 +6,20 @@ using namespace keeper_test;
 using cluster::Error;
 using wire::Kind;
 
-TEST_CASE("keeper/signal: a signal reaches the whole group, and a stopped member is continued") {
+TEST_CASE("keeper/signal: a signal reaches the whole group, and a stopped leader is continued") {
     Rig rig;
     Supervisor supervisor = rig.accept();
-    // The leader and two children; one of them is stopped.
-    auto pipe = sys::open_pipe();
-    REQUIRE(pipe);
-    wire::PlanBuilder plan =
-        shell(kLasts + " & (kill -STOP $(exec sh -c 'echo $PPID')) & echo up >&5; wait");
-    plan.dup(0, 5);
-    plan.exec("/bin/sh");
-    REQUIRE(supervisor.spawn(run_of(0, 1), plan, {pipe->write_end.get()}).op == 0);
-    REQUIRE(wait_readable(pipe->read_end.get()));
+    const std::int32_t leader =
+        supervisor.spawn(run_of(0, 1), shell_done(kLasts + " & kill -STOP $$; wait")).pid;
+    const auto is_stopped = [&] {
+        const std::string path = "/proc/" + std::to_string(leader) + "/stat";
+        return sys::read_file(path, 4096).value_or("").find(") T ") != std::string::npos;
+    };
+    REQUIRE(wait_until(is_stopped));
     supervisor.signal(run_of(0, 1), SIGTERM, true);
     const wire::SlotRecord record = supervisor.wait_exited(0);
     CHECK(record.exit_status == SIGTERM);
+    CHECK(record.last_signal == SIGTERM);
     CHECK(wait_until([&] { return supervisor.slot(0).group_alive == 0; }));
     CHECK(rig.keeper_children() == std::vector{supervisor.pid});
 }
