@@ -48,8 +48,9 @@ struct SlotRecord {
     std::int32_t failed_op;    // cluster::Op of the failed spawn step; 0: the spawn succeeded
     std::int32_t failed_code;  // its errno
     std::uint32_t failed_op_index;
-    std::int32_t last_signal;  // newest signal sent to the run on request; 0: none. A successor of the supervisor
-                               // sees by it whether a stop signal was sent or only decided
+    std::int32_t
+        last_signal;  // newest signal sent to the run on request; 0: none. A successor of the
+                      // supervisor sees by it whether a stop signal was sent or only decided
     std::uint64_t user_us;  // CPU time of the run, from rusage at the reap
     std::uint64_t system_us;
     std::uint64_t max_rss_kib;
