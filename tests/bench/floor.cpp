@@ -8,6 +8,7 @@
 // COMMAND is tests/bench/mark: it appends the instant of its start to the file MARKS, so that "running" means the same for
 // everybody that is measured.
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
