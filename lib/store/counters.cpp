@@ -1,0 +1,225 @@
+#include "store/counters.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "store/entry.hpp"
+#include "store/utf8.hpp"
+
+namespace cluster::store {
+namespace {
+
+tl::unexpected<Error> refused(const Error& error) {
+    return tl::unexpected<Error>(error);
+}
+
+Bytes bytes_of(std::string_view name) {
+    return std::as_bytes(std::span{name.data(), name.size()});
+}
+
+Status check_name(std::string_view name) {
+    if (name.empty()) return fail(Op::store, EINVAL);
+    if (name.size() > kMaxCounterName) return fail(Op::store, ENAMETOOLONG);
+    if (!is_utf8(name)) return fail(Op::store, EILSEQ);
+    return {};
+}
+
+u32 first_place(const Segment& segment, u64 hash) {
+    return static_cast<u32>(hash) & (segment.geometry().counters - 1);
+}
+
+u32 place_after(const Segment& segment, u32 place) {
+    return (place + 1) & (segment.geometry().counters - 1);
+}
+
+/// The name at a place. Names never change once they are there, so what is read holds.
+Inspection inspect_name(const Segment& segment, u64 word, u64 hash, std::string_view name,
+                        Match& match) {
+    const u64 granule = Bucket::granule(word);
+    const bool is_sound =
+        !Bucket::is_descriptor(word) && segment.geometry().holds(granule, kGranuleBytes);
+    if (!is_sound) return Inspection::unsound;
+    return inspect_entry(segment, granule, hash, bytes_of(name), match);
+}
+
+std::int64_t sum_stripes(const Segment& segment, u32 stripe) {
+    const u64 rows = std::min<u64>(load_relaxed(&segment.live().participants_high),
+                                   segment.geometry().participants_count);
+    u64 total = 0;
+    for (u32 slot = 0; slot < rows; ++slot)
+        total += load_relaxed(segment.stripe_cell(slot, stripe));
+    return static_cast<std::int64_t>(total);
+}
+
+Status check_kind(const Match& match, CounterKind kind) {
+    if (match.lengths.flags != static_cast<u32>(kind)) return fail(Op::store, EMEDIUMTYPE);
+    return {};
+}
+
+}  // namespace
+
+bool Counter::compare_exchange(std::int64_t& expected, std::int64_t desired) const {
+    if (!is_writable_) {
+        expected = get();
+        return false;
+    }
+    auto seen = static_cast<u64>(expected);
+    const bool is_changed = word().compare_exchange_strong(seen, static_cast<u64>(desired));
+    expected = wrap(seen);
+    return is_changed;
+}
+
+std::int64_t StripedCounter::get() const {
+    return sum_stripes(*segment_, stripe_);
+}
+
+Result<u32> Counters::find_place(std::string_view name, CounterKind kind) const {
+    if (const auto sound = check_name(name); !sound) return refused(sound.error());
+    const u64 hash = segment_->hash(bytes_of(name));
+    u32 place = first_place(*segment_, hash);
+    for (u32 i = 0; i < segment_->geometry().counters; ++i) {
+        const u64 word = load_acquire(&segment_->place(place).name);
+        if (Bucket::is_empty(word)) return fail(Op::store, ENOENT);
+        Match match;
+        if (inspect_name(*segment_, word, hash, name, match) == Inspection::same_key) {
+            if (const auto right = check_kind(match, kind); !right) return refused(right.error());
+            return place;
+        }
+        place = place_after(*segment_, place);
+    }
+    return fail(Op::store, ENOENT);
+}
+
+/// As the table inserts, but into the first empty place behind the hash, and names are never
+/// removed.
+Result<u32> Counters::open_place(Participant& me, std::string_view name, CounterKind kind) {
+    const auto found = find_place(name, kind);
+    if (found || found.error().code != ENOENT) return found;
+    if (const auto joined = me.ensure(); !joined) return refused(joined.error());
+    const EntryFields fields{.hash = segment_->hash(bytes_of(name)),
+                             .flags = static_cast<u32>(kind),
+                             .key = bytes_of(name)};
+    u32 place = first_place(*segment_, fields.hash);
+    Change change{me, &segment_->place(place).name, Need::ordinary};
+    u32 attempts = 0;
+    for (u32 i = 0; i < segment_->geometry().counters && attempts < kMaxAttempts;) {
+        u64* word = &segment_->place(place).name;
+        Snapshot snapshot;
+        snapshot.word = load_acquire(word);
+        if (!Bucket::is_empty(snapshot.word)) {
+            Match match;
+            if (inspect_name(*segment_, snapshot.word, fields.hash, name, match) ==
+                Inspection::same_key) {
+                if (const auto right = check_kind(match, kind); !right) {
+                    return refused(right.error());
+                }
+                return place;
+            }
+            place = place_after(*segment_, place);
+            change.move_to(&segment_->place(place).name);
+            ++i;
+            continue;
+        }
+        const bool is_written = change.entry_granule() != 0;
+        const auto block = change.entry_block(fields.lengths().entry_bytes());
+        if (!block) return refused(block.error());
+        if (!is_written) write_entry(*block, fields);
+        const auto published = change.publish(snapshot, {.add = true, .hash = fields.hash});
+        if (!published) return refused(published.error());
+        if (*published) return place;
+        ++attempts;
+    }
+    return fail(Op::store, ENFILE);
+}
+
+/// The column of a striped counter, plus one. Nobody owns the giving of it: whoever needs it
+/// reserves a column in the counter's name, then writes it at the counter's place once and for all.
+/// A column that was reserved in vain, because another one was faster, is given back by whoever
+/// sees it.
+Result<u32> Counters::stripe_of(u32 place) {
+    u64* stripe_word = &segment_->place(place).stripe;
+    const u32 count = segment_->geometry().striped;
+    const u64 mine = u64{place} + 1;
+    for (u32 stripe = 0; stripe < count; ++stripe) {
+        const u64 known = load_acquire(stripe_word);
+        if (known != 0) {
+            if (known > count) return fail(Op::store, EBADMSG);
+            return static_cast<u32>(known) - 1;
+        }
+        u64* owner_word = segment_->stripe_owner(stripe);
+        u64 owner = load_acquire(owner_word);
+        const u64 owner_stripe =
+            owner >= 1 && owner <= segment_->geometry().counters
+                ? load_acquire(&segment_->place(static_cast<u32>(owner) - 1).stripe)
+                : 0;
+        const bool was_in_vain = owner != 0 && owner_stripe != 0 && owner_stripe != stripe + 1;
+        if (was_in_vain && compare_exchange(owner_word, owner, 0)) owner = 0;
+        if (owner == 0 && compare_exchange(owner_word, owner, mine)) owner = mine;
+        if (owner == mine) change_word(stripe_word, 0, u64{stripe} + 1);
+    }
+    const u64 known = load_acquire(stripe_word);
+    if (known == 0) return fail(Op::store, ENFILE);
+    if (known > count) return fail(Op::store, EBADMSG);
+    return static_cast<u32>(known) - 1;
+}
+
+Result<Counter> Counters::open(Participant& me, std::string_view name) {
+    const auto place = open_place(me, name, CounterKind::atomic);
+    if (!place) return refused(place.error());
+    return Counter{segment_->cell(*place), *place, segment_->is_writable()};
+}
+
+Result<StripedCounter> Counters::open_striped(Participant& me, std::string_view name) {
+    const auto place = open_place(me, name, CounterKind::striped);
+    if (!place) return refused(place.error());
+    const auto stripe = stripe_of(*place);
+    if (!stripe) return refused(stripe.error());
+    return StripedCounter{segment_, *place, *stripe};
+}
+
+Result<Counter> Counters::find(std::string_view name) const {
+    const auto place = find_place(name, CounterKind::atomic);
+    if (!place) return refused(place.error());
+    return Counter{segment_->cell(*place), *place, segment_->is_writable()};
+}
+
+Result<StripedCounter> Counters::find_striped(std::string_view name) const {
+    const auto place = find_place(name, CounterKind::striped);
+    if (!place) return refused(place.error());
+    const u64 known = load_acquire(&segment_->place(*place).stripe);
+    // Made, but nobody has added to it yet.
+    if (known == 0 || known > segment_->geometry().striped) return fail(Op::store, ENOENT);
+    return StripedCounter{segment_, *place, static_cast<u32>(known) - 1};
+}
+
+std::optional<CounterItem> Counters::next(u32* at) const {
+    for (; *at < segment_->geometry().counters; ++*at) {
+        const RegistryPlace& place = segment_->place(*at);
+        const u64 word = load_acquire(&place.name);
+        const u64 granule = Bucket::granule(word);
+        if (granule == 0 || !segment_->geometry().holds(granule, kGranuleBytes)) continue;
+        const u64* block = segment_->block(granule);
+        const Lengths lengths = Lengths::of(load_relaxed(block + kLengthsWord));
+        const bool is_sound = lengths.key <= kMaxCounterName && lengths.flags >= 1 &&
+                              lengths.flags <= 2 &&
+                              segment_->geometry().holds(granule, lengths.entry_bytes());
+        if (!is_sound) continue;
+        CounterItem item;
+        item.kind = static_cast<CounterKind>(lengths.flags);
+        item.index = *at;
+        item.name_size = lengths.key;
+        copy_out(std::as_writable_bytes(std::span{item.name}).first(lengths.key),
+                 key_words_of(block));
+        const u64 stripe = load_acquire(&place.stripe);
+        if (item.kind == CounterKind::atomic) {
+            item.value = static_cast<std::int64_t>(load_relaxed(segment_->cell(*at)));
+        } else if (stripe != 0 && stripe <= segment_->geometry().striped) {
+            item.value = sum_stripes(*segment_, static_cast<u32>(stripe) - 1);
+        }
+        ++*at;
+        return item;
+    }
+    return {};
+}
+
+}  // namespace cluster::store

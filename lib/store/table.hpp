@@ -1,0 +1,97 @@
+// The key-value table: what any worker of the segment writes, every other reads at once.
+//
+// Each operation is atomic with every other on the same key. Entries are immutable: a change writes
+// a new one and swaps it in by one compare-and-exchange, so a reader sees the old value or the new
+// one, whole, and never waits; a writer waits for nobody either, dead, stopped or slow.
+//
+// Keys are 1 to 1024 bytes, values 0 to kMaxValueBytes, both binary. Deadlines are on
+// CLOCK_MONOTONIC and exact to a tick of its coarse form (1 to 10 ms).
+//
+// Errors that any operation may return beside its own: {store, EINVAL} empty key; {store,
+// ENAMETOOLONG} key above 1024 bytes; {store, EBUSY} after 65,536 tries, and {store, EBADMSG}, both
+// only in a segment that somebody scribbles in. Operations that change something: {store, EROFS} or
+// {store, EUSERS} where the participant cannot have a slot; {store, ENOSPC} when memory is full;
+// {store, EFBIG} value too large.
+#pragma once
+
+#include <optional>
+
+#include "base/time.hpp"
+#include "store/change.hpp"
+#include "store/entry.hpp"
+
+namespace cluster::store {
+
+/// What was found. `size` is the value's own, also where the buffer took only its beginning.
+struct Value {
+    u32 size = 0;
+    u64 token = 0;     // names this very value, for compare_and_set; never 0
+    u64 deadline = 0;  // ns of CLOCK_MONOTONIC, 0 is none
+
+    /// True when a buffer of this size holds all of it.
+    [[nodiscard]] bool fits(std::size_t capacity) const { return size <= capacity; }
+};
+
+/// Where an iteration stands. A new one is at the beginning.
+struct Cursor {
+    u64 bucket = 0;
+    u64 last_hash = 0;
+    bool is_inside = false;  // of the bucket, behind last_hash
+};
+
+struct Item {
+    u32 key_size = 0;
+    Value value;
+};
+
+class Table {
+public:
+    /// Requires: the segment outlives it and is not moved.
+    explicit Table(Segment& segment) : segment_(&segment) {}
+
+    /// Copies the value into `buffer`, as far as it goes. Needs no participant. Errors: {store,
+    /// ENOENT}.
+    [[nodiscard]] Result<Value> get(Bytes key, Buffer buffer) const;
+
+    /// These return the token of the new value. A `ttl` of zero or less is none.
+    [[nodiscard]] Result<u64> set(Participant& me, Bytes key, Bytes value, Duration ttl = {});
+    /// Only where the key is not there. Errors: {store, EEXIST}.
+    [[nodiscard]] Result<u64> add(Participant& me, Bytes key, Bytes value, Duration ttl = {});
+    /// Only where it is. Errors: {store, ENOENT}.
+    [[nodiscard]] Result<u64> replace(Participant& me, Bytes key, Bytes value, Duration ttl = {});
+    /// Only where it still is the value that the token names. Errors: {store, ENOENT}; {store,
+    /// ESTALE}.
+    [[nodiscard]] Result<u64> compare_and_set(Participant& me, Bytes key, u64 token, Bytes value,
+                                              Duration ttl = {});
+    /// Errors: {store, ENOENT}. In a full store, ENOSPC in the rare case that three keys share a
+    /// bucket and the reserve is used up.
+    [[nodiscard]] Status remove(Participant& me, Bytes key);
+    /// get and remove in one. When the value does not fit, it stays. Errors: {store, ENOENT}.
+    [[nodiscard]] Result<Value> take(Participant& me, Bytes key, Buffer buffer);
+    /// Adds to a value that is a decimal number, as text, of 64 bits with sign; a key that is not
+    /// there counts as 0. Keeps the deadline. Returns the new number. Errors: {store, EMEDIUMTYPE}
+    /// when the value is no such number; {store, EOVERFLOW}.
+    [[nodiscard]] Result<std::int64_t> increment(Participant& me, Bytes key, std::int64_t delta);
+
+    /// The next entry of an iteration, none at its end. A key that is there all the time comes
+    /// exactly once; one that is added, removed or changed meanwhile may come or not.
+    [[nodiscard]] Result<std::optional<Item>> next(Cursor& cursor, Buffer key, Buffer value) const;
+    /// Removes entries whose deadline has passed from the next so many buckets. True at the end.
+    [[nodiscard]] Result<bool> sweep(Participant& me, Cursor& cursor, u64 buckets, u32* removed);
+
+private:
+    enum class Mode : std::uint8_t { set, add, replace, compare };
+    struct Write {
+        Mode mode = Mode::set;
+        u64 token = 0;
+        Bytes value{};
+        Duration ttl{};
+    };
+    [[nodiscard]] Result<u64> store(Participant& me, Bytes key, const Write& write);
+    [[nodiscard]] Result<Value> remove_into(Participant& me, Bytes key, Buffer buffer, bool all);
+    [[nodiscard]] Status sweep_bucket(Participant& me, u64* word, u32* removed);
+
+    Segment* segment_;
+};
+
+}  // namespace cluster::store
