@@ -105,6 +105,7 @@ struct SpawnSettings {
         posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log.c_str(),
                                          O_WRONLY | O_CREAT | O_APPEND, 0640);
         posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+        posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
         // The daemon must not keep the file system busy from which it happened to be started.
         posix_spawn_file_actions_addchdir_np(&actions, "/");
         sigset_t none;

@@ -50,6 +50,9 @@ cluster::keeper::SupervisorProcess::Command make_command(const clusterd::Argumen
 int main(int argc, char** argv) {
     namespace keeper = cluster::keeper;
     keeper::ensure_standard_descriptors();
+    // Whatever else our starter left open (a lock, a pipe of its test runner) is not ours to keep
+    // for a lifetime.
+    cluster::sys::close_from(3);
     const clusterd::Arguments arguments = clusterd::parse_arguments(argc, argv);
     const auto directories =
         cluster::place::resolve(cluster::place::from_environment(), arguments.runtime_dir);

@@ -96,7 +96,7 @@ private:
     [[nodiscard]] Status on_finish(const wire::Message& request, Instant now);
     void on_fetch(const wire::Message& request);
     [[nodiscard]] std::size_t attach(wire::Message& message, std::span<int> fds) const;
-    [[nodiscard]] bool has_descriptors_to_spare() const;
+    [[nodiscard]] bool has_descriptors_to_spare(std::uint64_t spare) const;
 
     Options options_;
     Process process_;

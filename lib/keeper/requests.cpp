@@ -140,7 +140,7 @@ void Keeper::settle(const Message& request, const Status& outcome) {
 
 Status Keeper::on_spawn(const Message& request, sys::Packet& packet, Instant now) {
     if (packet.fd_count == 0) return fail(Op::plan, EINVAL);
-    if (!has_descriptors_to_spare()) return fail(Op::limit_reached, EMFILE);
+    if (!has_descriptors_to_spare(kSpareDescriptors)) return fail(Op::limit_reached, EMFILE);
     std::array<int, wire::kMaxFdsPerMessage> fds;
     for (std::size_t i = 1; i < packet.fd_count; ++i) fds[i - 1] = packet.fds[i].get();
     const Run run = run_of(request);
@@ -155,8 +155,12 @@ Status Keeper::on_spawn(const Message& request, sys::Packet& packet, Instant now
 
 Status Keeper::on_hold(const Message& request, sys::Packet& packet) {
     if (packet.fd_count == 0) return fail(Op::message, EINVAL);
-    if (!has_descriptors_to_spare()) return fail(Op::limit_reached, EMFILE);
     wire::HeldKey key = request.payload.hold.key;
+    // What a successor of the supervisor cannot do without may use half of the spare ones.
+    const bool is_vital = key.kind == wire::HeldKind::spec || key.kind == wire::HeldKind::state;
+    if (!has_descriptors_to_spare(is_vital ? kSpareDescriptors / 2 : kSpareDescriptors)) {
+        return fail(Op::limit_reached, EMFILE);
+    }
     for (std::size_t i = 0; i < packet.fd_count; ++i) {
         if (auto held = custody_.hold(key, std::move(packet.fds[i])); !held) return held;
         ++key.index;
@@ -197,9 +201,9 @@ std::size_t Keeper::attach(Message& message, std::span<int> fds) const {
     return 0;
 }
 
-bool Keeper::has_descriptors_to_spare() const {
+bool Keeper::has_descriptors_to_spare(std::uint64_t spare) const {
     const std::uint64_t open = kOwnDescriptors + custody_.count() + runs_.live_count();
-    return open + kSpareDescriptors <= process_.max_descriptors;
+    return open + spare <= process_.max_descriptors;
 }
 
 }  // namespace cluster::keeper

@@ -53,6 +53,10 @@ int Runs::pidfd(Run run) const {
 Status Runs::signal(Run run, const wire::Signal& wanted) {
     const SlotRecord* record = slots_.find(run);
     if (record == nullptr || record->pid <= 0) return fail(Op::signal, ESRCH);
+    if (wanted.to_leader != 0) {
+        if (record->state != SlotState::running) return fail(Op::signal, ESRCH);
+        return sys::signal_pidfd(pidfds_[run.slot.value].get(), wanted.signal);
+    }
     Status sent = record->state == SlotState::running ? signal_leader(run.slot, wanted.signal)
                                                       : signal_remains(run.slot, wanted.signal);
     if (sent) slots_.note_signal(run.slot, wanted.signal);
@@ -106,7 +110,10 @@ void Runs::note_group_gone(Slot slot) {
 }
 
 void Runs::signal_all(int signal, bool then_continue) {
-    const wire::Signal wanted{.signal = signal, .then_continue = then_continue ? 1U : 0U};
+    const wire::Signal wanted{.signal = signal,
+                              .then_continue = then_continue ? 1U : 0U,
+                              .to_leader = 0,
+                              .reserved = 0};
     for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
         const SlotRecord& record = slots_.record(Slot{i});
         const bool may_be_left = record.state == SlotState::running || record.group_alive != 0;

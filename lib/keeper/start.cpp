@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -47,6 +48,7 @@ void ensure_standard_descriptors() {
 Result<Process> prepare_process() {
     Process process;
     if (auto done = sys::become_subreaper(); !done) return tl::unexpected(done.error());
+    sys::reset_signal(SIGCHLD);
     sys::block_all_signals();
     auto signals = sys::open_signal_descriptor();
     if (!signals) return tl::unexpected(signals.error());

@@ -183,9 +183,8 @@ Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer) {
     // The copy shares the pipe's pages, so it costs no more than reading it does.
     const auto copy = open_pipe();
     if (!copy) return tl::unexpected(copy.error());
-    const auto copied = retry_interrupted([&] {
-        return ::tee(pipe, copy->write_end.get(), buffer.size(), SPLICE_F_NONBLOCK);
-    });
+    const auto copied = retry_interrupted(
+        [&] { return ::tee(pipe, copy->write_end.get(), buffer.size(), SPLICE_F_NONBLOCK); });
     if (copied < 0) return fail(Op::splice, errno);
     if (copied == 0) return std::size_t{0};
     return read_some(copy->read_end.get(), buffer.first(static_cast<std::size_t>(copied)));
@@ -194,9 +193,8 @@ Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer) {
 Result<std::size_t> discard_from_pipe(int pipe, std::size_t count) {
     const auto nowhere = open_file("/dev/null", O_WRONLY);
     if (!nowhere) return tl::unexpected(nowhere.error());
-    const auto moved = retry_interrupted([&] {
-        return ::splice(pipe, nullptr, nowhere->get(), nullptr, count, SPLICE_F_NONBLOCK);
-    });
+    const auto moved = retry_interrupted(
+        [&] { return ::splice(pipe, nullptr, nowhere->get(), nullptr, count, SPLICE_F_NONBLOCK); });
     if (moved < 0) return fail(Op::splice, errno);
     return static_cast<std::size_t>(moved);
 }
@@ -251,6 +249,14 @@ Result<FileInfo> file_info(const std::string& path) {
     return file_info_of(info);
 }
 
+Result<std::string> read_link(const std::string& path) {
+    std::string target(4096, '\0');
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    if (size < 0) return fail(Op::read, errno);
+    target.resize(static_cast<std::size_t>(size));
+    return target;
+}
+
 Status rename_file(const std::string& from, const std::string& to) {
     return done_or(Op::rename, ::rename(from.c_str(), to.c_str()) == 0);
 }
@@ -269,6 +275,10 @@ bool is_executable(const std::string& path) {
 
 Status try_lock(int fd) {
     return done_or(Op::lock, ::flock(fd, LOCK_EX | LOCK_NB) == 0);
+}
+
+void close_from(int first) {
+    ::close_range(static_cast<unsigned>(first), ~0U, 0);
 }
 
 std::size_t count_open_descriptors() {

@@ -63,7 +63,8 @@ struct Pipe {
                                                  std::size_t count);
 
 /// Copies what waits in a pipe without taking it out; what tee(2) shows at once, at most as much as
-/// fits into `buffer`. 0: the pipe's end was reached. Errors: EAGAIN (pipe empty), EINVAL (no pipe).
+/// fits into `buffer`. 0: the pipe's end was reached. Errors: EAGAIN (pipe empty), EINVAL (no
+/// pipe).
 [[nodiscard]] Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer);
 
 /// Takes at most `count` bytes out of a pipe and forgets them. 0: the pipe's end was reached.
@@ -77,6 +78,8 @@ struct Pipe {
 /// `make_directory` for every missing parent too (those with 0755).
 [[nodiscard]] Status make_directories(const std::string& path, std::uint32_t mode);
 [[nodiscard]] Status remove_file(const std::string& path);
+/// What a symbolic link says, cut after 4 KiB. Errors: {read, errno}.
+[[nodiscard]] Result<std::string> read_link(const std::string& path);
 [[nodiscard]] Status rename_file(const std::string& from, const std::string& to);
 
 /// Names in a directory, "." and ".." left out, in no order. Errors: those of open and read.
@@ -100,6 +103,8 @@ struct FileInfo {
 /// Takes an exclusive flock without waiting. Errors: {lock, EWOULDBLOCK} when somebody holds it.
 [[nodiscard]] Status try_lock(int fd);
 
+/// Closes every descriptor from `first` on.
+void close_from(int first);
 /// Number of descriptors this process has open.
 [[nodiscard]] std::size_t count_open_descriptors();
 /// Raises the soft limit of open files to the hard one. Returns the resulting limit.

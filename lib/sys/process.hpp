@@ -73,6 +73,9 @@ struct ProcessUsage {
 
 [[nodiscard]] Status become_subreaper();
 void ignore_signal(int signal);
+/// SIG_DFL without flags. An inherited SIG_IGN of SIGCHLD would let the kernel reap our children
+/// unseen.
+void reset_signal(int signal);
 /// Blocks every signal of this thread, so that only a signalfd sees them.
 void block_all_signals();
 /// A signalfd for all signals, non-blocking.

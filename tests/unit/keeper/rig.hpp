@@ -162,7 +162,8 @@ public:
                                       const std::vector<int>& fds = {});
     void signal(Run run, int number, bool then_continue = false) {
         wire::Message message = wire::make_message(wire::Kind::signal, run);
-        message.payload.signal = {.signal = number, .then_continue = then_continue ? 1U : 0U};
+        message.payload.signal.signal = number;
+        message.payload.signal.then_continue = then_continue ? 1U : 0U;
         send(message);
     }
     void hold(const wire::HeldKey& key, const std::vector<int>& fds) {

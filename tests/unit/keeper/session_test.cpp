@@ -333,7 +333,7 @@ TEST_CASE("keeper/session: short of descriptors, the keeper refuses and goes on"
     REQUIRE(null);
     const std::vector<int> twenty(20, null->get());
     const auto key_of = [](std::uint32_t i) {
-        return HeldKey{.kind = HeldKind::spec, .index = static_cast<std::uint16_t>(i * 20)};
+        return HeldKey{.kind = HeldKind::output, .index = static_cast<std::uint16_t>(i * 20)};
     };
     for (std::uint32_t i = 0; i < 20; ++i) supervisor.hold(key_of(i), twenty);
     CHECK(supervisor.expect_refusal_of_any() == Error{Op::limit_reached, EMFILE});
@@ -343,10 +343,29 @@ TEST_CASE("keeper/session: short of descriptors, the keeper refuses and goes on"
     }
     wire::Message drop = wire::make_message(Kind::drop);
     for (std::uint16_t i = 0; i < 40; ++i) {
-        drop.payload.hold.key = {.kind = HeldKind::spec, .index = i};
+        drop.payload.hold.key = {.kind = HeldKind::output, .index = i};
         supervisor.send(drop);
     }
     CHECK(supervisor.spawn(run_of(0, 1), shell_done(":")).op == 0);
+}
+
+TEST_CASE("keeper/session: short of descriptors, what a successor needs still finds a place") {
+    Rig rig({.shell_prefix = "ulimit -n 300; ", .has_supervisor = true});
+    Supervisor supervisor = rig.accept();
+    auto null = sys::open_file("/dev/null", O_RDONLY);
+    REQUIRE(null);
+    const std::vector<int> twenty(20, null->get());
+    for (std::uint16_t i = 0; i < 10; ++i) {
+        supervisor.hold({.kind = HeldKind::output, .index = static_cast<std::uint16_t>(i * 20)},
+                        twenty);
+    }
+    CHECK(supervisor.expect_refusal_of_any() == Error{Op::limit_reached, EMFILE});
+    supervisor.hold({.kind = HeldKind::spec, .index = 7}, {null->get()});
+    bool is_held = false;
+    for (auto& [held, fd] : fetch_all(supervisor)) {
+        is_held = is_held || held.kind == static_cast<std::uint16_t>(HeldKind::spec);
+    }
+    CHECK(is_held);
 }
 
 TEST_CASE("keeper/session: the control socket listens whoever is there to serve it") {
