@@ -113,6 +113,11 @@ void Client::connect() {
                   "start one with: clusterctl start FILE.toml, or: clusterctl start -- COMMAND");
 }
 
+std::uint32_t Client::rotate_logs(std::vector<std::string> selectors) {
+    const std::string line = ask(ctl::request::Rotate{std::move(selectors)}, kAnswerPatience);
+    return value_or_throw(ctl::parse_rotated(line)).archives;
+}
+
 ctl::VersionAnswer Client::version() {
     return value_or_throw(ctl::parse_version(ask(ctl::request::Version{}, kAnswerPatience)));
 }

@@ -34,6 +34,8 @@ public:
 
     [[nodiscard]] ctl::VersionAnswer version();
     [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
+    /// How many archives were made.
+    [[nodiscard]] std::uint32_t rotate_logs(std::vector<std::string> selectors);
     /// Any method that answers with an operation, except operation.wait.
     [[nodiscard]] ctl::OperationAnswer change(ctl::Method method);
     [[nodiscard]] ctl::OperationAnswer wait(std::uint64_t operation, std::uint32_t timeout_ms);

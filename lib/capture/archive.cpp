@@ -134,7 +134,6 @@ ArchiveName Archives::next(std::int64_t wall_ms) const {
 }
 
 void Archives::add(const ArchiveName& name, std::uint64_t bytes) {
-    for (Archive& archive : list_) archive.has_failed = false;
     note(name, bytes);
 }
 
@@ -190,6 +189,7 @@ std::vector<std::string> Archives::on_packed(std::string_view plain_name,
         found->has_plain = false;
         found->has_packed = true;
         found->bytes = *packed_bytes;
+        for (Archive& archive : list_) archive.has_failed = false;
     } else {
         found->has_failed = true;
     }

@@ -53,7 +53,7 @@ public:
 
     /// The name of the next archive; its number is above all that were ever seen.
     [[nodiscard]] ArchiveName next(std::int64_t wall_ms) const;
-    /// The log became this archive. What could not be packed before may be tried again.
+    /// The log became this archive.
     void add(const ArchiveName& name, std::uint64_t bytes);
 
     /// Forgets the oldest archives until the limits hold beside a log of `log_bytes`; returns the
@@ -65,8 +65,9 @@ public:
     /// stays the longest.
     [[nodiscard]] std::optional<std::string> take_to_pack(const Limits& limits);
     [[nodiscard]] bool wants_packing(const Limits& limits) const;
-    /// The packer of this (plain) name has ended; `packed_bytes`: nothing when it failed. Returns
-    /// the files to remove: all of an archive that became superfluous meanwhile.
+    /// The packer of this (plain) name has ended; `packed_bytes`: nothing when it failed: it is
+    /// tried again when another one has succeeded. Returns the files to remove: all of an archive
+    /// that became superfluous meanwhile.
     [[nodiscard]] std::vector<std::string> on_packed(std::string_view plain_name,
                                                      std::optional<std::uint64_t> packed_bytes);
 
@@ -81,7 +82,7 @@ private:
         bool has_plain = false;
         bool has_packed = false;  // a packed file lies there
         bool is_being_packed = false;
-        bool has_failed = false;  // to pack; tried again after the next rotation
+        bool has_failed = false;  // to pack
         bool is_excess = false;   // to be removed when its packer has ended
     };
     [[nodiscard]] std::string name_of(const Archive& archive, bool is_packed) const;

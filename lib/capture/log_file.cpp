@@ -1,7 +1,6 @@
 #include "capture/log_file.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <array>
 #include <cerrno>
@@ -41,7 +40,7 @@ bool LogFile::is_at_line_start(std::uint64_t size) const {
 
 bool LogFile::has_its_name() const {
     const auto named = sys::file_info(path_);
-    return named && S_ISREG(named->mode) && named->inode == inode_;
+    return named && named->is_regular() && named->inode == inode_;
 }
 
 Result<LogFile::Rotated> LogFile::rotate(const std::string& archive_path) {

@@ -10,5 +10,6 @@ namespace cluster::ctl {
 [[nodiscard]] Json answer_fields(const VersionAnswer& answer);
 [[nodiscard]] Json answer_fields(const StatusAnswer& answer);
 [[nodiscard]] Json answer_fields(const OperationAnswer& answer);
+[[nodiscard]] Json answer_fields(const RotateAnswer& answer);
 
 }  // namespace cluster::ctl

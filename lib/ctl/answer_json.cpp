@@ -186,6 +186,12 @@ OperationAnswer read_operation_answer(FieldReader& fields) {
     return answer;
 }
 
+RotateAnswer read_rotate_answer(FieldReader& fields) {
+    RotateAnswer answer;
+    answer.archives = static_cast<std::uint32_t>(fields.counter("archives", kMaxUint32));
+    return answer;
+}
+
 RpcError read_error(const Json& value) {
     FieldReader fields(value, "error", UnknownFields::ignore);
     RpcError error;
@@ -200,7 +206,7 @@ RpcError read_error(const Json& value) {
     return error;
 }
 
-/// The door of all three: an answer that makes no sense is an error like one that the daemon
+/// The door of all of them: an answer that makes no sense is an error like one that the daemon
 /// reports.
 template <class Answer>
 tl::expected<Answer, RpcError> parse_answer(std::string_view line, Answer (*read)(FieldReader&)) {
@@ -245,6 +251,10 @@ Json answer_fields(const OperationAnswer& answer) {
                 {"selected", answer.selected},   {"notes", answer.notes}};
 }
 
+Json answer_fields(const RotateAnswer& answer) {
+    return Json{{"archives", answer.archives}};
+}
+
 std::string render_answer(const RequestId& id, const Answer& answer) {
     return std::visit(
         [&id](const auto& specific) { return envelope(id, "result", answer_fields(specific)); },
@@ -267,6 +277,10 @@ tl::expected<StatusAnswer, RpcError> parse_status(std::string_view line) {
 
 tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line) {
     return parse_answer(line, read_operation_answer);
+}
+
+tl::expected<RotateAnswer, RpcError> parse_rotated(std::string_view line) {
+    return parse_answer(line, read_rotate_answer);
 }
 
 }  // namespace cluster::ctl

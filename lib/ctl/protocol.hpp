@@ -70,6 +70,8 @@ struct Scale {
     std::optional<std::uint32_t> instances;
     std::optional<std::int32_t> delta;
 };
+/// logs.rotate: archives of the logs of these instances are made now; empty: of all.
+struct Rotate { std::vector<std::string> selectors; };
 /// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is first.
 /// timeout_ms = 0 asks for the state as it is.
 struct Wait {
@@ -80,7 +82,7 @@ struct Wait {
 
 using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start, request::Stop,
                             request::Restart, request::Delete, request::Load, request::Add, request::Scale,
-                            request::Wait>;
+                            request::Rotate, request::Wait>;
 
 struct Request {
     RequestId id;
@@ -167,7 +169,12 @@ struct OperationAnswer {
     std::vector<std::string> notes;          // e.g. "worker api: unchanged"
 };
 
-using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer>;
+/// Answer to logs.rotate.
+struct RotateAnswer {
+    std::uint32_t archives = 0;  // how many were made
+};
+
+using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, RotateAnswer>;
 
 [[nodiscard]] std::string render_answer(const RequestId& id, const Answer& answer);  // one line, newline included
 [[nodiscard]] std::string render_error(const RequestId& id, const RpcError& error);
@@ -176,6 +183,7 @@ using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer>;
 [[nodiscard]] tl::expected<VersionAnswer, RpcError> parse_version(std::string_view line);
 [[nodiscard]] tl::expected<StatusAnswer, RpcError> parse_status(std::string_view line);
 [[nodiscard]] tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line);
+[[nodiscard]] tl::expected<RotateAnswer, RpcError> parse_rotated(std::string_view line);
 
 /// The `--json` document of `clusterctl status`: DESIGN section 7's shape, pretty-printed.
 [[nodiscard]] std::string status_document(const StatusAnswer& answer);

@@ -116,6 +116,10 @@ Method read_wait(FieldReader& fields) {
     return wait;
 }
 
+Method read_rotate(FieldReader& fields) {
+    return request::Rotate{read_selectors(fields, true)};
+}
+
 struct MethodRow {
     std::string_view name;
     Method (*read)(FieldReader& params);
@@ -127,7 +131,7 @@ constexpr std::array kMethods = {
     MethodRow{"workers.stop", read_stop},      MethodRow{"workers.restart", read_restart},
     MethodRow{"workers.delete", read_delete},  MethodRow{"workers.load", read_load},
     MethodRow{"workers.add", read_add},        MethodRow{"workers.scale", read_scale},
-    MethodRow{"operation.wait", read_wait},
+    MethodRow{"logs.rotate", read_rotate},     MethodRow{"operation.wait", read_wait},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -252,6 +256,9 @@ struct Renderer {
         if (r.instances) params["instances"] = *r.instances;
         if (r.delta) params["delta"] = *r.delta;
         return {"workers.scale", std::move(params)};
+    }
+    Rendered operator()(const request::Rotate& r) const {
+        return {"logs.rotate", selectors_of(r.selectors)};
     }
     Rendered operator()(const request::Wait& r) const {
         return {"operation.wait", Json{{"operation", r.operation}, {"timeout_ms", r.timeout_ms}}};

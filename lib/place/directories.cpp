@@ -128,4 +128,9 @@ std::string error_log(const std::string& log_dir, const std::string& worker,
     return log_dir + "/" + worker + "." + std::to_string(instance) + ".err.log";
 }
 
+std::string merged_log(const std::string& log_dir, const std::string& worker,
+                       std::uint32_t instance) {
+    return log_dir + "/" + worker + "." + std::to_string(instance) + ".log";
+}
+
 }  // namespace cluster::place

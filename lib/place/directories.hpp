@@ -58,5 +58,8 @@ struct Directories {
                                      std::uint32_t instance);
 [[nodiscard]] std::string error_log(const std::string& log_dir, const std::string& worker,
                                     std::uint32_t instance);
+/// "<log>/<worker>.<instance>.log": both streams in one.
+[[nodiscard]] std::string merged_log(const std::string& log_dir, const std::string& worker,
+                                     std::uint32_t instance);
 
 }  // namespace cluster::place

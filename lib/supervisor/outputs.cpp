@@ -16,15 +16,17 @@ wire::HeldKey held_key(Run run, Stream stream) {
     return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
 }
 
-Outputs::Outputs(ev::Loop& loop, KeeperLink& keeper, SlotChange on_slot_change)
-    : loop_(loop), keeper_(keeper), on_slot_change_(std::move(on_slot_change)) {}
+Outputs::Outputs(ev::Loop& loop, KeeperLink& keeper, Logs& logs, SlotChange on_slot_change)
+    : loop_(loop), keeper_(keeper), logs_(logs), on_slot_change_(std::move(on_slot_change)) {}
 
-Status Outputs::open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path) {
-    auto pump = capture::Pump::open(std::move(pipe), path);
-    if (!pump) return tl::unexpected(pump.error());
+Status Outputs::open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
+                     const core::LogSpec& spec) {
+    auto log = logs_.open(path, spec);
+    if (!log) return tl::unexpected(log.error());
+    capture::Pump pump{std::move(pipe), std::move(*log)};
     const Key key{run, stream};
-    const auto [position, is_new] = entries_.try_emplace(
-        key, Entry{.pump = std::move(*pump), .watch = {}, .is_blocked = false});
+    const auto [position, is_new] =
+        entries_.try_emplace(key, Entry{.pump = std::move(pump), .watch = {}, .is_blocked = false});
     if (!is_new) return {};
     if (auto watched = watch(key, position->second); !watched) {
         entries_.erase(position);
@@ -44,8 +46,20 @@ Status Outputs::watch(const Key& key, Entry& entry) {
 
 void Outputs::move_bytes(const Key& key) {
     const auto found = entries_.find(key);
-    if (found != entries_.end())
-        act_on(key, found->second, found->second.pump.pump(kBudgetPerTurn));
+    if (found != entries_.end()) act_on(key, found->second, pump(found->second, kBudgetPerTurn));
+}
+
+/// Pumps through as many rotations as the budget leads to.
+capture::Pumped Outputs::pump(Entry& entry, std::size_t budget) {
+    while (true) {
+        const std::uint64_t before = entry.pump.bytes_written();
+        const capture::Pumped result = entry.pump.pump(budget);
+        if (result != capture::Pumped::full) return result;
+        logs_.rotate_full(entry.pump.path());
+        const std::uint64_t moved = entry.pump.bytes_written() - before;
+        if (moved >= budget) return capture::Pumped::more;
+        budget -= static_cast<std::size_t>(moved);
+    }
 }
 
 void Outputs::act_on(const Key& key, Entry& entry, capture::Pumped result) {
@@ -72,7 +86,9 @@ void Outputs::drain(Run run) {
     for (const Stream stream : {Stream::output, Stream::error_output}) {
         const Key key{run, stream};
         const auto found = entries_.find(key);
-        if (found != entries_.end()) act_on(key, found->second, found->second.pump.drain());
+        if (found == entries_.end()) continue;
+        Entry& entry = found->second;
+        act_on(key, entry, pump(entry, entry.pump.drain_budget()));
     }
 }
 
@@ -109,7 +125,7 @@ void Outputs::on_time(Instant now) {
     }
     for (const Key& key : blocked) {
         Entry& entry = entries_.at(key);
-        const auto result = entry.pump.pump(kBudgetPerTurn);
+        const auto result = pump(entry, kBudgetPerTurn);
         if (result == capture::Pumped::blocked) continue;
         if (result != capture::Pumped::ended && !watch(key, entry)) continue;
         log::info(fmt::format("{}: takes output again", entry.pump.path()));

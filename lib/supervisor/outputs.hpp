@@ -18,6 +18,7 @@
 #include "capture/pump.hpp"
 #include "ev/loop.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/logs.hpp"
 
 namespace cluster::supervisor {
 
@@ -36,10 +37,11 @@ public:
     /// closed.
     using SlotChange = std::function<void(Slot, bool)>;
 
-    Outputs(ev::Loop& loop, KeeperLink& keeper, SlotChange on_slot_change);
+    Outputs(ev::Loop& loop, KeeperLink& keeper, Logs& logs, SlotChange on_slot_change);
 
-    /// Starts pumping `pipe` into the file at `path`. Errors: {open, …}, {epoll, …}.
-    [[nodiscard]] Status open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path);
+    /// Starts pumping `pipe` into the log at `path`. Errors: {open, …}, {epoll, …}.
+    [[nodiscard]] Status open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
+                              const core::LogSpec& spec);
     /// Moves what is in the pipes of the run now, before its exit is shown to anybody.
     void drain(Run run);
     /// Closes the pipes of a run that never came to be.
@@ -66,12 +68,14 @@ private:
     };
 
     void move_bytes(const Key& key);
+    [[nodiscard]] capture::Pumped pump(Entry& entry, std::size_t budget);
     void act_on(const Key& key, Entry& entry, capture::Pumped result);
     void remove(const Key& key);
     [[nodiscard]] Status watch(const Key& key, Entry& entry);
 
     ev::Loop& loop_;
     KeeperLink& keeper_;
+    Logs& logs_;
     SlotChange on_slot_change_;
     std::unordered_map<Key, Entry, KeyHash> entries_;
     std::unordered_map<Slot, int> open_per_slot_;

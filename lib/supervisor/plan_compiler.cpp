@@ -146,4 +146,22 @@ Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceNam
     return sealed_memory(*bytes);
 }
 
+Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command,
+                                  const std::string& path) {
+    constexpr int kLowestPriority = 19;
+    const auto program = find_command(command.front(), path, "/");
+    if (!program) return tl::unexpected(program.error());
+    wire::PlanBuilder plan;
+    for (const std::string& argument : command) plan.add_argument(argument);
+    plan.add_environment("PATH", path);
+    plan.session();
+    plan.nice(kLowestPriority);
+    add_descriptors(plan);
+    plan.chdir("/");
+    plan.exec(*program);
+    const auto bytes = plan.finish();
+    if (!bytes) return tl::unexpected(bytes.error());
+    return sealed_memory(*bytes);
+}
+
 }  // namespace cluster::supervisor

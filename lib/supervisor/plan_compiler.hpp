@@ -3,6 +3,9 @@
 // meanwhile is found.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/result.hpp"
 #include "core/spec.hpp"
 #include "supervisor/environment.hpp"
@@ -23,6 +26,11 @@ enum class AttachedFd : std::uint32_t {
 [[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch,
                                                  const InstanceName& instance,
                                                  const Variables& safe_base);
+
+/// The plan of a job (jobs.hpp): `command` at the lowest priority, in /, with PATH as its only
+/// variable. Errors: as above.
+[[nodiscard]] Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command,
+                                                const std::string& path);
 
 /// What the worker reads as its standard input. A pipe with a name never ends for it and is never
 /// waited for. Errors: {standard_input, errno}.

@@ -38,7 +38,7 @@ ctl::RpcError refusal_error(core::Refusal refusal, const std::string& name) {
             return {.code = ctl::ErrorCode::refused,
                     .message = fmt::format(
                         "worker {}: too many instances; a worker may have {}, the daemon {}", name,
-                        core::kMaxInstancesPerWorker, wire::kMaxSlots),
+                        core::kMaxInstancesPerWorker, kWorkerSlots),
                     .diagnostics = {}};
         case core::Refusal::too_many_workers:
             return {.code = ctl::ErrorCode::refused,
@@ -51,7 +51,8 @@ ctl::RpcError refusal_error(core::Refusal refusal, const std::string& name) {
 bool is_changing(const ctl::Method& method) {
     return !std::holds_alternative<ctl::request::Version>(method) &&
            !std::holds_alternative<ctl::request::Status>(method) &&
-           !std::holds_alternative<ctl::request::Wait>(method);
+           !std::holds_alternative<ctl::request::Wait>(method) &&
+           !std::holds_alternative<ctl::request::Rotate>(method);
 }
 
 /// Nothing the run itself wrote explains that it could not be started, only what earlier runs
@@ -93,11 +94,12 @@ ctl::InstanceOutcome describe(const core::Place& place, const core::WorkerSpec& 
 
 }  // namespace
 
-Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status,
+Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
                    ControlServer& clients, std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
       status_(status),
+      logs_(logs),
       clients_(clients),
       begin_shutdown_(std::move(begin_shutdown)) {}
 
@@ -145,6 +147,9 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
             },
             [&](const ctl::request::Scale& request) -> std::optional<Reply> {
                 return scale(request, now);
+            },
+            [&](const ctl::request::Rotate& request) -> std::optional<Reply> {
+                return rotate(request);
             },
             [&](const ctl::request::Shutdown&) -> std::optional<Reply> { return shut_down(now); },
             [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; }},
@@ -226,7 +231,7 @@ std::optional<ctl::RpcError> Requests::check_capacity(const core::Config& config
         instances += spec.instances - std::min<std::size_t>(spec.instances, present);
         workers += existing == nullptr ? 1U : 0U;
     }
-    if (instances > wire::kMaxSlots)
+    if (instances > kWorkerSlots)
         return refusal_error(core::Refusal::too_many_instances, "(all of the file)");
     if (workers > kMaxWorkers) return refusal_error(core::Refusal::too_many_workers, "");
     return std::nullopt;

@@ -19,6 +19,7 @@
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 #include "supervisor/control_server.hpp"
+#include "supervisor/logs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/status.hpp"
 
@@ -27,8 +28,8 @@ namespace cluster::supervisor {
 class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
-    Requests(core::Fleet& fleet, Records& records, StatusReader& status, ControlServer& clients,
-             std::function<void(Instant)> begin_shutdown);
+    Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
+             ControlServer& clients, std::function<void(Instant)> begin_shutdown);
 
     /// Does what the request says; its answer waits for send_answers().
     void handle(const ClientRequest& request, Instant now);
@@ -36,6 +37,10 @@ public:
     /// --config.
     [[nodiscard]] tl::expected<std::vector<std::string>, ctl::RpcError> load(
         const core::Config& config, Instant now);
+
+    /// Makes archives of the logs of the selected instances (all of them when the list is empty),
+    /// or opens them anew where somebody moved them. Returns how many archives were made.
+    std::uint32_t rotate_logs(const std::vector<std::string>& selectors);
 
     /// Sends what handle() prepared, and what operation.wait was waiting for. Call after the state
     /// was stored. `has_changed`: something in the fleet is not as it was at the last call.
@@ -65,6 +70,7 @@ private:
     [[nodiscard]] Reply load_text(const ctl::request::Load& request, Instant now);
     [[nodiscard]] Reply add(const core::WorkerSpec& spec, Instant now);
     [[nodiscard]] Reply scale(const ctl::request::Scale& request, Instant now);
+    [[nodiscard]] Reply rotate(const ctl::request::Rotate& request);
     [[nodiscard]] Reply shut_down(Instant now);
     [[nodiscard]] std::optional<ctl::RpcError> check_capacity(const core::Config& config) const;
     [[nodiscard]] ctl::OperationAnswer operation(Epoch epoch, Instant now) const;
@@ -75,6 +81,7 @@ private:
     core::Fleet& fleet_;
     Records& records_;
     StatusReader& status_;
+    Logs& logs_;
     ControlServer& clients_;
     std::function<void(Instant)> begin_shutdown_;
     std::vector<Waiting> waiting_;

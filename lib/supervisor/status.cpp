@@ -6,7 +6,7 @@
 
 #include "core/selector.hpp"
 #include "ctl/version.hpp"
-#include "place/directories.hpp"
+#include "supervisor/logs.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
 #include "sys/process.hpp"
@@ -98,8 +98,9 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     row.state = core::state_name(instance.state);
     row.restarts = instance.history.restarts;
     row.is_wanted = instance.desired == core::Desired::up;
-    row.out_log = place::output_log(log_dir, spec.name, place.number);
-    row.err_log = place::error_log(log_dir, spec.name, place.number);
+    const LogPaths logs = log_paths(log_dir, spec, place.number);
+    row.out_log = logs.output;
+    row.err_log = logs.error;
     if (instance.history.last_exit)
         row.last_exit = describe_exit(*instance.history.last_exit, spec.launch, now);
     if (const auto* running = std::get_if<core::Running>(&instance.state))

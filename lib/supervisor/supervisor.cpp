@@ -4,6 +4,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 #include <variant>
@@ -41,6 +42,11 @@ core::ExitStatus exit_status(const wire::SlotRecord& record) {
     return status;
 }
 
+std::string path_of_jobs() {
+    const char* path = std::getenv("PATH");
+    return path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+}
+
 std::uint64_t seed_of_this_start() {
     return static_cast<std::uint64_t>(to_ns(sys::monotonic_now())) ^
            (static_cast<std::uint64_t>(sys::current_pid()) << 32U);
@@ -55,15 +61,19 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       fleet_({.slots = wire::kMaxSlots, .workers = kMaxWorkers}, seed_of_this_start()),
       records_(std::move(records)),
       remembered_(options_.directories.state),
-      outputs_(loop_, link_,
+      safe_base_(safe_base_from_environment()),
+      null_(std::move(null)),
+      jobs_(link_, path_of_jobs(), null_.get()),
+      logs_(jobs_),
+      outputs_(loop_, link_, logs_,
                [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
       status_(fleet_, link_),
-      requests_(fleet_, records_, status_, clients_, [this](Instant now) { begin_shutdown(now); }),
-      safe_base_(safe_base_from_environment()),
-      null_(std::move(null)),
+      requests_(fleet_, records_, status_, logs_, clients_,
+                [this](Instant now) { begin_shutdown(now); }),
       shown_states_(wire::kMaxSlots) {
     records_.rebind(link_);
+    for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
 }
 
 int Supervisor::run() {
@@ -85,10 +95,12 @@ void Supervisor::turn(Instant now) {
     for (const ClientRequest& request : clients_.take_requests()) requests_.handle(request, now);
     fleet_.on_time(now);
     outputs_.on_time(now);
+    logs_.on_time();
     clients_.on_time(now);
 
     const Records::Changes changes = records_.store_changes(fleet_);
     remember(changes);
+    if (changes.has_workers) update_logs();
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
     report(changes.slots);
     requests_.send_answers(!changes.is_empty(), now);
@@ -115,17 +127,28 @@ void Supervisor::on_keeper_message(const KeeperMessage& item, Instant now) {
     } else if (message.kind == wire::Kind::terminate) {
         log::info("asked to end: stopping all workers");
         begin_shutdown(now);
+    } else if (message.kind == wire::Kind::rotate) {
+        log::info("asked to rotate the logs");
+        requests_.rotate_logs({});
     } else if (message.kind == wire::Kind::refused) {
         const wire::Refused& refused = message.payload.refused;
         log::warn(fmt::format("the keeper refused message {}: {}: {}", refused.sequence,
                               op_name(static_cast<Op>(refused.op)), std::strerror(refused.code)));
         is_finishing_ = false;
+        const Run run{slot, Generation{message.generation}};
+        const Error error{static_cast<Op>(refused.op), refused.code};
+        if (is_job_slot(slot)) jobs_.on_refused(run, error);
     }
 }
 
 void Supervisor::on_spawned(const wire::Message& message, Instant now) {
     const wire::Spawned& spawned = message.payload.spawned;
     const Run run{Slot{message.slot}, Generation{message.generation}};
+    if (is_job_slot(run.slot)) {
+        const Error error{static_cast<Op>(spawned.op), spawned.code};
+        jobs_.on_spawned(run, spawned.op == 0 ? std::nullopt : std::optional{error});
+        return;
+    }
     if (spawned.op == 0) {
         fleet_.on_event(run.slot, core::event::SpawnSucceeded{run.generation}, now);
         return;
@@ -137,6 +160,7 @@ void Supervisor::on_spawned(const wire::Message& message, Instant now) {
 }
 
 void Supervisor::on_slot_changed(Slot slot, Instant now) {
+    if (is_job_slot(slot)) return jobs_.on_slot_changed(slot);
     const auto record = link_.slot(slot);
     if (!record || record->state != wire::SlotState::exited || record->failed_op != 0) return;
     const core::Place* place = fleet_.find(slot);
@@ -160,6 +184,8 @@ void Supervisor::begin_shutdown(Instant now) {
 
 void Supervisor::finish_when_idle() {
     if (!fleet_.is_idle() || is_finishing_) return;
+    jobs_.stop();
+    if (!jobs_.is_idle()) return;
     log::info("all workers have stopped");
     is_finishing_ = true;
     link_.finish(0);
@@ -204,12 +230,10 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
         if (!opened) return tl::unexpected(opened.error());
         input = std::move(*opened);
     }
-    const std::string& log_dir = records_.daemon().log_dir;
-    const auto output =
-        open_output(run, Stream::output, place::output_log(log_dir, spec.name, place.number));
+    const LogPaths logs = log_paths(records_.daemon().log_dir, spec, place.number);
+    const auto output = open_output(run, Stream::output, logs.output, spec.log);
     if (!output) return tl::unexpected(output.error());
-    const auto error =
-        open_output(run, Stream::error_output, place::error_log(log_dir, spec.name, place.number));
+    const auto error = open_output(run, Stream::error_output, logs.error, spec.log);
     if (!error) return tl::unexpected(error.error());
     const int input_fd = input.is_open() ? input.get() : null_.get();
     const std::array<int, 3> attached{input_fd, output->get(), error->get()};
@@ -219,18 +243,29 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
 
 /// Opens a pipe, puts its read end into custody and under the pump, and returns the end that the
 /// worker gets: open for reading and writing, so that no death of ours is ever a SIGPIPE to it.
-Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std::string& path) {
+Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std::string& path,
+                                              const core::LogSpec& spec) {
     auto pipe = sys::open_pipe();
     if (!pipe) return tl::unexpected(pipe.error());
     auto worker_end = sys::open_both_ways(pipe->write_end.get());
     if (!worker_end) return worker_end;
     pipe->write_end.reset();
     link_.hold(held_key(run, stream), pipe->read_end.get());
-    if (auto opened = outputs_.open(run, stream, std::move(pipe->read_end), path); !opened) {
+    if (auto opened = outputs_.open(run, stream, std::move(pipe->read_end), path, spec); !opened) {
         link_.drop(held_key(run, stream));
         return tl::unexpected(opened.error());
     }
     return worker_end;
+}
+
+/// A changed log = { … } holds at once.
+void Supervisor::update_logs() {
+    for (const core::Place* place : fleet_.places()) {
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
+        logs_.update(paths.output, spec.log);
+        logs_.update(paths.error, spec.log);
+    }
 }
 
 void Supervisor::remember(const Records::Changes& changes) {

@@ -20,7 +20,9 @@
 #include "place/directories.hpp"
 #include "supervisor/control_server.hpp"
 #include "supervisor/environment.hpp"
+#include "supervisor/jobs.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/logs.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/remembered.hpp"
@@ -72,9 +74,10 @@ private:
     void execute(const core::SlotAction& action);
     void spawn(Run run);
     [[nodiscard]] Status try_spawn(const core::Place& place, const core::WorkerSpec& spec);
-    [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream,
-                                                    const std::string& path);
+    [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream, const std::string& path,
+                                                    const core::LogSpec& spec);
     void signal(Run run, int signal);
+    void update_logs();
     void remember(const Records::Changes& changes);
     void report(const std::vector<Slot>& slots);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -86,12 +89,14 @@ private:
     core::Fleet fleet_;
     Records records_;
     Remembered remembered_;
+    Variables safe_base_;
+    sys::UniqueFd null_;
+    Jobs jobs_;
+    Logs logs_;
     Outputs outputs_;
     ControlServer clients_;
     StatusReader status_;
     Requests requests_;
-    Variables safe_base_;
-    sys::UniqueFd null_;
     /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
     /// that a spec that fails at once cannot keep this one from ending.
     struct FailedSpawn {

@@ -179,12 +179,11 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
             link_.drop(item.key);
             continue;
         }
-        const std::string& worker = fleet_.worker(place->worker)->spec.name;
-        const std::string& log_dir = records_.daemon().log_dir;
-        const std::string path = is_output ? place::output_log(log_dir, worker, place->number)
-                                           : place::error_log(log_dir, worker, place->number);
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
+        const std::string& path = is_output ? paths.output : paths.error;
         const Stream stream = is_output ? Stream::output : Stream::error_output;
-        if (auto opened = outputs_.open(run, stream, std::move(item.fd), path); !opened) {
+        if (auto opened = outputs_.open(run, stream, std::move(item.fd), path, spec.log); !opened) {
             log::error(fmt::format("{}: {}: {}", path, op_name(opened.error().op),
                                    std::strerror(opened.error().code)));
         }
@@ -240,6 +239,7 @@ void Supervisor::reconcile(const core::Place& place, Instant now) {
 
 /// A slot of the table that no instance occupies: a release that was stored but not sent.
 void Supervisor::reconcile_slot(Slot slot) {
+    if (is_job_slot(slot)) return jobs_.on_slot_changed(slot);
     const auto record = link_.slot(slot);
     const core::Place* place = fleet_.find(slot);
     if (!record || record->state == wire::SlotState::free) return;

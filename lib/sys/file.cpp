@@ -257,6 +257,10 @@ Result<std::string> read_link(const std::string& path) {
     return target;
 }
 
+bool FileInfo::is_regular() const {
+    return S_ISREG(mode);
+}
+
 Status rename_file(const std::string& from, const std::string& to) {
     return done_or(Op::rename, ::rename(from.c_str(), to.c_str()) == 0);
 }

@@ -91,6 +91,8 @@ struct FileInfo {
     std::uint64_t size;
     std::uint64_t inode;
     std::int64_t modified_ms;  // since 1970
+
+    [[nodiscard]] bool is_regular() const;
 };
 /// lstat: a link is not followed. Errors: {stat, errno}.
 [[nodiscard]] Result<FileInfo> file_info(const std::string& path);

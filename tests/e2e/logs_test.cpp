@@ -59,7 +59,8 @@ TEST_SUITE("e2e") {
     TEST_CASE("logs/firehose: every byte of a large output arrives") {
         const Daemon daemon;
         const unsigned long long bytes = kIsSanitized ? 200ULL << 20U : 1ULL << 30U;
-        daemon.start(worker_table("f", {worker_program("firehose"), std::to_string(bytes)}, kOnce));
+        daemon.start(worker_table("f", {worker_program("firehose"), std::to_string(bytes)},
+                                  kOnce + "log.max_size = \"unlimited\"\n"));
         const auto before = std::chrono::steady_clock::now();
         REQUIRE(daemon.ctl({"status"}, seconds{5}).code == 0);
         MESSAGE("status beside a firehose took " << std::chrono::duration_cast<milliseconds>(

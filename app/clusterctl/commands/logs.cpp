@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "capture/tail.hpp"
+#include "clusterctl/client.hpp"
 #include "clusterctl/failure.hpp"
 #include "clusterctl/follow.hpp"
 #include "clusterctl/log_files.hpp"
@@ -33,8 +34,10 @@ public:
         options.value("-n,--lines", count_, "N", "How many lines of each stream (15)");
         options.flag("--out", only_out_, "Standard output only");
         options.flag("--err", only_err_, "Standard error only");
+        options.flag("--rotate", rotate_, "Make archives of the logs now, and show nothing");
     }
     [[nodiscard]] int run(Session& session) override {
+        if (rotate_) return rotate(session);
         if (only_out_ && only_err_) throw usage_failure("--out and --err exclude each other");
         const std::size_t count = read_count();
         LogFiles logs = find_log_files(session, selectors_);
@@ -56,6 +59,21 @@ public:
     }
 
 private:
+    [[nodiscard]] int rotate(const Session& session) const {
+        if (follow_ || !count_.empty() || only_out_ || only_err_) {
+            throw usage_failure("--rotate takes selectors only");
+        }
+        Client client(session.directories());
+        client.connect();
+        const std::uint32_t count = client.rotate_logs(selectors_);
+        if (session.options().is_json) {
+            print("{\n  \"archives\": " + std::to_string(count) + "\n}\n");
+        } else {
+            print(std::to_string(count) + (count == 1 ? " log was" : " logs were") + " rotated\n");
+        }
+        return kDone;
+    }
+
     [[nodiscard]] std::size_t read_count() const {
         if (count_.empty()) return 15;
         std::size_t count = 0;
@@ -103,6 +121,7 @@ private:
     std::string count_;
     bool only_out_ = false;
     bool only_err_ = false;
+    bool rotate_ = false;
     std::size_t width_ = 0;  // of the widest id so far
 };
 

@@ -111,13 +111,15 @@ TEST_CASE("capture/archive: each archive is packed once, the newest first") {
           Names{name(1, ".gz")});
 }
 
-TEST_CASE("capture/archive: a failure to pack is tried again after the next rotation") {
+TEST_CASE("capture/archive: what could not be packed is tried again when another one could") {
     Archives archives = filled(1);
     REQUIRE(archives.take_to_pack(kLimits) == name(1));
     CHECK(archives.on_packed(name(1), std::nullopt).empty());
     CHECK_FALSE(archives.take_to_pack(kLimits));
     archives.add(archives.next(kNoon), 100);
     CHECK(archives.take_to_pack(kLimits) == name(2));
+    CHECK_FALSE(archives.take_to_pack(kLimits));
+    CHECK(archives.on_packed(name(2), 10).empty());
     CHECK(archives.take_to_pack(kLimits) == name(1));
 }
 

@@ -456,6 +456,44 @@ TEST_CASE("capture/limit: a stream in archives and log is the stream, whatever t
     }
 }
 
+TEST_CASE("capture/limit: a kill at any moment of a rotation loses and doubles nothing") {
+    const PlaceForFiles place;
+    const std::string text = numbered_stream(12U << 20U);
+    Fixture fixture(place.file("log"));
+    Child worker([&] { static_cast<void>(sys::write_all(fixture.writer.get(), text)); });
+    fixture.writer.reset();
+    const auto archive = [&](std::size_t number) {
+        return place.file("archive" + std::to_string(number));
+    };
+    int kills = 0;
+    for (bool has_ended = false; !has_ended; ++kills) {
+        Child pumping([&] {
+            Pump pump = fixture.open();
+            pump.log().set_limit(20000);
+            std::size_t number = 0;
+            while (std::filesystem::exists(archive(number))) ++number;
+            for (Pumped result = Pumped::more; result != Pumped::ended;) {
+                wait_readable(pump.pipe());
+                result = pump.pump(kBudget);
+                if (result == Pumped::full) static_cast<void>(pump.log().rotate(archive(number++)));
+            }
+        });
+        const auto moment = std::chrono::nanoseconds{200'000 + (kills * 7919L) % 3'000'000};
+        const auto deadline = std::chrono::steady_clock::now() + moment;
+        while (std::chrono::steady_clock::now() < deadline) {
+        }
+        pumping.kill();
+        pollfd waited{.fd = fixture.reader.get(), .events = POLLIN, .revents = 0};
+        ::poll(&waited, 1, 20000);
+        has_ended = (waited.revents & POLLIN) == 0;
+    }
+    std::string all;
+    for (std::size_t i = 0; std::filesystem::exists(archive(i)); ++i) all += contents(archive(i));
+    CHECK((all + contents(fixture.log)) == text);
+    CHECK(kills > 20);
+    MESSAGE(kills << " kills");
+}
+
 TEST_CASE("capture/log: a file that somebody moved away is opened anew and not renamed") {
     const PlaceForFiles place;
     auto log = LogFile::open(place.file("log"));
