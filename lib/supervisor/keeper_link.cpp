@@ -146,7 +146,15 @@ void KeeperLink::spawn(Run run, Epoch epoch, int plan, std::span<const int> fds)
 
 void KeeperLink::signal(Run run, int signal, bool then_continue) {
     wire::Message message = wire::make_message(wire::Kind::signal, run);
-    message.payload.signal = {.signal = signal, .then_continue = then_continue ? 1U : 0U};
+    message.payload.signal.signal = signal;
+    message.payload.signal.then_continue = then_continue ? 1U : 0U;
+    send(message, {});
+}
+
+void KeeperLink::signal_leader(Run run, int signal) {
+    wire::Message message = wire::make_message(wire::Kind::signal, run);
+    message.payload.signal.signal = signal;
+    message.payload.signal.to_leader = 1;
     send(message, {});
 }
 

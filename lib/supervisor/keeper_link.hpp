@@ -47,6 +47,8 @@ public:
 
     void spawn(Run run, Epoch epoch, int plan, std::span<const int> fds);
     void signal(Run run, int signal, bool then_continue);
+    /// To the leader alone, for somebody who asked for just that.
+    void signal_leader(Run run, int signal);
     void release(Run run);
     void hold(const wire::HeldKey& key, int fd);
     void drop(const wire::HeldKey& key);
@@ -55,6 +57,10 @@ public:
     /// Receives what is there into the inbox. False when the keeper is gone or talks nonsense.
     [[nodiscard]] bool receive();
     [[nodiscard]] std::optional<KeeperMessage> take_message();
+    /// Messages that came in while something was sent: nobody will be woken for them.
+    [[nodiscard]] bool has_messages() const { return !inbox_.empty(); }
+    /// The keeper is gone, or what it says makes no sense: nothing can be sent any more.
+    [[nodiscard]] bool is_broken() const { return is_broken_; }
 
     /// The record of a slot as the keeper left it; nothing when it cannot be read whole.
     [[nodiscard]] std::optional<wire::SlotRecord> slot(Slot slot) const;

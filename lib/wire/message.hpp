@@ -96,6 +96,8 @@ struct Spawn {
 struct Signal {
     std::int32_t signal;
     std::uint32_t then_continue;  // 1: SIGCONT after it, so that a stopped process can obey
+    std::uint32_t to_leader;  // 1: to the leader alone, and not noted as the last signal of the run
+    std::uint32_t reserved;
 };
 
 /// Payload of hold, drop and (as the position) fetch and held.
