@@ -48,7 +48,7 @@ TEST_CASE("wire/table: a reader never sees half of a change") {
     });
     std::uint64_t reads = 0;
     bool is_consistent = true;
-    while (!is_done) {
+    while (!is_done || reads == 0) {
         wire::SlotRecord copy;
         if (!wire::read_slot(record, copy)) continue;
         ++reads;
