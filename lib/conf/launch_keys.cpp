@@ -277,11 +277,13 @@ void finish_command(WorkerDraft& draft, const Field& table) {
     std::vector<std::string>& command = draft.spec.launch.command;
     if (draft.shell.value_or(false)) {
         command = read_shell_text(field);
-    } else if (field.is(Node::Kind::array)) {
-        command = read_command_array(field);
     } else {
-        command = read_command_line(field);
+        command = read_command_value(field);
     }
+}
+
+std::vector<std::string> read_command_value(const Field& field) {
+    return field.is(Node::Kind::array) ? read_command_array(field) : read_command_line(field);
 }
 
 void read_cwd(WorkerDraft& draft, const Field& field) {

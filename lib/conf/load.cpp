@@ -9,6 +9,7 @@
 #include "conf/document.hpp"
 #include "conf/keys.hpp"
 #include "conf/report.hpp"
+#include "conf/requirements.hpp"
 #include "conf/worker.hpp"
 
 namespace cluster::conf {
@@ -18,12 +19,16 @@ namespace {
 struct ConfigDraft {
     core::Config config;
     FileContext file;
+    const std::vector<std::string>* known_workers = nullptr;
 };
+
+/// More instances than a daemon may have.
+constexpr std::int64_t kMaxParallelStarts = 8192;
 
 constexpr Choice<std::string_view> kLogLevels[] = {
     {"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
 
-constexpr Keys<ConfigDraft, 2> kDaemonKeys{{
+constexpr Keys<ConfigDraft, 3> kDaemonKeys{{
     {"log_dir",
      [](ConfigDraft& draft, const Field& field) {
          if (const std::optional<std::string> path = read_text(field, "a directory")) {
@@ -34,6 +39,12 @@ constexpr Keys<ConfigDraft, 2> kDaemonKeys{{
      [](ConfigDraft& draft, const Field& field) {
          if (const std::optional<std::string_view> level = read_choice(field, kLogLevels)) {
              draft.config.daemon.log_level = *level;
+         }
+     }},
+    {"parallel_starts",
+     [](ConfigDraft& draft, const Field& field) {
+         if (const auto count = read_integer(field, 0, kMaxParallelStarts)) {
+             draft.config.daemon.parallel_starts = static_cast<std::uint32_t>(*count);
          }
      }},
 }};
@@ -47,6 +58,9 @@ void read_workers(ConfigDraft& draft, const Field& field) {
     for (const Member& member : field.value().members) {
         draft.config.workers.push_back(read_worker(field.inner(member), draft.file));
     }
+    // In an incomplete text, a worker may have been lost to a syntax error.
+    if (draft.file.is_complete) check_known(draft.config.workers, field, *draft.known_workers);
+    check_cycles(draft.config.workers, field);
 }
 
 constexpr Keys<ConfigDraft, 2> kTopKeys{{{"daemon", read_daemon}, {"worker", read_workers}}};
@@ -88,6 +102,7 @@ LoadResult load(std::string_view text, const LoadContext& context) {
 
     ConfigDraft draft;
     draft.file = make_file_context(context, document.is_complete);
+    draft.known_workers = &context.known_workers;
     const Member top{"", {}, document.root};
     read_table(Field(top, "", report), kTopKeys, draft, hint_for_top_level);
     if (draft.config.workers.empty() && document.is_complete && report.is_empty()) {

@@ -39,7 +39,8 @@ struct Diagnostic {
 struct LoadContext {
     std::string path;  // of the file, absolute: WorkerSpec::source; relative paths in it start at
                        // its directory
-    std::string base_path;  // PATH for Launch::base_path
+    std::string base_path;                        // PATH for Launch::base_path
+    std::vector<std::string> known_workers = {};  // of other files, for `requires`
 };
 
 using LoadResult = tl::expected<core::Config, std::vector<Diagnostic>>;

@@ -12,6 +12,10 @@ namespace {
 /// A shorter first delay would let a worker that dies at once fill a CPU.
 constexpr Duration kMinDelay = std::chrono::milliseconds{1};
 
+/// Less than any program needs, and more than any machine has.
+constexpr std::uint64_t kMinMemory = std::uint64_t{1} << 20U;
+constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 50U;
+
 struct BackoffDraft {
     core::Backoff* backoff;
     std::optional<Field> initial;
@@ -29,7 +33,7 @@ constexpr Keys<BackoffDraft, 5> kBackoffKeys{{
     {"initial",
      [](BackoffDraft& draft, const Field& field) {
          draft.initial = field;
-         set_duration(field, kMinDelay, draft.backoff->initial, draft.has_mistake);
+         set_duration(field, Duration::zero(), draft.backoff->initial, draft.has_mistake);
      }},
     {"factor",
      [](BackoffDraft& draft, const Field& field) {
@@ -142,10 +146,19 @@ void read_stop_timeout(WorkerDraft& draft, const Field& field) {
     draft.spec.policy.stop_timeout = read_duration(field).value_or(draft.spec.policy.stop_timeout);
 }
 
-void read_ready(WorkerDraft& draft, const Field& field) {
-    // One way to be ready exists: the program was executed. The spec has no field for it yet.
-    static_cast<void>(draft);
-    static_cast<void>(read_name(field, {"exec"}));
+void read_max_memory(WorkerDraft& draft, const Field& field) {
+    constexpr std::string_view kExpected = "a size such as \"512MiB\"";
+    const std::optional<std::string> text = read_text(field, kExpected);
+    if (!text) return;
+    const tl::expected<std::uint64_t, std::string> size = parse_size(*text);
+    if (!size) {
+        field.refuse(size.error());
+    } else if (*size < kMinMemory || *size > kMaxMemory) {
+        field.refuse(in_quotes(*text) + " makes no sense; expected " + format_size(kMinMemory) +
+                     " to " + format_size(kMaxMemory));
+    } else {
+        draft.spec.policy.max_memory = *size;
+    }
 }
 
 void read_min_uptime(WorkerDraft& draft, const Field& field) {

@@ -171,6 +171,23 @@ tl::expected<std::uint64_t, std::string> parse_size(std::string_view text) {
     return parse_quantity(text, kSizeGrammar);
 }
 
+std::string format_size(std::uint64_t bytes) {
+    struct Unit {
+        std::string_view name;
+        std::uint64_t bytes;
+    };
+    constexpr Unit kUnits[] = {{"TiB", 1ULL << 40U}, {"TB", 1'000'000'000'000},
+                               {"GiB", 1ULL << 30U}, {"GB", 1'000'000'000},
+                               {"MiB", 1ULL << 20U}, {"MB", 1'000'000},
+                               {"KiB", 1ULL << 10U}, {"kB", 1'000}};
+    for (const Unit& unit : kUnits) {
+        if (bytes >= unit.bytes && bytes % unit.bytes == 0) {
+            return std::to_string(bytes / unit.bytes).append(unit.name);
+        }
+    }
+    return std::to_string(bytes) + "B";
+}
+
 std::string format_duration(Duration duration) {
     // Negated as unsigned: the lowest count has no positive counterpart.
     const auto count = static_cast<std::uint64_t>(duration.count());

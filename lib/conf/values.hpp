@@ -30,6 +30,9 @@ namespace cluster::conf {
 /// Errors: no unit, an unknown unit, a sign, not a whole number of bytes, 2^63 or more.
 [[nodiscard]] tl::expected<std::uint64_t, std::string> parse_size(std::string_view text);
 
+/// The largest unit that gives a whole number: "512MiB", "1500MB", "17B".
+[[nodiscard]] std::string format_size(std::uint64_t bytes);
+
 /// Splits as sh(1) splits words: blanks and newlines separate, 'single' and "double" quotes and
 /// backslashes quote. Nothing is expanded and no operator means anything: `$HOME`, `*`, `|` and `#`
 /// are plain text. Errors: an unclosed quote, a backslash at the end, a NUL byte. Text without a

@@ -47,7 +47,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 23> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 25> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -69,6 +69,8 @@ constexpr Keys<WorkerDraft, 23> kWorkerKeys{{
     {"ready", read_ready},
     {"min_uptime", read_min_uptime},
     {"start_timeout", read_start_timeout},
+    {"max_memory", read_max_memory},
+    {"requires", read_requires},
     {"log", read_log},
     {"group", read_group},
 }};

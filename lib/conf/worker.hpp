@@ -57,9 +57,14 @@ void read_success_exit_codes(WorkerDraft& draft, const Field& field);
 void read_stop_signal(WorkerDraft& draft, const Field& field);
 void read_stop_timeout(WorkerDraft& draft, const Field& field);
 void read_ready(WorkerDraft& draft, const Field& field);
+void read_max_memory(WorkerDraft& draft, const Field& field);
+void read_requires(WorkerDraft& draft, const Field& field);
 void read_min_uptime(WorkerDraft& draft, const Field& field);
 void read_start_timeout(WorkerDraft& draft, const Field& field);
 void read_log(WorkerDraft& draft, const Field& field);
+
+/// A command as an array or a line of words, without a shell. Empty after a report.
+[[nodiscard]] std::vector<std::string> read_command_value(const Field& field);
 
 /// command and shell together. Reports a missing command, unless it may have been lost to a syntax
 /// error.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/assert.hpp"
+#include "core/limits.hpp"
 
 namespace cluster::core {
 
@@ -59,14 +60,17 @@ Epoch Fleet::begin_operation() {
 
 Refusal Fleet::add(WorkerSpec spec, bool start, Instant now) {
     const bool is_started = start || spec.autostart;
-    return insert(std::move(spec), is_started, now);
+    const std::string name = spec.name;
+    const Refusal refusal = insert(std::move(spec));
+    if (refusal == Refusal::none && is_started) this->start(find_worker(name)->slots, now);
+    return refusal;
 }
 
 Refusal Fleet::add_stopped(WorkerSpec spec) {
-    return insert(std::move(spec), false, Instant{});
+    return insert(std::move(spec));
 }
 
-Refusal Fleet::insert(WorkerSpec spec, bool start, Instant now) {
+Refusal Fleet::insert(WorkerSpec spec) {
     if (find_worker(spec.name) != nullptr) return Refusal::name_taken;
     const std::optional<std::uint32_t> index = free_worker_index();
     if (!index) return Refusal::too_many_workers;
@@ -78,11 +82,12 @@ Refusal Fleet::insert(WorkerSpec spec, bool start, Instant now) {
     entry->worker.index = *index;
     entry->worker.revision = ++last_revision_;
     entry->worker.spec = std::move(spec);
+    count_requiring(entry->worker.spec, true);
     by_name_.emplace(entry->worker.spec.name, *index);
     order_.push_back(*index);
     entries_[*index] = std::move(entry);
     dirty_workers_.mark(*index);
-    grow(*entries_[*index], instances, start, now);
+    static_cast<void>(grow(*entries_[*index], instances));
     return Refusal::none;
 }
 
@@ -96,9 +101,12 @@ Refusal Fleet::update(WorkerSpec spec, Instant now) {
     if (refusal != Refusal::none) return refusal;
     if (worker.spec == spec) return Refusal::none;
 
-    const bool is_relaunched = worker.spec.launch != spec.launch;
+    const bool is_relaunched = needs_new_run(worker.spec, spec);
     const bool starts_new = worker.slots.empty() ? spec.autostart : is_wanted_up(worker);
+    count_requiring(worker.spec, false);
     worker.spec = std::move(spec);
+    count_requiring(worker.spec, true);
+    may_proceed_ = true;
     worker.revision = ++last_revision_;
     dirty_workers_.mark(worker.index);
     for (const Slot slot : entry.retired) refresh_deadline(*places_[slot.value]);
@@ -107,12 +115,12 @@ Refusal Fleet::update(WorkerSpec spec, Instant now) {
     }
     resize(entry, worker.spec.instances, starts_new, now);
     if (!is_relaunched) return Refusal::none;
+    std::vector<Slot> relaunched;
     for (std::size_t i = 0; i < worker.slots.size() && i < used; ++i) {
-        Place* const place = this->place(worker.slots[i]);
-        if (place != nullptr && is_up(place->instance)) {
-            apply(*place, event::Restart{last_epoch_}, now);
-        }
+        const Place* const place = find(worker.slots[i]);
+        if (place != nullptr && is_up(place->instance)) relaunched.push_back(place->slot);
     }
+    restart(relaunched, now);
     return Refusal::none;
 }
 
@@ -133,20 +141,6 @@ Refusal Fleet::scale(std::uint32_t worker, std::uint32_t instances, Instant now)
     return Refusal::none;
 }
 
-void Fleet::start(Slot slot, Instant now) {
-    Place* const place = this->place(slot);
-    if (place != nullptr && !place->is_retired) apply(*place, event::Start{last_epoch_}, now);
-}
-
-void Fleet::stop(Slot slot, Instant now) {
-    if (Place* const place = this->place(slot)) apply(*place, event::Stop{last_epoch_}, now);
-}
-
-void Fleet::restart(Slot slot, Instant now) {
-    Place* const place = this->place(slot);
-    if (place != nullptr && !place->is_retired) apply(*place, event::Restart{last_epoch_}, now);
-}
-
 void Fleet::remove(std::uint32_t worker, Instant now) {
     if (worker >= bounds_.workers || !entries_[worker] || entries_[worker]->worker.is_deleted) {
         return;
@@ -158,10 +152,23 @@ void Fleet::remove(std::uint32_t worker, Instant now) {
     // What was scaled away before is part of what this operation waits for.
     const std::vector<Slot> retired = entry.retired;
     const std::vector<Slot> live = std::exchange(entry.worker.slots, {});
-    for (const Slot slot : retired) apply(*places_[slot.value], event::Stop{last_epoch_}, now);
+    stop(retired, now);
     for (const Slot slot : live) retire(entry, slot, now);
     entry.worker.is_deleted = true;  // not sooner: the entry must outlive the loop above
     forget_worker_if_gone(worker);
+}
+
+bool Fleet::reset(Slot slot, Instant now) {
+    Place* const place = this->place(slot);
+    if (place == nullptr || place->is_retired) return false;
+    Instance& instance = place->instance;
+    forget_restarts(instance.history);
+    dirty_slots_.mark(slot.value);
+    const bool has_given_up = std::holds_alternative<Fatal>(instance.state) ||
+                              std::holds_alternative<BackingOff>(instance.state);
+    if (!has_given_up || instance.desired == Desired::down) return false;
+    start(slot, now);
+    return true;
 }
 
 // --- the world ---
@@ -176,6 +183,7 @@ void Fleet::on_time(Instant now) {
     for (const Slot slot : due) {
         if (Place* const place = this->place(slot)) apply(*place, event::Tick{}, now);
     }
+    let_proceed(now);
 }
 
 // --- what comes out ---
@@ -281,6 +289,7 @@ void Fleet::restore_worker(Worker worker) {
     if (!worker.is_deleted && !by_name_.emplace(worker.spec.name, index).second) return;
     worker.slots.clear();
     last_revision_ = std::max(last_revision_, worker.revision);
+    count_requiring(worker.spec, true);
     entries_[index] = std::make_unique<Entry>(Entry{std::move(worker), {}});
     order_.push_back(index);
 }
@@ -299,6 +308,8 @@ void Fleet::restore_place(Place place) {
         if (slots[place.number] != kNoSlot) return;
         slots[place.number] = place.slot;
     }
+    // An operation may have been stored with its first instance only.
+    last_epoch_ = std::max(last_epoch_, place.instance.epoch);
     insert_place(std::move(place));
 }
 
@@ -361,16 +372,17 @@ Place* Fleet::place(Slot slot) {
 void Fleet::insert_place(Place place) {
     const std::uint32_t slot = place.slot.value;
     generations_[slot] = std::max(generations_[slot], place.instance.generation);
-    if (is_occupied(place.instance.state)) ++occupied_;
+    count(place.instance, true);
     places_[slot] = std::make_unique<Place>(std::move(place));
     refresh_deadline(*places_[slot]);
     dirty_slots_.mark(slot);
 }
 
-void Fleet::grow(Entry& entry, std::uint32_t instances, bool start, Instant now) {
+/// Returns the slots of the new instances.
+std::vector<Slot> Fleet::grow(Entry& entry, std::uint32_t instances) {
     std::vector<Slot>& slots = entry.worker.slots;
     const auto used = static_cast<std::uint32_t>(slots.size());
-    const std::vector<Slot> free = lowest_free_slots(instances - used);
+    std::vector<Slot> free = lowest_free_slots(instances - used);
     CLUSTER_ASSERT(free.size() == instances - used);
     for (const Slot slot : free) {
         Place place;
@@ -380,8 +392,8 @@ void Fleet::grow(Entry& entry, std::uint32_t instances, bool start, Instant now)
         place.instance.generation = generations_[slot.value];
         slots.push_back(slot);
         insert_place(std::move(place));
-        if (start) apply(*places_[slot.value], event::Start{last_epoch_}, now);
     }
+    return free;
 }
 
 void Fleet::shrink(Entry& entry, std::uint32_t instances, Instant now) {
@@ -394,7 +406,8 @@ void Fleet::shrink(Entry& entry, std::uint32_t instances, Instant now) {
 
 void Fleet::resize(Entry& entry, std::uint32_t instances, bool start, Instant now) {
     if (instances > entry.worker.slots.size()) {
-        grow(entry, instances, start, now);
+        const std::vector<Slot> grown = grow(entry, instances);
+        if (start) this->start(grown, now);
     } else {
         shrink(entry, instances, now);
     }
@@ -405,17 +418,18 @@ void Fleet::retire(Entry& entry, Slot slot, Instant now) {
     if (place == nullptr) return;
     place->is_retired = true;
     entry.retired.push_back(slot);
-    apply(*place, event::Stop{last_epoch_}, now);
+    apply(*place, event::Stop{last_epoch_, is_blocked(*place, {})}, now);
 }
 
 void Fleet::apply(Place& place, const Event& event, Instant now) {
     const Policy& policy = entries_[place.worker]->worker.spec.policy;
-    const Transition next = step(policy, place.instance, event, now, prng_);
+    const Transition next = step(policy, place.instance, event, now, prng_, gate_of(place));
     for (const Action& action : next.actions) actions_.push_back({place.slot, action});
     // A command that changes nothing else still changes the epoch, so this misses none.
     if (next.instance == place.instance) return;
-    occupied_ -= is_occupied(place.instance.state) ? 1U : 0U;
-    occupied_ += is_occupied(next.instance.state) ? 1U : 0U;
+    count(place.instance, false);
+    count(next.instance, true);
+    may_proceed_ = true;
     place.instance = next.instance;
     dirty_slots_.mark(place.slot.value);
     if (place.is_retired && std::holds_alternative<Stopped>(place.instance.state)) {
@@ -423,6 +437,24 @@ void Fleet::apply(Place& place, const Event& event, Instant now) {
     } else {
         refresh_deadline(place);
     }
+}
+
+void Fleet::count(const Instance& instance, bool is_added) {
+    const auto* const running = std::get_if<Running>(&instance.state);
+    const bool is_coming_up = std::holds_alternative<Starting>(instance.state) ||
+                              (running != nullptr && !running->ready_at);
+    const bool is_held_back =
+        std::holds_alternative<Waiting>(instance.state) || instance.hold != Hold::none;
+    const auto change = [is_added](std::uint32_t& counter, bool counts) {
+        if (counts) counter += is_added ? 1U : ~0U;
+    };
+    change(occupied_, is_occupied(instance.state));
+    change(coming_up_, is_coming_up);
+    change(held_back_, is_held_back);
+}
+
+void Fleet::count_requiring(const WorkerSpec& spec, bool is_added) {
+    if (!spec.requirements.empty()) requiring_ += is_added ? 1U : ~0U;
 }
 
 void Fleet::refresh_deadline(const Place& place) {
@@ -446,6 +478,7 @@ void Fleet::forget_worker_if_gone(std::uint32_t index) {
     const Entry& entry = *entries_[index];
     if (!entry.worker.is_deleted || !entry.worker.slots.empty() || !entry.retired.empty()) return;
     order_.erase(std::remove(order_.begin(), order_.end(), index), order_.end());
+    count_requiring(entry.worker.spec, false);
     entries_[index].reset();
     dirty_workers_.mark(index);
 }

@@ -61,6 +61,15 @@ enum class Refusal : std::uint8_t {
     too_many_workers,
 };
 
+/// What keeps an instance from going on, as of now.
+struct WaitsFor {
+    /// To start: what it requires and is not ready. To stop: who requires it and has not left.
+    std::vector<std::string> workers;
+    std::string failed;     // one of them that will not be ready soon; empty: none
+    bool for_room = false;  // parallel_starts others are starting
+    [[nodiscard]] bool is_nothing() const { return workers.empty() && !for_room; }
+};
+
 /// Progress of one operation over the instances that it concerned and that no later operation took
 /// over.
 struct Progress {
@@ -100,17 +109,34 @@ public:
     /// they have stopped.
     Refusal scale(std::uint32_t worker, std::uint32_t instances, Instant now);
     /// Unknown slots are ignored here and below; so is a start or restart of a retired instance.
+    /// Also starts what their workers require and is down; an instance whose requirements are not
+    /// all ready waits for them.
+    void start(const std::vector<Slot>& slots, Instant now);
+    /// Also stops the workers that require one of which nothing stays wanted up. An instance goes
+    /// on until those that require it have left.
+    void stop(const std::vector<Slot>& slots, Instant now);
+    /// As start; those of them that require others of them leave first and come back last.
+    void restart(const std::vector<Slot>& slots, Instant now);
     void start(Slot slot, Instant now);
     void stop(Slot slot, Instant now);
     void restart(Slot slot, Instant now);
-    /// Stops all its instances and forgets the worker when they have stopped.
+    /// Forgets the failures of an instance: its automatic restarts, its backoff, and that it was
+    /// given up. What is wanted up and waits or has given up is started at once. False: neither.
+    bool reset(Slot slot, Instant now);
+    /// Stops all its instances and forgets the worker when they have stopped. Of several, those
+    /// that require others leave first. The caller has made sure that nobody else requires it.
     void remove(std::uint32_t worker, Instant now);
+    void remove(const std::vector<std::uint32_t>& workers, Instant now);
+
+    /// [daemon] parallel_starts: so many instances may be between spawn and ready; 0: any number.
+    void set_parallel_starts(std::uint32_t count);
 
     // --- the world ---
 
     /// An event of the slot's process. Unknown slots and older generations are ignored.
     void on_event(Slot slot, const Event& event, Instant now);
-    /// Delivers one Tick to every instance whose deadline is due, in the order of deadlines.
+    /// Delivers one Tick to every instance whose deadline is due, in the order of deadlines; then
+    /// lets everything go on whose wait is over. Call it last in each turn.
     void on_time(Instant now);
 
     // --- what comes out ---
@@ -125,6 +151,8 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const;
     [[nodiscard]] Progress progress(Epoch epoch) const;
     [[nodiscard]] Epoch last_epoch() const;
+    /// Slots that a new instance could have.
+    [[nodiscard]] std::uint32_t free_slots() const;
 
     [[nodiscard]] const Place* find(Slot slot) const;
     [[nodiscard]] const Worker* find_worker(std::string_view name) const;  // never a deleted one
@@ -134,6 +162,13 @@ public:
     [[nodiscard]] std::vector<const Worker*> workers() const;
     /// Every place, retired ones included, ordered by worker's creation and instance number.
     [[nodiscard]] std::vector<const Place*> places() const;
+    /// Nothing, for an instance that waits for nobody.
+    [[nodiscard]] WaitsFor waits_for(const Place& place) const;
+    /// Workers whose specs require the worker of that name, deleted ones that are still leaving
+    /// included.
+    [[nodiscard]] std::vector<const Worker*> dependents_of(std::string_view name) const;
+    /// How many more instances and workers there is room for now.
+    [[nodiscard]] Bounds room() const;
     /// True when nothing is starting, running or stopping.
     [[nodiscard]] bool is_idle() const;
 
@@ -145,6 +180,10 @@ public:
     /// place of no worker) is left out.
     void restore_worker(Worker worker);
     void restore_place(Place place);
+    /// After the last restore_place: makes up for a command that a predecessor could store only in
+    /// part before it died. Missing instances are added (and started as an update of the worker
+    /// would), surplus ones and those of deleted workers are stopped.
+    void complete_restored(Instant now);
     /// The highest generation that the keeper's table shows for a slot; before or after
     /// restore_place.
     void note_generation(Slot slot, Generation generation);
@@ -169,7 +208,9 @@ private:
         std::vector<std::uint32_t> order_;
     };
 
-    Refusal insert(WorkerSpec spec, bool start, Instant now);
+    enum class Requirement : std::uint8_t { met, not_yet, failed };
+
+    Refusal insert(WorkerSpec spec);
     [[nodiscard]] bool is_free(std::uint32_t slot) const;
     [[nodiscard]] std::vector<Slot> lowest_free_slots(std::uint32_t count) const;
     [[nodiscard]] Refusal check_growth(std::uint32_t now_used, std::uint32_t wanted) const;
@@ -177,7 +218,7 @@ private:
     [[nodiscard]] bool is_wanted_up(const Worker& worker) const;
     [[nodiscard]] Place* place(Slot slot);
     void insert_place(Place place);
-    void grow(Entry& entry, std::uint32_t instances, bool start, Instant now);
+    std::vector<Slot> grow(Entry& entry, std::uint32_t instances);
     void shrink(Entry& entry, std::uint32_t instances, Instant now);
     void resize(Entry& entry, std::uint32_t instances, bool start, Instant now);
     void retire(Entry& entry, Slot slot, Instant now);
@@ -185,6 +226,24 @@ private:
     void refresh_deadline(const Place& place);
     void forget_place(Place& place);
     void forget_worker_if_gone(std::uint32_t index);
+    void count(const Instance& instance, bool is_added);
+    void count_requiring(const WorkerSpec& spec, bool is_added);
+
+    // --- order of starts and stops (fleet_order.cpp) ---
+    [[nodiscard]] std::vector<Slot> live_places(const std::vector<Slot>& slots) const;
+    void add_requirements(std::vector<Slot>& slots) const;
+    void add_down_instances(const Worker& worker, std::vector<Slot>& slots) const;
+    void add_dependents(std::vector<Slot>& slots, std::vector<bool>& is_named) const;
+    [[nodiscard]] std::vector<std::uint32_t> requirement_depths() const;
+    void sort_requirements_first(std::vector<Slot>& slots) const;
+    [[nodiscard]] bool is_blocked(const Place& place, const std::vector<bool>& is_about_to) const;
+    [[nodiscard]] bool has_to_leave(const Worker& dependent,
+                                    const std::vector<bool>& is_about_to) const;
+    [[nodiscard]] Requirement requirement_state(std::string_view name) const;
+    [[nodiscard]] bool has_room() const;
+    [[nodiscard]] Gate gate_of(const Place& place) const;
+    void let_proceed(Instant now);
+    void consider(const Place& place, Instant now);
 
     Bounds bounds_;
     Prng prng_;
@@ -198,6 +257,11 @@ private:
     std::map<std::string, std::uint32_t, std::less<>> by_name_;  // live workers
     Deadlines deadlines_;
     std::uint32_t occupied_ = 0;
+    std::uint32_t coming_up_ = 0;  // between spawn and ready
+    std::uint32_t held_back_ = 0;  // waiting, or held
+    std::uint32_t requiring_ = 0;  // workers, deleted ones included, that require others
+    std::uint32_t parallel_starts_ = 0;
+    bool may_proceed_ = false;  // something changed since everything that waits was looked at
     std::vector<SlotAction> actions_;
     MarkedOnce dirty_slots_;
     MarkedOnce dirty_workers_;

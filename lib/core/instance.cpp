@@ -4,202 +4,15 @@
 #include "core/instance.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <limits>
+#include <optional>
 
 #include "base/assert.hpp"
 #include "base/overloaded.hpp"
-#include "core/backoff.hpp"
-#include "core/limits.hpp"
+#include "core/turn.hpp"
 
 namespace cluster::core {
 
 namespace {
-
-constexpr int kSigkill = 9;  // the same on every Linux architecture
-
-/// What one step reads, and what it changes.
-struct Turn {
-    const Policy& policy;
-    Instance& instance;
-    Actions& actions;
-    Instant now;
-    Prng& prng;
-};
-
-// --- parts of a step ---
-
-void want(Turn& turn, Desired desired, Epoch epoch) {
-    turn.instance.desired = desired;
-    turn.instance.epoch = epoch;
-    turn.instance.outcome = Outcome::pending;
-}
-
-/// The first decision stands; what happens later is no longer part of the operation.
-void settle(Turn& turn, Outcome outcome) {
-    if (turn.instance.outcome == Outcome::pending) turn.instance.outcome = outcome;
-}
-
-void spawn(Turn& turn) {
-    ++turn.instance.generation.value;
-    turn.actions.add(action::Spawn{turn.instance.generation});
-    turn.instance.state = Starting{turn.now};
-}
-
-void start_by_hand(Turn& turn, Epoch epoch) {
-    want(turn, Desired::up, epoch);
-    forget_restarts(turn.instance.history);
-    spawn(turn);
-}
-
-void restart_automatically(Turn& turn) {
-    note_restart(turn.instance.history, turn.now);
-    spawn(turn);
-}
-
-void release(Turn& turn) {
-    turn.actions.add(action::Release{turn.instance.generation});
-}
-
-void become_stopped(Turn& turn) {
-    turn.instance.state = Stopped{};
-    settle(turn, Outcome::done);
-}
-
-void begin_stopping(Turn& turn, ExitReason reason) {
-    turn.actions.add(action::Signal{turn.instance.generation, turn.policy.stop_signal});
-    Stopping stopping;
-    stopping.since = turn.now;
-    stopping.kill_at = turn.now + turn.policy.stop_timeout;
-    stopping.reason = reason;
-    stopping.is_failure = reason == ExitReason::start_timeout;
-    turn.instance.state = stopping;
-}
-
-void note_exit(Turn& turn, const ExitStatus& status, ExitReason reason) {
-    turn.instance.history.last_exit = LastExit{status, reason, turn.now};
-}
-
-/// It shall run again: at once, after a delay, or, past the restart limit, as `then` says.
-void back_off(Turn& turn, RestartLimit::Then then) {
-    const Backoff& backoff = turn.policy.backoff;
-    History& history = turn.instance.history;
-    Duration delay = backoff_delay(backoff, history.failures_in_row, turn.prng);
-    if (history.failures_in_row < std::numeric_limits<std::uint32_t>::max()) {
-        ++history.failures_in_row;
-    }
-    const bool is_limited = would_exceed(turn.policy.restart_limit, history, turn.now + delay);
-    if (is_limited) {
-        switch (then) {
-            case RestartLimit::Then::slow:
-                delay = std::max(delay, backoff.max);
-                break;
-            case RestartLimit::Then::fatal:
-                turn.instance.state = Fatal{};
-                return;
-        }
-    }
-    if (delay > Duration::zero()) {
-        turn.instance.state = BackingOff{turn.now + delay, is_limited};
-    } else {
-        restart_automatically(turn);
-    }
-}
-
-/// The run is over and nobody asked for its end: the restart policy decides.
-void follow_policy(Turn& turn, bool was_success) {
-    switch (turn.policy.restart) {
-        case RestartPolicy::always:
-            settle(turn, Outcome::failed);
-            back_off(turn, turn.policy.restart_limit.then);
-            return;
-        case RestartPolicy::on_failure:
-            if (was_success) break;
-            settle(turn, Outcome::failed);
-            back_off(turn, turn.policy.restart_limit.then);
-            return;
-        case RestartPolicy::never:
-            break;
-    }
-    // A task that ended well before min_uptime has done its work; nobody can ask for more.
-    settle(turn, was_success ? Outcome::done : Outcome::failed);
-    turn.instance.state = Exited{};
-}
-
-void end_unexpectedly(Turn& turn, const event::ProcessExited& exit) {
-    note_exit(turn, exit.status, ExitReason::exited);
-    release(turn);  // whatever is left of the group never delays the restart
-    follow_policy(turn, is_success(turn.policy, exit.status));
-}
-
-/// The machine, not the worker, is at fault, and it passes: never a reason to give up.
-bool is_shortage(int code) {
-    return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE;
-}
-
-void note_spawn_failure(Turn& turn, const event::SpawnFailed& failure) {
-    const ExitStatus status{ExitStatus::Kind::spawn_failed, failure.code, failure.op, false};
-    note_exit(turn, status, ExitReason::spawn_failed);
-}
-
-void fail_to_spawn(Turn& turn, const event::SpawnFailed& failure) {
-    note_spawn_failure(turn, failure);
-    release(turn);
-    settle(turn, Outcome::failed);
-    if (is_shortage(failure.code)) {
-        back_off(turn, RestartLimit::Then::slow);
-    } else if (turn.policy.restart == RestartPolicy::never) {
-        turn.instance.state = Fatal{};
-    } else {
-        back_off(turn, turn.policy.restart_limit.then);
-    }
-}
-
-void time_out_start(Turn& turn) {
-    settle(turn, Outcome::failed);
-    begin_stopping(turn, ExitReason::start_timeout);
-}
-
-void become_good_if_due(Turn& turn, Running running) {
-    if (running.ready_at && turn.now - *running.ready_at >= turn.policy.min_uptime) {
-        running.is_good = true;
-        settle(turn, Outcome::done);
-    }
-    turn.instance.state = running;
-}
-
-void become_running(Turn& turn) {
-    become_good_if_due(turn, Running{turn.now, turn.now, false});
-}
-
-/// Nothing of the run is left.
-void finish_stopping(Turn& turn, const Stopping& stopping) {
-    release(turn);
-    if (turn.instance.desired == Desired::down) {
-        become_stopped(turn);
-    } else if (stopping.is_failure) {
-        follow_policy(turn, false);
-    } else {
-        spawn(turn);
-    }
-}
-
-/// A command reaches an instance that is being stopped: it changes what follows, not the stop.
-void redirect_stopping(Turn& turn, Stopping stopping, Desired desired, Epoch epoch) {
-    want(turn, desired, epoch);
-    if (desired == Desired::up) forget_restarts(turn.instance.history);
-    stopping.is_failure = false;
-    turn.instance.state = stopping;
-}
-
-void kill_if_due(Turn& turn, Stopping stopping) {
-    if (turn.now < stopping.kill_at) return;
-    turn.actions.add(action::Signal{turn.instance.generation, kSigkill});
-    stopping.kill_sent = true;
-    stopping.kill_at = turn.now + kKillInterval;
-    if (stopping.reason == ExitReason::stopped) stopping.reason = ExitReason::killed;
-    turn.instance.state = stopping;
-}
 
 /// Commands and reports where nothing of a run is alive: what the keeper still says is of the past.
 struct AtRest {
@@ -215,87 +28,119 @@ struct AtRest {
     void operator()(const event::ProcessExited&) const {}
     void operator()(const event::GroupEmptied&) const {}
     void operator()(const event::BecameReady&) const {}
+    void operator()(const event::Leaving&) const {}
+    void operator()(const event::ExtendTimeout&) const {}
+    void operator()(const event::OverMemory&) const {}
+};
+
+/// News for those who wait for others.
+struct NotWaiting {
+    void operator()(const event::Proceed&) const {}
+    void operator()(const event::RequirementFailed&) const {}
 };
 
 // --- one function per state ---
 
 void on_stopped(Turn& turn, const Event& event) {
-    std::visit(Overloaded{AtRest{turn}, [](const event::Tick&) {}}, event);
+    std::visit(Overloaded{AtRest{turn}, NotWaiting{}, [](const event::Tick&) {}}, event);
 }
 
+void become_running_and_hear(Turn& turn, const Event& event);
+
 void on_starting(Turn& turn, Starting starting, const Event& event) {
-    std::visit(
-        Overloaded{
-            [&](const event::Start& e) { want(turn, Desired::up, e.epoch); },
-            [&](const event::Restart& e) {
-                want(turn, Desired::up, e.epoch);
-                forget_restarts(turn.instance.history);
-                begin_stopping(turn, ExitReason::stopped);
-            },
-            [&](const event::Stop& e) {
-                want(turn, Desired::down, e.epoch);
-                begin_stopping(turn, ExitReason::stopped);
-            },
-            [&](const event::SpawnSucceeded&) { become_running(turn); },
-            [&](const event::SpawnFailed& e) { fail_to_spawn(turn, e); },
-            [&](const event::ProcessExited& e) { end_unexpectedly(turn, e); },
-            [](const event::GroupEmptied&) {},
-            // It cannot be ready without having been executed; the report of that is merely late.
-            [&](const event::BecameReady&) { become_running(turn); },
-            [&](const event::Tick&) {
-                if (turn.now - starting.since >= turn.policy.start_timeout) {
-                    time_out_start(turn);
-                }
-            },
-        },
-        event);
+    std::visit(Overloaded{
+                   [&](const event::Start& e) { want(turn, Desired::up, e.epoch); },
+                   [&](const event::Restart& e) { restart_by_hand(turn, e); },
+                   [&](const event::Stop& e) { stop_by_hand(turn, e); },
+                   [&](const event::Proceed&) { carry_out_hold(turn); },
+                   [](const event::RequirementFailed&) {},
+                   [&](const event::SpawnSucceeded&) { become_running(turn); },
+                   [&](const event::SpawnFailed& e) { fail_to_spawn(turn, e); },
+                   [&](const event::ProcessExited& e) { end_unexpectedly(turn, e); },
+                   [](const event::GroupEmptied&) {},
+                   [&](const event::BecameReady&) { become_running_and_hear(turn, event); },
+                   [&](const event::Leaving&) { become_running_and_hear(turn, event); },
+                   [&](const event::ExtendTimeout&) { become_running_and_hear(turn, event); },
+                   [](const event::OverMemory&) {},
+                   [&](const event::Tick&) {
+                       const bool is_held = turn.instance.hold != Hold::none;
+                       if (!is_held && turn.now - starting.since >= turn.policy.start_timeout) {
+                           time_out_start(turn);
+                       }
+                   },
+               },
+               event);
+}
+
+void extend(Turn& turn, Running running, Duration by) {
+    const Instant until = turn.now + by;
+    if (running.is_leaving) {
+        running.limit = std::max(running.limit.value_or(until), until);
+    } else if (!running.ready_at) {
+        running.limit = until;
+    }
+    turn.instance.state = running;
+}
+
+void leave(Turn& turn, Running running) {
+    if (running.is_leaving) return;
+    running.is_leaving = true;
+    running.limit = turn.now + turn.policy.stop_timeout;
+    turn.instance.state = running;
+}
+
+void tick_running(Turn& turn, const Running& running) {
+    if (turn.instance.hold != Hold::none) return;
+    if (running.is_leaving) {
+        if (turn.now >= running.limit.value_or(turn.now)) end_leaving(turn);
+    } else if (!running.ready_at && turn.now >= start_deadline(turn.policy, running)) {
+        time_out_start(turn);
+    } else {
+        become_good_if_due(turn, running);
+    }
 }
 
 void on_running(Turn& turn, Running running, const Event& event) {
-    std::visit(
-        Overloaded{
-            [&](const event::Start& e) {
-                want(turn, Desired::up, e.epoch);
-                if (running.is_good) settle(turn, Outcome::done);
-            },
-            [&](const event::Restart& e) {
-                want(turn, Desired::up, e.epoch);
-                forget_restarts(turn.instance.history);
-                begin_stopping(turn, ExitReason::stopped);
-            },
-            [&](const event::Stop& e) {
-                want(turn, Desired::down, e.epoch);
-                begin_stopping(turn, ExitReason::stopped);
-            },
-            [](const event::SpawnSucceeded&) {},
-            [](const event::SpawnFailed&) {},
-            [&](const event::ProcessExited& e) {
-                if (running.ready_at &&
-                    turn.now - *running.ready_at >= turn.policy.backoff.reset_after) {
-                    turn.instance.history.failures_in_row = 0;
-                }
-                // A death that overtakes a due Tick must not deny what the run had earned.
-                become_good_if_due(turn, running);
-                end_unexpectedly(turn, e);
-            },
-            [](const event::GroupEmptied&) {},
-            [&](const event::BecameReady&) {
-                if (!running.ready_at) running.ready_at = turn.now;
-                become_good_if_due(turn, running);
-            },
-            [&](const event::Tick&) {
-                if (!running.ready_at && turn.now - running.since >= turn.policy.start_timeout) {
-                    time_out_start(turn);
-                } else {
-                    become_good_if_due(turn, running);
-                }
-            },
-        },
-        event);
+    std::visit(Overloaded{
+                   [&](const event::Start& e) {
+                       want(turn, Desired::up, e.epoch);
+                       if (running.is_good && !running.is_leaving) settle(turn, Outcome::done);
+                   },
+                   [&](const event::Restart& e) { restart_by_hand(turn, e); },
+                   [&](const event::Stop& e) { stop_by_hand(turn, e); },
+                   [&](const event::Proceed&) { carry_out_hold(turn); },
+                   [](const event::RequirementFailed&) {},
+                   [](const event::SpawnSucceeded&) {},
+                   [](const event::SpawnFailed&) {},
+                   [&](const event::ProcessExited& e) {
+                       note_lifetime(turn, running);
+                       // A death that overtakes a due Tick must not deny what the run had earned.
+                       become_good_if_due(turn, running);
+                       end_unexpectedly(turn, e);
+                   },
+                   [](const event::GroupEmptied&) {},
+                   [&](const event::BecameReady&) {
+                       if (running.is_leaving) return;
+                       if (!running.ready_at) running.ready_at = turn.now;
+                       running.limit.reset();
+                       become_good_if_due(turn, running);
+                   },
+                   [&](const event::Leaving&) { leave(turn, running); },
+                   [&](const event::ExtendTimeout& e) { extend(turn, running, e.by); },
+                   [&](const event::OverMemory&) { end_by_memory(turn, running); },
+                   [&](const event::Tick&) { tick_running(turn, running); },
+               },
+               event);
+}
+
+/// It speaks, so it was executed; the report of that is merely late.
+void become_running_and_hear(Turn& turn, const Event& event) {
+    become_running(turn);
+    on_running(turn, std::get<Running>(turn.instance.state), event);
 }
 
 void on_backing_off(Turn& turn, BackingOff backing_off, const Event& event) {
-    std::visit(Overloaded{AtRest{turn},
+    std::visit(Overloaded{AtRest{turn}, NotWaiting{},
                           [&](const event::Tick&) {
                               if (turn.now >= backing_off.until) restart_automatically(turn);
                           }},
@@ -333,17 +178,35 @@ void on_stopping(Turn& turn, Stopping stopping, const Event& event) {
                 if (stopping.leader_gone) finish_stopping(turn, stopping);
             },
             [](const event::BecameReady&) {},
+            [](const event::Proceed&) {},
+            [](const event::RequirementFailed&) {},
+            [](const event::Leaving&) {},
+            [&](const event::ExtendTimeout& e) {
+                if (stopping.kill_sent) return;
+                stopping.kill_at = std::max(stopping.kill_at, turn.now + e.by);
+                turn.instance.state = stopping;
+            },
+            [](const event::OverMemory&) {},
             [&](const event::Tick&) { kill_if_due(turn, stopping); },
         },
         event);
 }
 
 void on_exited(Turn& turn, const Event& event) {
-    std::visit(Overloaded{AtRest{turn}, [](const event::Tick&) {}}, event);
+    std::visit(Overloaded{AtRest{turn}, NotWaiting{}, [](const event::Tick&) {}}, event);
 }
 
 void on_fatal(Turn& turn, const Event& event) {
-    std::visit(Overloaded{AtRest{turn}, [](const event::Tick&) {}}, event);
+    std::visit(Overloaded{AtRest{turn}, NotWaiting{}, [](const event::Tick&) {}}, event);
+}
+
+void on_waiting(Turn& turn, Waiting waiting, const Event& event) {
+    std::visit(Overloaded{AtRest{turn}, [](const event::Tick&) {},
+                          [&](const event::Proceed&) {
+                              waiting.is_automatic ? restart_automatically(turn) : start_run(turn);
+                          },
+                          [&](const event::RequirementFailed&) { settle(turn, Outcome::failed); }},
+               event);
 }
 
 bool is_of_another_run(const Instance& instance, const Event& event) {
@@ -367,10 +230,10 @@ void Actions::add(Action action) {
 }
 
 Transition step(const Policy& policy, Instance instance, const Event& event, Instant now,
-                Prng& prng) {
+                Prng& prng, Gate gate) {
     Transition result{instance, {}};
     if (is_of_another_run(instance, event)) return result;
-    Turn turn{policy, result.instance, result.actions, now, prng};
+    Turn turn{policy, result.instance, result.actions, now, prng, gate};
     std::visit(Overloaded{
                    [&](const Stopped&) { on_stopped(turn, event); },
                    [&](const Starting& state) { on_starting(turn, state, event); },
@@ -379,69 +242,10 @@ Transition step(const Policy& policy, Instance instance, const Event& event, Ins
                    [&](const Stopping& state) { on_stopping(turn, state, event); },
                    [&](const Exited&) { on_exited(turn, event); },
                    [&](const Fatal&) { on_fatal(turn, event); },
+                   [&](const Waiting& state) { on_waiting(turn, state, event); },
                },
                instance.state);
     return result;
-}
-
-std::optional<Instant> next_deadline(const Policy& policy, const Instance& instance) {
-    using Deadline = std::optional<Instant>;
-    return std::visit(
-        Overloaded{
-            [](const Stopped&) { return Deadline{}; },
-            [&](const Starting& state) { return Deadline{state.since + policy.start_timeout}; },
-            [&](const Running& state) {
-                if (!state.ready_at) return Deadline{state.since + policy.start_timeout};
-                if (!state.is_good) return Deadline{*state.ready_at + policy.min_uptime};
-                return Deadline{};
-            },
-            [](const BackingOff& state) { return Deadline{state.until}; },
-            [](const Stopping& state) { return Deadline{state.kill_at}; },
-            [](const Exited&) { return Deadline{}; },
-            [](const Fatal&) { return Deadline{}; },
-        },
-        instance.state);
-}
-
-const char* state_name(const State& state) {
-    return std::visit(Overloaded{
-                          [](const Stopped&) { return "stopped"; },
-                          [](const Starting&) { return "starting"; },
-                          [](const Running&) { return "running"; },
-                          [](const BackingOff&) { return "backoff"; },
-                          [](const Stopping&) { return "stopping"; },
-                          [](const Exited&) { return "exited"; },
-                          [](const Fatal&) { return "fatal"; },
-                      },
-                      state);
-}
-
-bool is_occupied(const State& state) {
-    return std::visit(Overloaded{
-                          [](const Stopped&) { return false; },
-                          [](const Starting&) { return true; },
-                          [](const Running&) { return true; },
-                          [](const BackingOff&) { return false; },
-                          [](const Stopping&) { return true; },
-                          [](const Exited&) { return false; },
-                          [](const Fatal&) { return false; },
-                      },
-                      state);
-}
-
-bool is_success(const Policy& policy, const ExitStatus& status) {
-    switch (status.kind) {
-        case ExitStatus::Kind::code:
-            return status.value >= 0 && status.value < 256 &&
-                   policy.success_exit_codes[static_cast<std::size_t>(status.value)];
-        case ExitStatus::Kind::signal:
-            return false;
-        case ExitStatus::Kind::spawn_failed:
-            return false;
-        case ExitStatus::Kind::unknown:
-            return false;
-    }
-    return false;
 }
 
 }  // namespace cluster::core

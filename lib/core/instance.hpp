@@ -5,6 +5,8 @@
 // States, in supervisord's words (tests/golden/worker_transitions.txt has the whole table):
 //
 //   stopped   nobody wants it up, nothing of it is alive
+//   waiting   to be started as soon as the workers that it requires are ready and parallel_starts
+//             leaves room; shown as "starting"
 //   starting  a spawn was asked for; exec has not been confirmed
 //   running   exec succeeded; `ready_at` says since when it is ready, `is_good` that it then
 //             outlived min_uptime
@@ -23,6 +25,9 @@
 //  * No timer is ever armed: next_deadline() is derived from the state, and `Tick` acts on what is
 //    due.
 //  * Actions are idempotent by generation: a successor of the supervisor may repeat them.
+//  * `hold` is a stop or restart that waits until the workers that require this one have stopped:
+//    the run goes on meanwhile, nothing is due, and if it ends by itself that is the end of the
+//    wait.
 //  * `outcome` answers the operation `epoch` and is latched at the first decision: later fates of
 //    the instance do not change what the operator was told.
 #pragma once
@@ -67,6 +72,7 @@ enum class ExitReason : std::uint8_t {
     killed,         // by our SIGKILL after stop_timeout
     start_timeout,  // it was not ready in time, so we ended it
     spawn_failed,
+    max_memory,  // its processes together held more than max_memory, so we ended it
 };
 
 struct LastExit {
@@ -92,6 +98,9 @@ struct History {
     friend bool operator==(const History&, const History&) = default;
 };
 
+/// A command that waits for others to leave first.
+enum class Hold : std::uint8_t { none, stop, restart };
+
 struct Stopped {
     friend bool operator==(const Stopped&, const Stopped&) = default;
 };
@@ -103,6 +112,9 @@ struct Running {
     Instant since;
     std::optional<Instant> ready_at;
     bool is_good = false;
+    bool is_leaving = false;  // it said that it is going to end
+    /// Not ready yet: it asked for more time to start, until then. Leaving: when we end it.
+    std::optional<Instant> limit = std::nullopt;
     friend bool operator==(const Running&, const Running&) = default;
 };
 struct BackingOff {
@@ -129,7 +141,15 @@ struct Fatal {
     friend bool operator==(const Fatal&, const Fatal&) = default;
 };
 
-using State = std::variant<Stopped, Starting, Running, BackingOff, Stopping, Exited, Fatal>;
+struct Waiting {
+    Instant since;
+    bool is_automatic = false;  // a restart that nobody asked for: it waits for room only
+    friend bool operator==(const Waiting&, const Waiting&) = default;
+};
+
+/// The index of an alternative is stored in the state memfd: append, never reorder.
+using State =
+    std::variant<Stopped, Starting, Running, BackingOff, Stopping, Exited, Fatal, Waiting>;
 
 struct Instance {
     State state = Stopped{};
@@ -137,6 +157,7 @@ struct Instance {
     Epoch epoch;            // the operation that last changed `desired` (or asked for a restart)
     Generation generation;  // of the current run, or of the last one
     Outcome outcome = Outcome::none;
+    Hold hold = Hold::none;  // other than none only while starting or running
     History history;
 
     friend bool operator==(const Instance&, const Instance&) = default;
@@ -148,14 +169,20 @@ namespace event {
 struct Start {
     Epoch epoch;
 };
-/// Wanted down. Beats every queued restart.
+/// Wanted down. Beats every queued restart. Held: a run goes on until Proceed.
 struct Stop {
     Epoch epoch;
+    bool is_held = false;
 };
-/// Wanted up with a new run, whatever runs now.
+/// Wanted up with a new run, whatever runs now. Held: a run goes on until Proceed.
 struct Restart {
     Epoch epoch;
+    bool is_held = false;
 };
+/// What it waits for has come: ends a wait, and carries out what is held.
+struct Proceed {};
+/// What it waits for will not come soon, because it failed. It goes on waiting.
+struct RequirementFailed {};
 /// exec succeeded.
 struct SpawnSucceeded {
     Generation generation;
@@ -179,13 +206,28 @@ struct GroupEmptied {
 struct BecameReady {
     Generation generation;
 };
+/// It said that it is going to end (STOPPING=1): it has stop_timeout for that.
+struct Leaving {
+    Generation generation;
+};
+/// It asked for more time (EXTEND_TIMEOUT_USEC) for what it is doing: to start, or to end.
+struct ExtendTimeout {
+    Generation generation;
+    Duration by;  // from now
+};
+/// Its processes together hold more than max_memory.
+struct OverMemory {
+    Generation generation;
+};
 /// Time has passed: act on every deadline that is due.
 struct Tick {};
 }  // namespace event
 
-using Event = std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded,
-                           event::SpawnFailed, event::ProcessExited, event::GroupEmptied,
-                           event::BecameReady, event::Tick>;
+using Event =
+    std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded,
+                 event::SpawnFailed, event::ProcessExited, event::GroupEmptied, event::BecameReady,
+                 event::Tick, event::Proceed, event::RequirementFailed, event::Leaving,
+                 event::ExtendTimeout, event::OverMemory>;
 
 namespace action {
 /// Start run `generation` of this instance's slot.
@@ -230,11 +272,20 @@ struct Transition {
     Actions actions;
 };
 
+/// What the rest of the fleet lets an instance do now. Closed: it waits instead of being spawned.
+struct Gate {
+    bool requirements_met = true;  // counts for starts that somebody asked for
+    bool has_room = true;          // counts for every start
+};
+
 [[nodiscard]] Transition step(const Policy& policy, Instance instance, const Event& event,
-                              Instant now, Prng& prng);
+                              Instant now, Prng& prng, Gate gate = {});
 
 /// When a Tick will do something; none while only an event can. Derived from the state alone.
 [[nodiscard]] std::optional<Instant> next_deadline(const Policy& policy, const Instance& instance);
+
+/// When a run that is not ready has failed to start: start_timeout, or later if it asked for more.
+[[nodiscard]] Instant start_deadline(const Policy& policy, const Running& running);
 
 /// A group that outlives KILL (a fork may race with it) is sent it again at this interval for as
 /// long as it lives.
@@ -245,6 +296,9 @@ inline constexpr Duration kKillInterval = std::chrono::seconds{1};
 
 /// True while something of the run may be alive: starting, running, stopping.
 [[nodiscard]] bool is_occupied(const State& state);
+
+/// True while others may rely on it: running and ready, and nothing is about to end it.
+[[nodiscard]] bool is_ready(const Instance& instance);
 
 /// True when the exit counts as a success under this policy (the exit code, not the reason).
 [[nodiscard]] bool is_success(const Policy& policy, const ExitStatus& status);

@@ -51,6 +51,29 @@ struct RestartLimit {
     friend bool operator==(const RestartLimit&, const RestartLimit&) = default;
 };
 
+/// How one knows that a run is ready for those who use it.
+struct Readiness {
+    enum class Kind : std::uint8_t {
+        exec,     // the program was executed
+        notify,   // it says READY=1 on its NOTIFY_SOCKET
+        tcp,      // something accepts connections at host:port
+        command,  // a command ends with exit code 0
+    };
+    Kind kind = Kind::exec;
+    std::string host;                  // tcp: a numeric address, or "localhost"
+    std::uint16_t port = 0;            // tcp. Bounds: 1 …
+    std::vector<std::string> command;  // command: argv
+
+    // Of the probes (tcp, command). They end with the first time that the run is ready.
+    Duration initial_delay{0};
+    Duration period = std::chrono::milliseconds{500};  // the first ones come faster
+    Duration timeout = std::chrono::seconds{1};        // of one probe
+    std::uint32_t success_threshold = 1;               // in a row. Bounds: 1 …
+
+    [[nodiscard]] bool is_probed() const { return kind == Kind::tcp || kind == Kind::command; }
+    friend bool operator==(const Readiness&, const Readiness&) = default;
+};
+
 /// The part of a spec that the worker's state machine reads.
 struct Policy {
     RestartPolicy restart = RestartPolicy::always;
@@ -61,6 +84,8 @@ struct Policy {
     Duration stop_timeout = std::chrono::seconds{10};
     Duration min_uptime = std::chrono::seconds{1};
     Duration start_timeout = std::chrono::seconds{30};
+    Readiness ready;
+    std::uint64_t max_memory = 0;  // of the whole process tree, in bytes; 0: no limit
 
     friend bool operator==(const Policy&, const Policy&) = default;
 };
@@ -133,6 +158,9 @@ struct WorkerSpec {
     std::uint32_t instances = 1;
     bool autostart = true;
     std::string source;  // absolute path of the config file it came from; empty: ad hoc
+    /// Names of workers that are started and ready before it, and stopped after it. None twice,
+    /// never its own; no cycle.
+    std::vector<std::string> requirements;
     Policy policy;
     LogSpec log;
     Launch launch;
@@ -140,10 +168,18 @@ struct WorkerSpec {
     friend bool operator==(const WorkerSpec&, const WorkerSpec&) = default;
 };
 
+/// True when a change from one spec to the other takes effect with a new run only; what else may
+/// differ holds for the runs that there are.
+[[nodiscard]] inline bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to) {
+    // A run that was started without a notify socket can never say that it is ready.
+    return from.launch != to.launch || from.policy.ready.kind != to.policy.ready.kind;
+}
+
 /// The [daemon] table. A running daemon accepts a second file only if this is equal.
 struct DaemonSpec {
     std::optional<std::string> log_dir;  // absolute
     std::string log_level = "info";      // trace | debug | info | warn | error
+    std::uint32_t parallel_starts = 0;   // instances between spawn and ready; 0: any number
 
     friend bool operator==(const DaemonSpec&, const DaemonSpec&) = default;
 };

@@ -20,6 +20,7 @@ using core::Backoff;
 using core::Launch;
 using core::LogSpec;
 using core::Policy;
+using core::Readiness;
 using core::ResourceLimit;
 using core::RestartLimit;
 using core::RestartPolicy;
@@ -30,6 +31,11 @@ constexpr std::int64_t kMaxDurationNs = std::int64_t{100} * 365 * 24 * 3600 * 1'
 /// As in conf: a shorter delay would let a worker that dies at once fill a CPU.
 constexpr std::int64_t kMinDelayNs = 1'000'000;
 constexpr int kMaxSignal = 64;
+constexpr std::int64_t kMinProbeNs = 10'000'000;
+constexpr std::size_t kMaxAddressBytes = 64;
+/// Far above any machine, and a number that every JSON reader keeps.
+constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 52U;
+constexpr std::size_t kMaxRequirements = 256;
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::size_t kMaxAccountBytes = 256;
 /// A plan holds 16,384 pointers for arguments and environment together; the plan has the last word.
@@ -51,6 +57,11 @@ constexpr std::array kRestartWords = {Word<RestartPolicy>{"always", RestartPolic
                                       Word<RestartPolicy>{"never", RestartPolicy::never}};
 constexpr std::array kThenWords = {Word<RestartLimit::Then>{"slow", RestartLimit::Then::slow},
                                    Word<RestartLimit::Then>{"fatal", RestartLimit::Then::fatal}};
+
+constexpr std::array kReadyWords = {Word<Readiness::Kind>{"exec", Readiness::Kind::exec},
+                                    Word<Readiness::Kind>{"notify", Readiness::Kind::notify},
+                                    Word<Readiness::Kind>{"tcp", Readiness::Kind::tcp},
+                                    Word<Readiness::Kind>{"command", Readiness::Kind::command}};
 
 template <class Words, class Enum>
 std::string_view word_of(const Words& words, Enum value) {
@@ -89,7 +100,7 @@ Json backoff_fields(const Backoff& backoff) {
 Backoff read_backoff(const Json& value, const std::string& where) {
     FieldReader fields(value, where);
     Backoff backoff;
-    backoff.initial = read_duration(fields, "initial_ns", kMinDelayNs);
+    backoff.initial = read_duration(fields, "initial_ns", 0);
     backoff.factor = fields.real("factor", 1.0, 100.0);
     backoff.max = read_duration(fields, "max_ns", kMinDelayNs);
     backoff.jitter = fields.real("jitter", 0.0, 1.0);
@@ -135,6 +146,53 @@ std::bitset<256> read_exit_codes(FieldReader& fields, std::string_view name) {
     return codes;
 }
 
+Json readiness_fields(const Readiness& ready) {
+    Json json{{"kind", word_of(kReadyWords, ready.kind)}};
+    if (ready.kind == Readiness::Kind::tcp) {
+        json["host"] = ready.host;
+        json["port"] = ready.port;
+    }
+    if (ready.kind == Readiness::Kind::command) {
+        Json command = Json::array();
+        for (const std::string& argument : ready.command) command.push_back(exact_text(argument));
+        json["command"] = std::move(command);
+    }
+    if (!ready.is_probed()) return json;
+    json["initial_delay_ns"] = ready.initial_delay.count();
+    json["period_ns"] = ready.period.count();
+    json["timeout_ns"] = ready.timeout.count();
+    json["success_threshold"] = ready.success_threshold;
+    return json;
+}
+
+Readiness read_readiness(const Json& value, const std::string& where) {
+    FieldReader fields(value, where);
+    Readiness ready;
+    ready.kind = read_word(fields, "kind", kReadyWords);
+    if (ready.kind == Readiness::Kind::tcp) {
+        ready.host = fields.text("host");
+        if (ready.host.empty() || ready.host.size() > kMaxAddressBytes) {
+            throw FieldError(fields.path("host") + ": expected a numeric address or localhost");
+        }
+        ready.port = static_cast<std::uint16_t>(fields.integer("port", 1, 65535));
+    }
+    if (ready.kind == Readiness::Kind::command) {
+        ready.command = fields.exact_texts("command", kMaxArguments);
+        if (ready.command.empty() || ready.command.front().empty()) {
+            throw FieldError(fields.path("command") + ": names no program");
+        }
+    }
+    if (ready.is_probed()) {
+        ready.initial_delay = read_duration(fields, "initial_delay_ns");
+        ready.period = read_duration(fields, "period_ns", kMinProbeNs);
+        ready.timeout = read_duration(fields, "timeout_ns", kMinProbeNs);
+        ready.success_threshold =
+            static_cast<std::uint32_t>(fields.integer("success_threshold", 1, 1000));
+    }
+    fields.finish();
+    return ready;
+}
+
 Json policy_fields(const Policy& policy) {
     return Json{{"restart", word_of(kRestartWords, policy.restart)},
                 {"backoff", backoff_fields(policy.backoff)},
@@ -143,7 +201,9 @@ Json policy_fields(const Policy& policy) {
                 {"stop_signal", policy.stop_signal},
                 {"stop_timeout_ns", policy.stop_timeout.count()},
                 {"min_uptime_ns", policy.min_uptime.count()},
-                {"start_timeout_ns", policy.start_timeout.count()}};
+                {"start_timeout_ns", policy.start_timeout.count()},
+                {"ready", readiness_fields(policy.ready)},
+                {"max_memory_bytes", policy.max_memory}};
 }
 
 Policy read_policy(const Json& value, const std::string& where) {
@@ -161,6 +221,12 @@ Policy read_policy(const Json& value, const std::string& where) {
     policy.stop_timeout = read_duration(fields, "stop_timeout_ns");
     policy.min_uptime = read_duration(fields, "min_uptime_ns");
     policy.start_timeout = read_duration(fields, "start_timeout_ns", kMinDelayNs);
+    if (const Json* ready = fields.find("ready")) {
+        policy.ready = read_readiness(*ready, fields.path("ready"));
+    }
+    if (fields.find("max_memory_bytes") != nullptr) {
+        policy.max_memory = fields.counter("max_memory_bytes", kMaxMemory);
+    }
     fields.finish();
     return policy;
 }
@@ -362,6 +428,22 @@ LogSpec read_log(const Json& value, const std::string& where) {
     return log;
 }
 
+std::vector<std::string> read_requirements(FieldReader& fields, const core::WorkerSpec& spec) {
+    std::vector<std::string> names = fields.texts("requires", kMaxRequirements);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::string where = fields.path("requires", i);
+        if (!core::is_valid_worker_name(names[i])) {
+            throw FieldError(where + ": \"" + clip(names[i]) + "\" is not a worker's name");
+        }
+        if (names[i] == spec.name) throw FieldError(where + ": a worker cannot require itself");
+        if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
+            names.begin() + static_cast<std::ptrdiff_t>(i)) {
+            throw FieldError(where + ": \"" + names[i] + "\" stands twice");
+        }
+    }
+    return names;
+}
+
 }  // namespace
 
 Json spec_fields(const core::WorkerSpec& spec) {
@@ -370,6 +452,7 @@ Json spec_fields(const core::WorkerSpec& spec) {
                 {"instances", spec.instances},
                 {"autostart", spec.autostart},
                 {"source", exact_text(spec.source)},
+                {"requires", spec.requirements},
                 {"policy", policy_fields(spec.policy)},
                 {"log", log_fields(spec.log)},
                 {"launch", launch_fields(spec.launch)}};
@@ -396,6 +479,7 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
         spec.source.size() > kMaxPathBytes) {
         throw FieldError(fields.path("source") + ": expected an absolute path, or nothing");
     }
+    if (fields.find("requires") != nullptr) spec.requirements = read_requirements(fields, spec);
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
     // Absent in what an older version remembered.
     if (const Json* log = fields.find("log")) spec.log = read_log(*log, fields.path("log"));

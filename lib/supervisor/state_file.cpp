@@ -71,7 +71,13 @@ void store(Record<Payload>& record, const Payload& payload) {
 }
 
 /// Instants are stored as nanoseconds; 0 stands for none.
+                              record.deadline_ns = ns_or_zero(s.limit);
 std::int64_t ns_or_zero(const std::optional<Instant>& instant) {
+                              record.flags[1] = s.is_leaving ? 1 : 0;
+                          },
+                          [&](const core::Waiting& s) {
+                              record.since_ns = to_ns(s.since);
+                              record.flags[0] = s.is_automatic ? 1 : 0;
     return instant ? to_ns(*instant) : 0;
 }
 
@@ -101,7 +107,6 @@ void encode_state(const core::State& state, PlaceRecord& record) {
 }
 
 std::optional<core::State> decode_state(const PlaceRecord& record) {
-    constexpr auto kLastReason = static_cast<std::uint8_t>(core::ExitReason::spawn_failed);
     const Instant since = from_ns(record.since_ns);
     const Instant deadline = from_ns(record.deadline_ns);
     switch (record.state) {
@@ -110,13 +115,19 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
         case 1:
             return core::Starting{.since = since};
         case 2: {
-            core::Running running{
-                .since = since, .ready_at = std::nullopt, .is_good = record.flags[0] != 0};
+            core::Running running{.since = since,
+                                  .ready_at = std::nullopt,
+                                  .is_good = record.flags[0] != 0,
+                                  .is_leaving = record.flags[1] != 0,
+                                  .limit = std::nullopt};
+            if (record.deadline_ns != 0) running.limit = deadline;
             if (record.ready_ns != 0) running.ready_at = from_ns(record.ready_ns);
             return running;
         }
         case 3:
             return core::BackingOff{.until = deadline, .is_limited = record.flags[0] != 0};
+        case 7:
+            return core::Waiting{.since = since, .is_automatic = record.flags[0] != 0};
         case 4:
             if (record.flags[0] > kLastReason) return std::nullopt;
             return core::Stopping{.since = since,
@@ -134,7 +145,8 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
     }
 }
 static_assert(std::is_same_v<std::variant_alternative_t<4, core::State>, core::Stopping>);
-static_assert(std::variant_size_v<core::State> == 7);
+static_assert(std::is_same_v<std::variant_alternative_t<7, core::State>, core::Waiting>);
+static_assert(std::variant_size_v<core::State> == 8);
 
 void encode_history(const core::History& history, PlaceRecord& record) {
     record.restarts = history.restarts;
@@ -162,7 +174,7 @@ std::optional<core::History> decode_history(const PlaceRecord& record) {
                    history.restart_times.begin(), [](std::int64_t ns) { return from_ns(ns); });
     if (record.exit_is_known == 0) return history;
     if (record.exit_kind > static_cast<std::uint8_t>(core::ExitStatus::Kind::unknown) ||
-        record.exit_reason > static_cast<std::uint8_t>(core::ExitReason::spawn_failed)) {
+        record.exit_reason > kLastReason) {
         return std::nullopt;
     }
     history.last_exit =
@@ -175,6 +187,7 @@ std::optional<core::History> decode_history(const PlaceRecord& record) {
     return history;
 }
 
+    record.hold = static_cast<std::uint8_t>(place.instance.hold);
 }  // namespace
 
 PlaceRecord encode_place(const core::Place& place) {
@@ -198,7 +211,9 @@ std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
     if (!state || !history || record.worker >= kMaxWorkers ||
         record.number >= core::kMaxInstancesPerWorker ||
         record.desired > static_cast<std::uint8_t>(core::Desired::up) ||
-        record.outcome > static_cast<std::uint8_t>(core::Outcome::failed)) {
+        record.outcome > static_cast<std::uint8_t>(core::Outcome::failed) ||
+        record.hold > static_cast<std::uint8_t>(core::Hold::restart)) {
+    place.instance.hold = static_cast<core::Hold>(record.hold);
         return std::nullopt;
     }
     core::Place place;

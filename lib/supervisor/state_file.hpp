@@ -60,8 +60,8 @@ struct PlaceRecord {
     std::uint8_t state;  // index of the alternative in core::State
     std::uint64_t epoch;
     std::uint64_t generation;
-    std::int64_t since_ns;     // starting, running, stopping
-    std::int64_t deadline_ns;  // backoff: until; stopping: kill_at
+    std::int64_t since_ns;     // starting, running, stopping, waiting
+    std::int64_t deadline_ns;  // backoff: until; stopping: kill_at; running: limit, 0: none
     std::int64_t ready_ns;     // running: ready_at; 0: not ready
     std::uint8_t flags[4];     // STATE.md: by state
     std::uint32_t restarts;
@@ -73,7 +73,8 @@ struct PlaceRecord {
     std::uint8_t exit_dumped;
     std::int32_t exit_value;
     std::int32_t exit_op;
-    std::uint32_t reserved;
+    std::uint8_t hold;
+    std::uint8_t reserved[3];
     std::int64_t exit_ns;
     std::int64_t restart_ns[core::kMaxRestartLimitCount];
 };

@@ -124,6 +124,9 @@ std::string failure_text(const core::WorkerSpec& spec, const core::Instance& ins
         case core::ExitReason::start_timeout:
             return fmt::format("not ready within start_timeout ({})",
                                conf::format_duration(spec.policy.start_timeout));
+        case core::ExitReason::max_memory:
+            return fmt::format("its processes held more than max_memory ({})",
+                               conf::format_size(spec.policy.max_memory));
         case core::ExitReason::exited:
         case core::ExitReason::stopped:
         case core::ExitReason::killed:
@@ -141,6 +144,7 @@ std::string pending_text(const core::WorkerSpec& spec, const core::Instance& ins
             [](const core::Exited&) { return std::string("exited"); },
             [](const core::Fatal&) { return std::string("given up"); },
             [](const core::Starting&) { return std::string("being started"); },
+            [](const core::Waiting&) { return std::string("waiting for its turn to start"); },
             [&](const core::Running& running) {
                 if (!running.ready_at) return std::string("waiting for it to be ready");
                 const Instant good_at = *running.ready_at + spec.policy.min_uptime;
@@ -165,6 +169,8 @@ const char* reason_name(core::ExitReason reason) {
             return "start_timeout";
         case core::ExitReason::spawn_failed:
             return "spawn_failed";
+        case core::ExitReason::max_memory:
+            return "max_memory";
     }
     return "unknown";
 }

@@ -31,23 +31,35 @@ enum class Kind {
     become_ready,
     wait_a_little,
     wait_until_due,
+    stop_held,
+    restart_held,
+    proceed,
+    fail_requirement,
+    leave,
+    ask_for_time,
+    exceed_memory,
 };
-constexpr std::uint64_t kKinds = 13;
+constexpr std::uint64_t kKinds = 20;
 
 struct Move {
     Kind kind;
     std::uint64_t age;  // of the run that the event is about: 0 is the current one
     Duration pause;
+    Gate gate;
 };
 
 Move make_move(Prng& prng) {
-    return {static_cast<Kind>(prng.below(kKinds)), prng.chance(0.9) ? 0 : 1 + prng.below(3),
-            std::chrono::milliseconds{prng.below(3000)}};
+    return {static_cast<Kind>(prng.below(kKinds)),
+            prng.chance(0.9) ? 0 : 1 + prng.below(3),
+            std::chrono::milliseconds{prng.below(3000)},
+            {prng.chance(0.8), prng.chance(0.8)}};
 }
 
 std::string show_move(const Move& move) {
     return "kind " + std::to_string(static_cast<int>(move.kind)) + ", age " +
-           std::to_string(move.age) + ", pause " + std::to_string(to_ms(move.pause)) + " ms";
+           std::to_string(move.age) + ", pause " + std::to_string(to_ms(move.pause)) + " ms" +
+           (move.gate.requirements_met ? "" : ", requirements not met") +
+           (move.gate.has_room ? "" : ", no room");
 }
 
 Policy policy_of(RestartPolicy restart, RestartLimit::Then then, Duration initial) {
@@ -75,7 +87,7 @@ public:
         }
         const Event event = event_of(move);
         const Instance before = instance_;
-        const Transition next = step(policy_, before, event, now_, prng_);
+        const Transition next = step(policy_, before, event, now_, prng_, move.gate);
         instance_ = next.instance;
         std::string broken = check_past(move, before, event);
         if (broken.empty()) broken = check_actions(before, next.actions);
@@ -119,6 +131,20 @@ private:
                 return event::Tick{};
             case Kind::wait_until_due:
                 return event::Tick{};
+            case Kind::stop_held:
+                return event::Stop{Epoch{++epoch_}, true};
+            case Kind::restart_held:
+                return event::Restart{Epoch{++epoch_}, true};
+            case Kind::proceed:
+                return event::Proceed{};
+            case Kind::fail_requirement:
+                return event::RequirementFailed{};
+            case Kind::leave:
+                return event::Leaving{run};
+            case Kind::ask_for_time:
+                return event::ExtendTimeout{run, move.pause};
+            case Kind::exceed_memory:
+                return event::OverMemory{run};
         }
         return event::Tick{};
     }
@@ -156,8 +182,18 @@ private:
     std::string check_state(const Event& event) const {
         const State& state = instance_.state;
         if (is_occupied(state) != live_.has_value()) return "occupied without a run, or idle with";
-        const bool is_down =
-            std::holds_alternative<Stopped>(state) || std::holds_alternative<Stopping>(state);
+        const bool is_up =
+            std::holds_alternative<Starting>(state) || std::holds_alternative<Running>(state);
+        if (instance_.hold != Hold::none && !is_up) return "a hold on what is not up";
+        if (instance_.hold == Hold::stop && instance_.desired != Desired::down) {
+            return "a held stop of what is wanted up";
+        }
+        if (instance_.hold == Hold::restart && instance_.desired != Desired::up) {
+            return "a held restart of what is wanted down";
+        }
+        const bool is_down = std::holds_alternative<Stopped>(state) ||
+                             std::holds_alternative<Stopping>(state) ||
+                             instance_.hold == Hold::stop;
         if (instance_.desired == Desired::down && !is_down) return "wanted down, but not going";
         if (instance_.desired == Desired::up && std::holds_alternative<Stopped>(state)) {
             return epoch_ > 0 ? "wanted up, but stopped" : "";
@@ -241,7 +277,9 @@ TEST_CASE("core/instance: no list of events breaks the rules of a run, its opera
          {RestartPolicy::always, RestartPolicy::on_failure, RestartPolicy::never}) {
         for (const auto then : {RestartLimit::Then::slow, RestartLimit::Then::fatal}) {
             for (const Duration initial : {Duration{0}, Duration{200ms}}) {
-                const Policy policy = policy_of(restart, then, initial);
+                Policy policy = policy_of(restart, then, initial);
+                // Both ways with half of the others each.
+                if (initial == Duration{0}) policy.ready.kind = Readiness::Kind::notify;
                 const auto check = [&](const std::vector<Move>& moves) {
                     return broken_rule(policy, moves);
                 };

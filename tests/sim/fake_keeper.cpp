@@ -43,11 +43,41 @@ void FakeKeeper::spawn(Slot slot, Generation generation, Instant now) {
     record.group_alive = true;
     record.ignores_stop = prng_.chance(faults_.ignore_stop);
     send(slot, core::event::SpawnSucceeded{generation}, now);
+    plan_words(slot, generation, now);
     if (prng_.chance(faults_.crash_at_once)) {
         doom(slot, up_to(500us), random_status(), now);
     } else if (prng_.chance(faults_.mortality)) {
         doom(slot, prng_.chance(0.5) ? up_to(100ms) : up_to(4s), random_status(), now);
     }
+}
+
+/// What the run will say by itself, or show to a probe.
+void FakeKeeper::plan_words(Slot slot, Generation generation, Instant now) {
+    if (!prng_.chance(faults_.never_ready)) {
+        push(now + up_to(1s), What::word, slot, generation, core::event::BecameReady{generation});
+    }
+    if (!prng_.chance(faults_.odd_words)) return;
+    const Instant at = now + up_to(4s);
+    switch (prng_.below(3)) {
+        case 0:
+            push(at, What::word, slot, generation, core::event::Leaving{generation});
+            break;
+        case 1:
+            push(at, What::word, slot, generation,
+                 core::event::ExtendTimeout{generation, up_to(3s)});
+            break;
+        default:
+            push(at, What::word, slot, generation, core::event::OverMemory{generation});
+            break;
+    }
+}
+
+void FakeKeeper::say_word(const Item& item) {
+    Record& record = table_[item.slot.value];
+    if (record.generation != item.generation || !record.leader_alive) return;
+    const bool is_ready = std::holds_alternative<core::event::BecameReady>(item.event);
+    record.is_ready = record.is_ready || is_ready;
+    send(item.slot, item.event, item.at);
 }
 
 void FakeKeeper::signal(Slot slot, Generation generation, int number, Instant now) {
@@ -106,6 +136,9 @@ void FakeKeeper::advance(Instant now, std::vector<Delivery>& arrived) {
                 break;
             case What::message:
                 if (item.link == link_) arrived.push_back({item.slot, item.event});
+                break;
+            case What::word:
+                say_word(item);
                 break;
         }
     }

@@ -30,8 +30,10 @@ struct Faults {
     double escape_kill = 0;  // a fork races with KILL
     double late = 0;
     double duplicate = 0;
+    double never_ready = 0;
+    double odd_words = 0;  // that a run says it leaves, asks for time, or is found too large
 
-    static Faults all() { return {0.02, 0.03, 0.15, 0.9, 0.2, 0.2, 0.3, 0.01, 0.05}; }
+    static Faults all() { return {0.02, 0.03, 0.15, 0.9, 0.2, 0.2, 0.3, 0.01, 0.05, 0.1, 0.1}; }
     static Faults none() { return {}; }
 };
 
@@ -50,6 +52,7 @@ public:
         bool group_alive = false;
         bool ignores_stop = false;
         bool was_signalled = false;  // its end was asked for
+        bool is_ready = false;       // for those whose spec waits for that
         core::ExitStatus status;     // kind spawn_failed: it never ran
     };
     struct Counts {
@@ -81,7 +84,7 @@ public:
     [[nodiscard]] const std::string& broken() const { return broken_; }
 
 private:
-    enum class What : std::uint8_t { leader_dies, group_dies, message };
+    enum class What : std::uint8_t { leader_dies, group_dies, message, word };
     struct Item {
         Instant at;
         std::uint64_t order;
@@ -96,6 +99,8 @@ private:
     void push(Instant at, What what, Slot slot, Generation generation, const core::Event& event);
     void send(Slot slot, const core::Event& event, Instant now);
     void doom(Slot slot, Duration after, const core::ExitStatus& status, Instant now);
+    void plan_words(Slot slot, Generation generation, Instant now);
+    void say_word(const Item& item);
     void end_leader(const Item& item);
     void end_group(const Item& item);
     Duration up_to(Duration limit);

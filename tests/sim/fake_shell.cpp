@@ -8,24 +8,69 @@ FakeShell::FakeShell(core::Fleet::Bounds bounds, std::uint64_t seed, FakeKeeper&
                      Trace& trace)
     : bounds_(bounds),
       prng_(seed),
+      parallel_starts_(prng_.chance(0.5) ? 0 : static_cast<std::uint32_t>(1 + prng_.below(5))),
       keeper_(keeper),
       trace_(trace),
       fleet_(std::make_unique<core::Fleet>(bounds, prng_.next())) {
+    fleet_->set_parallel_starts(parallel_starts_);
+    known_.resize(bounds.slots);
     stored_.workers.resize(bounds.workers);
     stored_.places.resize(bounds.slots);
 }
 
 void FakeShell::deliver(const Delivery& delivery, Instant now) {
     ++inputs_;
+    const core::Place* const place = fleet_->find(delivery.slot);
+    const bool is_probed =
+        place != nullptr &&
+        fleet_->worker(place->worker)->spec.policy.ready.kind != core::Readiness::Kind::exec;
+    // Nobody asks whether the others are ready.
+    if (!is_probed && std::holds_alternative<core::event::BecameReady>(delivery.event)) return;
     trace_.note("event", delivery.slot, 0, static_cast<std::int64_t>(delivery.event.index()), now);
     fleet_->on_event(delivery.slot, delivery.event, now);
+    check_start(delivery.slot);
+}
+
+void FakeShell::check_starts() {
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) check_start(Slot{slot});
+}
+
+void FakeShell::check_start(Slot slot) {
+    Known& known = known_[slot.value];
+    const core::Place* const place = fleet_->find(slot);
+    if (place == nullptr) return;
+    const core::Instance& instance = place->instance;
+    const bool is_same = known.worker == place->worker && known.number == place->number;
+    const bool is_new_run = instance.generation > known.generation;
+    const bool is_automatic = is_same && instance.history.restarts > known.restarts;
+    known = {place->worker, place->number, instance.generation, instance.history.restarts};
+    if (!is_new_run || is_automatic || !core::is_occupied(instance.state)) return;
+    for (const std::string& name : fleet_->worker(place->worker)->spec.requirements) {
+        if (!is_satisfied(name)) broken_ = "a start before what it requires is ready";
+    }
+}
+
+bool FakeShell::is_satisfied(const std::string& required) const {
+    const core::Worker* const worker = fleet_->find_worker(required);
+    bool is_any_wanted = false;
+    if (worker == nullptr) return false;
+    for (const Slot slot : worker->slots) {
+        const core::Instance& instance = fleet_->find(slot)->instance;
+        if (instance.desired == core::Desired::down) continue;
+        is_any_wanted = true;
+        const bool has_ended_well =
+            std::holds_alternative<core::Exited>(instance.state) && instance.history.last_exit &&
+            core::is_success(worker->spec.policy, instance.history.last_exit->status);
+        if (!core::is_ready(instance) && !has_ended_well) return false;
+    }
+    return is_any_wanted;
 }
 
 void FakeShell::tick(Instant now) {
     const std::optional<Instant> deadline = fleet_->next_deadline();
-    if (!deadline || *deadline > now) return;
-    ++inputs_;
+    if (deadline && *deadline <= now) ++inputs_;
     fleet_->on_time(now);
+    check_starts();
 }
 
 bool FakeShell::end_turn(Instant now) {
@@ -41,6 +86,7 @@ bool FakeShell::end_turn(Instant now) {
 
 void FakeShell::recover(Instant now) {
     fleet_ = std::make_unique<core::Fleet>(bounds_, prng_.next());
+    fleet_->set_parallel_starts(parallel_starts_);
     fleet_->restore_epoch(stored_.epoch);
     const bool is_table_first = prng_.chance(0.5);
     if (is_table_first) note_generations();
@@ -51,7 +97,14 @@ void FakeShell::recover(Instant now) {
         if (place) fleet_->restore_place(*place);
     }
     if (!is_table_first) note_generations();
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
+        const core::Place* const place = fleet_->find(Slot{slot});
+        if (place == nullptr) continue;
+        known_[slot] = {place->worker, place->number, place->instance.generation,
+                        place->instance.history.restarts};
+    }
     for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) relist(Slot{slot}, now);
+    tick(now);
 }
 
 void FakeShell::note_generations() {
@@ -97,6 +150,7 @@ void FakeShell::relist_occupied(const core::Place& place, Instant now) {
         deliver({slot, core::event::ProcessExited{run, record.status, record.group_alive}}, now);
     } else {
         deliver({slot, core::event::SpawnSucceeded{run}}, now);
+        if (record.is_ready) deliver({slot, core::event::BecameReady{run}}, now);
         if (std::holds_alternative<core::Stopping>(instance.state)) {
             const core::Worker* const worker = fleet_->worker(place.worker);
             keeper_.signal(slot, run, worker->spec.policy.stop_signal, now);

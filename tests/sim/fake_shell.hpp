@@ -28,11 +28,16 @@ class FakeShell {
 public:
     FakeShell(core::Fleet::Bounds bounds, std::uint64_t seed, FakeKeeper& keeper, Trace& trace);
 
+    /// Of every fleet that this shell will have.
+    [[nodiscard]] std::uint32_t parallel_starts() const { return parallel_starts_; }
+
     [[nodiscard]] core::Fleet& fleet() const { return *fleet_; }
     [[nodiscard]] const Stored& stored() const { return stored_; }
     void set_kill_probability(double probability) { kill_probability_ = probability; }
 
     void deliver(const Delivery& delivery, Instant now);
+    /// After a command: a start that somebody asked for comes when all that it requires is ready.
+    void check_starts();
     void tick(Instant now);
     /// Stores and executes; false: killed on the way, and recover() is due.
     [[nodiscard]] bool end_turn(Instant now);
@@ -46,6 +51,14 @@ public:
     [[nodiscard]] const std::string& broken() const { return broken_; }
 
 private:
+    struct Known {
+        std::uint32_t worker = 0;
+        std::uint32_t number = 0;
+        Generation generation;
+        std::uint32_t restarts = 0;
+    };
+    void check_start(Slot slot);
+    [[nodiscard]] bool is_satisfied(const std::string& required) const;
     void store();
     void execute(const core::SlotAction& item, Instant now);
     void note_generations();
@@ -55,11 +68,13 @@ private:
 
     core::Fleet::Bounds bounds_;
     Prng prng_;
+    std::uint32_t parallel_starts_;
     FakeKeeper& keeper_;
     Trace& trace_;
     std::unique_ptr<core::Fleet> fleet_;
     Stored stored_;
     std::vector<Slot> changed_;
+    std::vector<Known> known_;  // by slot: the run that was seen last
     double kill_probability_ = 0;
     std::uint64_t inputs_ = 0;
     std::uint64_t deaths_ = 0;

@@ -36,6 +36,7 @@ std::uint64_t Operator::command(core::Fleet& fleet, Instant now) {
     }
     const std::uint64_t touched = std::max<std::uint64_t>(1, worker->slots.size());
     const std::uint64_t dice = prng_.below(100);
+    if (dice == 99) return command_all(fleet, now);
     if (dice < 2) {
         fleet.remove(worker->index, now);
     } else if (dice < 10) {
@@ -52,19 +53,27 @@ std::uint64_t Operator::command(core::Fleet& fleet, Instant now) {
 }
 
 void Operator::command_places(core::Fleet& fleet, const core::Worker& worker, Instant now) {
-    const std::vector<Slot> slots = worker.slots;
-    const std::uint64_t verb = prng_.below(4);
     const bool is_single = prng_.chance(0.6);
-    const std::uint64_t chosen = prng_.below(slots.size());
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        if (is_single && i != chosen) continue;
-        if (verb == 0) {
-            fleet.stop(slots[i], now);
-        } else if (verb == 1) {
-            fleet.restart(slots[i], now);
-        } else {
-            fleet.start(slots[i], now);
-        }
+    const std::uint64_t chosen = prng_.below(worker.slots.size());
+    if (worker.slots.empty()) return;
+    command(fleet, is_single ? std::vector<Slot>{worker.slots[chosen]} : worker.slots, now);
+}
+
+std::uint64_t Operator::command_all(core::Fleet& fleet, Instant now) {
+    std::vector<Slot> slots;
+    for (const core::Place* const place : fleet.places()) slots.push_back(place->slot);
+    command(fleet, slots, now);
+    return std::max<std::uint64_t>(1, slots.size());
+}
+
+void Operator::command(core::Fleet& fleet, const std::vector<Slot>& slots, Instant now) {
+    const std::uint64_t verb = prng_.below(4);
+    if (verb == 0) {
+        fleet.stop(slots, now);
+    } else if (verb == 1) {
+        fleet.restart(slots, now);
+    } else {
+        fleet.start(slots, now);
     }
 }
 
@@ -87,6 +96,13 @@ core::WorkerSpec Operator::random_spec(const std::string& name) {
     spec.policy.stop_timeout = kStopTimeout[prng_.below(3)];
     spec.policy.min_uptime = prng_.chance(0.2) ? Duration{0} : Duration{500ms};
     spec.policy.start_timeout = prng_.chance(0.5) ? Duration{2s} : Duration{10s};
+    constexpr core::Readiness::Kind kReady[] = {
+        core::Readiness::Kind::exec, core::Readiness::Kind::notify, core::Readiness::Kind::tcp};
+    spec.policy.ready.kind = kReady[prng_.below(3)];
+    // Only those before it: never a cycle. They need not exist.
+    for (char other = '0'; other < name[1]; ++other) {
+        if (prng_.chance(0.15)) spec.requirements.push_back(std::string{"w"} + other);
+    }
     return spec;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/prng.hpp"
 #include "base/time.hpp"
@@ -25,6 +26,8 @@ public:
 private:
     core::WorkerSpec random_spec(const std::string& name);
     void command_places(core::Fleet& fleet, const core::Worker& worker, Instant now);
+    [[nodiscard]] std::uint64_t command_all(core::Fleet& fleet, Instant now);
+    void command(core::Fleet& fleet, const std::vector<Slot>& slots, Instant now);
 
     Prng prng_;
     Trace& trace_;

@@ -67,7 +67,7 @@ void Simulation::calm() {
         if (now_ > limit) return note_broken("the fleet does not settle in the calm");
         turn(now_, false);
     }
-    note_broken(witness_.inspect(shell_.fleet(), now_));
+    note_broken(witness_.inspect(shell_.fleet(), shell_.parallel_starts(), now_));
     note_broken(witness_.inspect_calm(shell_.fleet()));
 }
 
@@ -77,6 +77,7 @@ void Simulation::turn(Instant now, bool is_stormy) {
     for (const Delivery& delivery : arrived_) shell_.deliver(delivery, now);
     if (is_stormy && now >= next_command_) {
         shell_.count_inputs(operator_.command(shell_.fleet(), now));
+        shell_.check_starts();
         next_command_ = now + operator_.pause();
     }
     shell_.tick(now);
@@ -89,7 +90,7 @@ void Simulation::turn(Instant now, bool is_stormy) {
     }
     note_broken(witness_.watch(shell_, now_));
     if (++turns_ % kTurnsPerInspection == 0) {
-        note_broken(witness_.inspect(shell_.fleet(), now_));
+        note_broken(witness_.inspect(shell_.fleet(), shell_.parallel_starts(), now_));
     }
     note_broken(keeper_.broken());
     note_broken(shell_.broken());

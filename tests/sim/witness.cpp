@@ -1,5 +1,6 @@
 #include "sim/witness.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 
@@ -15,9 +16,29 @@ using std::chrono_literals::operator""s;
 /// late, and a supervisor that dies meanwhile.
 constexpr Duration kLongestStop = 120s;
 
+bool has_leaving_dependent(const Stored& stored, const std::string& name) {
+    for (const auto& place : stored.places) {
+        if (!place || !stored.workers[place->worker]) continue;
+        const std::vector<std::string>& names = stored.workers[place->worker]->spec.requirements;
+        if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+        if (core::is_occupied(place->instance.state) &&
+            place->instance.desired == core::Desired::down) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 std::string Witness::watch(const FakeShell& shell, Instant now) {
+    // All of them before anything of this turn is remembered.
+    for (const Slot slot : shell.changed()) {
+        const auto& place = shell.stored().places[slot.value];
+        if (!place || !shell.stored().workers[place->worker]) continue;
+        const std::string disorder = watch_order(shell.stored(), *place);
+        if (!disorder.empty()) return disorder + ", slot " + std::to_string(slot.value);
+    }
     for (const Slot slot : shell.changed()) {
         const auto& place = shell.stored().places[slot.value];
         if (!place) {
@@ -28,8 +49,33 @@ std::string Witness::watch(const FakeShell& shell, Instant now) {
         if (!worker) return "a stored place of no stored worker";
         const bool is_fatal =
             worker->spec.policy.restart_limit.then == core::RestartLimit::Then::fatal;
-        const std::string broken = watch_place(*place, is_fatal, now);
+        std::string broken = watch_place(*place, is_fatal, now);
+        remember(*place);
         if (!broken.empty()) return broken + ", slot " + std::to_string(slot.value);
+    }
+    return "";
+}
+
+void Witness::remember(const core::Place& place) {
+    Seen& seen = seen_[place.slot.value];
+    const core::Instance& instance = place.instance;
+    seen.generation = instance.generation;
+    seen.was_up = std::holds_alternative<core::Starting>(instance.state) ||
+                  std::holds_alternative<core::Running>(instance.state);
+}
+
+std::string Witness::watch_order(const Stored& stored, const core::Place& place) const {
+    const Seen& seen = seen_[place.slot.value];
+    const core::Instance& instance = place.instance;
+    const bool is_same_place = seen.worker == place.worker && seen.number == place.number;
+    const auto* const stopping = std::get_if<core::Stopping>(&instance.state);
+    const bool is_new_run = instance.generation > seen.generation;
+    const bool is_told_to_stop = is_same_place && seen.was_up && !is_new_run &&
+                                 stopping != nullptr && !stopping->leader_gone &&
+                                 instance.desired == core::Desired::down;
+    const core::Worker& worker = *stored.workers[place.worker];
+    if (is_told_to_stop && has_leaving_dependent(stored, worker.spec.name)) {
+        return "a stop before those that require it have left";
     }
     return "";
 }
@@ -56,14 +102,20 @@ std::string Witness::watch_place(const core::Place& place, bool is_fatal, Instan
     return "";
 }
 
-std::string Witness::inspect(const core::Fleet& fleet, Instant now) const {
+std::string Witness::inspect(const core::Fleet& fleet, std::uint32_t parallel_starts,
+                             Instant now) const {
     std::vector<bool> is_taken(seen_.size(), false);
     for (const core::Worker* const worker : fleet.workers()) {
         const std::string broken = inspect_worker(fleet, *worker, is_taken);
         if (!broken.empty()) return broken;
     }
     bool is_idle = true;
+    std::uint32_t coming_up = 0;
     for (const core::Place* const place : fleet.places()) {
+        const auto* const running = std::get_if<core::Running>(&place->instance.state);
+        const bool is_coming_up = std::holds_alternative<core::Starting>(place->instance.state) ||
+                                  (running != nullptr && !running->ready_at);
+        coming_up += is_coming_up ? 1U : 0U;
         if (fleet.worker(place->worker) == nullptr) return "a place of no worker";
         if (place->is_retired) {
             if (is_taken[place->slot.value]) return "a slot shared by two places";
@@ -81,6 +133,7 @@ std::string Witness::inspect(const core::Fleet& fleet, Instant now) const {
             return "a live run in a free slot";
         }
     }
+    if (parallel_starts != 0 && coming_up > parallel_starts) return "too many starts at a time";
     if (is_idle != fleet.is_idle()) return "is_idle() does not say what is";
     return "";
 }
@@ -102,7 +155,7 @@ std::string Witness::inspect_worker(const core::Fleet& fleet, const core::Worker
 
 std::string Witness::inspect_calm(const core::Fleet& fleet) const {
     for (const core::Place* const place : fleet.places()) {
-        const std::string broken = inspect_calm_place(*place);
+        const std::string broken = inspect_calm_place(fleet, *place);
         if (!broken.empty()) return broken + ", slot " + std::to_string(place->slot.value);
     }
     for (std::uint32_t slot = 0; slot < seen_.size(); ++slot) {
@@ -115,11 +168,12 @@ std::string Witness::inspect_calm(const core::Fleet& fleet) const {
     return "";
 }
 
-std::string Witness::inspect_calm_place(const core::Place& place) const {
+std::string Witness::inspect_calm_place(const core::Fleet& fleet, const core::Place& place) const {
     const core::Instance& instance = place.instance;
     const FakeKeeper::Record& record = keeper_.record(place.slot);
     if (instance.outcome == core::Outcome::pending) return "an operation still pending in the calm";
     if (place.is_retired) return "a retired place that stays";
+    if (instance.hold != core::Hold::none) return "a hold that stays";
     if (instance.desired == core::Desired::down) {
         if (!std::holds_alternative<core::Stopped>(instance.state)) return "wanted down, but up";
     } else if (const auto* running = std::get_if<core::Running>(&instance.state)) {
@@ -128,6 +182,11 @@ std::string Witness::inspect_calm_place(const core::Place& place) const {
             return "shown running, but no such process";
         }
         return "";
+    } else if (std::holds_alternative<core::Waiting>(instance.state)) {
+        const core::WaitsFor waits = fleet.waits_for(place);
+        if (waits.for_room) return "waiting for room in the calm";
+        if (waits.failed.empty()) return "waiting in the calm for what has not failed";
+        if (instance.outcome == core::Outcome::pending) return "waiting, and not told why";
     } else if (!std::holds_alternative<core::Exited>(instance.state) &&
                !std::holds_alternative<core::Fatal>(instance.state)) {
         return "wanted up, but neither running nor given up";

@@ -18,11 +18,13 @@ class Witness {
 public:
     Witness(std::uint32_t slots, const FakeKeeper& keeper) : keeper_(keeper), seen_(slots) {}
 
-    /// After each turn, about what changed in it: the restart limit, counted here once more.
+    /// After each turn, about what changed in it: the restart limit, counted here once more; a
+    /// stop came after those that require it had left.
     [[nodiscard]] std::string watch(const FakeShell& shell, Instant now);
 
     /// Now and then, about everything: slots and places fit, stops end.
-    [[nodiscard]] std::string inspect(const core::Fleet& fleet, Instant now) const;
+    [[nodiscard]] std::string inspect(const core::Fleet& fleet, std::uint32_t parallel_starts,
+                                      Instant now) const;
 
     /// After a calm: what is wanted is what is.
     [[nodiscard]] std::string inspect_calm(const core::Fleet& fleet) const;
@@ -34,11 +36,16 @@ private:
         std::uint32_t restarts = 0;
         std::deque<Instant> times;
         bool had_shortage = false;
+        Generation generation;
+        bool was_up = false;  // starting or running
     };
+    [[nodiscard]] std::string watch_order(const Stored& stored, const core::Place& place) const;
+    void remember(const core::Place& place);
     [[nodiscard]] std::string watch_place(const core::Place& place, bool is_fatal, Instant now);
     [[nodiscard]] std::string inspect_worker(const core::Fleet& fleet, const core::Worker& worker,
                                              std::vector<bool>& is_taken) const;
-    [[nodiscard]] std::string inspect_calm_place(const core::Place& place) const;
+    [[nodiscard]] std::string inspect_calm_place(const core::Fleet& fleet,
+                                                 const core::Place& place) const;
 
     const FakeKeeper& keeper_;
     std::vector<Seen> seen_;  // by slot

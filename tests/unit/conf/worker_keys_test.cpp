@@ -233,8 +233,8 @@ const BadLine kBadLines[] = {
     {"backoff = { initial = 100 }",
      "3:23 worker.w.backoff.initial: 100 has no unit: write \"100s\", or another of us, ms, "
      "s, m, h, d"},
-    {"backoff = { initial = \"0s\" }",
-     "3:23 worker.w.backoff.initial: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
+    {"backoff = { initial = \"0s\", max = \"0s\" }",
+     "3:35 worker.w.backoff.max: expected a duration from \"1ms\" to \"365d\"; got \"0s\""},
     {"backoff = { factor = 0.5 }",
      "3:22 worker.w.backoff.factor: expected a number from 1 to 100; got 0.5"},
     {"backoff = { factor = nan }",
@@ -282,7 +282,26 @@ const BadLine kBadLines[] = {
      "3:16 worker.w.stop_timeout: expected a duration from \"0s\" to \"365d\"; got \"400d\""},
     {"stop_timeout = 10:00:00",
      "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
-    {"ready = \"notify\"", "3:9 worker.w.ready: expected \"exec\"; got \"notify\""},
+    {"ready = \"listen\"", "3:9 worker.w.ready: expected \"exec\" or \"notify\"; got \"listen\""},
+    {"ready = { period = \"1s\" }",
+     "3:1 worker.w.ready: has no probe; expected { tcp = \"127.0.0.1:5432\" } or { command = "
+     "[\"…\"] }"},
+    {"ready = { tcp = \"db:5432\" }",
+     "3:17 worker.w.ready.tcp: expected an address and a port such as \"127.0.0.1:5432\", "
+     "\"[::1]:80\" or \"localhost:80\"; got \"db:5432\""},
+    {"ready = { tcp = \"localhost:1\", command = [\"x\"] }",
+     "3:32 worker.w.ready.command: tcp and command exclude each other: choose one probe"},
+    {"ready = { command = [] }",
+     "3:21 worker.w.ready.command: is empty; expected an array of strings such as [\"node\", "
+     "\"server.js\"], or one string"},
+    {"max_memory = \"1kB\"",
+     "3:14 worker.w.max_memory: \"1kB\" makes no sense; expected 1MiB to 1024TiB"},
+    {"requires = [\"w\"]", "3:13 worker.w.requires: a worker cannot require itself"},
+    {"requires = 5",
+     "3:12 worker.w.requires: expected the name of a worker, or an array of them such as [\"db\", "
+     "\"cache\"]; got 5"},
+    {"requires = \"cach\"\n[worker.cache]\ncommand = [\"x\"]",
+     "3:12 worker.w.requires: there is no worker \"cach\" (did you mean \"cache\"?)"},
     {"min_uptime = true",
      "3:14 worker.w.min_uptime: expected a duration such as \"10s\"; got true"},
     {"start_timeout = \"0s\"",
@@ -345,9 +364,64 @@ TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
     CHECK(load_line("env.NODE_ENV = \"production\"").launch.env.size() == 1);
 }
 
+TEST_CASE("conf/worker: ready is a word, or a probe with its times") {
+    using Kind = core::Readiness::Kind;
+    CHECK(load_line("ready = \"notify\"").policy.ready.kind == Kind::notify);
+    core::Readiness tcp;
+    tcp.kind = Kind::tcp;
+    tcp.host = "::1";
+    tcp.port = 65535;
+    tcp.initial_delay = seconds{2};
+    tcp.period = seconds{1};
+    tcp.timeout = milliseconds{100};
+    tcp.success_threshold = 3;
+    CHECK(load_line("ready = { tcp = \"[::1]:65535\", initial_delay = \"2s\", period = \"1s\", "
+                    "timeout = \"100ms\", success_threshold = 3 }")
+              .policy.ready == tcp);
+    CHECK(load_line("ready = { tcp = \"localhost:80\" }").policy.ready.host == "localhost");
+    CHECK(load_line("ready = { command = \"check 'a b'\" }").policy.ready.command ==
+          Words{"check", "a b"});
+}
+
+TEST_CASE("conf/worker: max_memory is a size") {
+    CHECK(load_line("max_memory = \"512MiB\"").policy.max_memory == 512U << 20U);
+}
+
+TEST_CASE("conf/worker: requires names workers of the file, or of those that are there already") {
+    const std::string two = "[worker.a]\ncommand = [\"a\"]\nrequires = ";
+    const std::string rest = "\n[worker.b]\ncommand = [\"b\"]\n";
+    const LoadResult one = load_text(two + "\"b\"" + rest);
+    REQUIRE(one);
+    CHECK(one->workers.front().requirements == Words{"b"});
+    CHECK(mistake_of(two + "[\"b\", \"c\"]" + rest) ==
+          "3:18 worker.a.requires: there is no worker \"c\"");
+    const LoadResult known =
+        load(two + "[\"b\", \"c\"]" + rest, {"/srv/site/clusterd.toml", "/bin", {"c"}});
+    REQUIRE(known);
+    CHECK(known->workers.front().requirements == Words{"b", "c"});
+}
+
+TEST_CASE("conf/worker: a cycle of requires is shown along its way, each cycle once") {
+    const auto worker = [](const std::string& name, const std::string& needs) {
+        return "[worker." + name + "]\ncommand = [\"x\"]\nrequires = [" + needs + "]\n";
+    };
+    check_mistakes(worker("a", "\"b\", \"c\"") + worker("b", "\"c\"") + worker("c", "\"a\"") +
+                       worker("d", "\"a\""),
+                   {"3:13 worker.a.requires: these workers require one another: a → b → c → a",
+                    "3:18 worker.a.requires: these workers require one another: a → c → a"});
+}
+
+TEST_CASE("conf/daemon: parallel_starts") {
+    const std::string worker = "\n[worker.w]\ncommand = [\"srv\"]\n";
+    const LoadResult result = load_text("[daemon]\nparallel_starts = 4" + worker);
+    REQUIRE(result);
+    CHECK(result->daemon.parallel_starts == 4);
+    CHECK(mistake_of("[daemon]\nparallel_starts = -1" + worker) ==
+          "2:19 daemon.parallel_starts: expected an integer from 0 to 8192; got -1");
+}
+
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key :
-         {"sockets", "store", "channel", "requires", "max_memory", "node_cluster", "reload"}) {
+    for (const std::string key : {"sockets", "store", "channel", "node_cluster", "reload"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

@@ -31,6 +31,7 @@ core::Place place_in(core::State state) {
     place.instance.epoch = Epoch{99};
     place.instance.generation = Generation{1234567890123};
     place.instance.outcome = core::Outcome::failed;
+    place.instance.hold = core::Hold::restart;
     place.instance.history.restarts = 5;
     place.instance.history.failures_in_row = 4;
     place.instance.history.restart_count = 33;
@@ -53,6 +54,12 @@ std::vector<core::State> every_state() {
             core::Starting{.since = at},
             core::Running{.since = at, .ready_at = std::nullopt, .is_good = false},
             core::Running{.since = at, .ready_at = Instant{6s}, .is_good = true},
+            core::Running{.since = at,
+                          .ready_at = Instant{6s},
+                          .is_good = true,
+                          .is_leaving = true,
+                          .limit = Instant{7s}},
+            core::Waiting{.since = at, .is_automatic = true},
             core::BackingOff{.until = at, .is_limited = true},
             core::Stopping{.since = at,
                            .kill_at = Instant{9s},
@@ -94,7 +101,7 @@ TEST_CASE("supervisor/state: a successor finds what was stored, workers in order
                        .next_order = 3,
                        .daemon_revision = 2,
                        .is_shutting_down = 1,
-                       .reserved = 0});
+                       .is_populated = 1});
     file->store_worker(5,
                        {.is_used = 1, .is_deleted = 0, .revision = 1, .order = 2, .reserved = 0});
     file->store_worker(9,

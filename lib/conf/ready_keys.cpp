@@ -1,0 +1,111 @@
+// `ready`: how one knows that a run is ready.
+#include <arpa/inet.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "conf/keys.hpp"
+#include "conf/values.hpp"
+#include "conf/worker.hpp"
+
+namespace cluster::conf {
+namespace {
+
+constexpr std::string_view kAddressExpected =
+    "an address and a port such as \"127.0.0.1:5432\", \"[::1]:80\" or \"localhost:80\"";
+constexpr std::uint32_t kMaxThreshold = 1000;
+/// A probe that comes more often is load, not news.
+constexpr Duration kMinPeriod = std::chrono::milliseconds{10};
+
+struct ReadyDraft {
+    core::Readiness* ready;
+    std::optional<Field> tcp;
+    std::optional<Field> command;
+};
+
+bool is_address(const std::string& host) {
+    in6_addr address{};
+    return host == "localhost" || ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
+           ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
+}
+
+/// Names other than localhost are not looked up: that may take seconds, and the answer may change.
+bool set_address(core::Readiness& ready, const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return false;
+    std::string host = text.substr(0, colon);
+    const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (is_bracketed) host = host.substr(1, host.size() - 2);
+    if (is_bracketed != (host.find(':') != std::string::npos) || !is_address(host)) return false;
+    const std::string port = text.substr(colon + 1);
+    const bool is_number = !port.empty() && port.size() <= 5 &&
+                           port.find_first_not_of("0123456789") == std::string::npos;
+    const unsigned long number = is_number ? std::stoul(port) : 0;
+    if (number < 1 || number > 65535) return false;
+    ready.kind = core::Readiness::Kind::tcp;
+    ready.host = std::move(host);
+    ready.port = static_cast<std::uint16_t>(number);
+    return true;
+}
+
+void read_tcp(ReadyDraft& draft, const Field& field) {
+    draft.tcp = field;
+    const std::optional<std::string> text = read_text(field, kAddressExpected);
+    if (text && !set_address(*draft.ready, *text)) field.refuse_type(kAddressExpected);
+}
+
+void read_probe_command(ReadyDraft& draft, const Field& field) {
+    draft.command = field;
+    draft.ready->kind = core::Readiness::Kind::command;
+    draft.ready->command = read_command_value(field);
+}
+
+constexpr Keys<ReadyDraft, 6> kReadyKeys{{
+    {"tcp", read_tcp},
+    {"command", read_probe_command},
+    {"initial_delay",
+     [](ReadyDraft& draft, const Field& field) {
+         draft.ready->initial_delay = read_duration(field).value_or(draft.ready->initial_delay);
+     }},
+    {"period",
+     [](ReadyDraft& draft, const Field& field) {
+         draft.ready->period = read_duration(field, kMinPeriod).value_or(draft.ready->period);
+     }},
+    {"timeout",
+     [](ReadyDraft& draft, const Field& field) {
+         draft.ready->timeout = read_duration(field, kMinPeriod).value_or(draft.ready->timeout);
+     }},
+    {"success_threshold",
+     [](ReadyDraft& draft, const Field& field) {
+         if (const auto count = read_integer(field, 1, kMaxThreshold)) {
+             draft.ready->success_threshold = static_cast<std::uint32_t>(*count);
+         }
+     }},
+}};
+
+}  // namespace
+
+void read_ready(WorkerDraft& draft, const Field& field) {
+    core::Readiness& ready = draft.spec.policy.ready;
+    if (field.is(Node::Kind::table)) {
+        ReadyDraft parts{&ready, std::nullopt, std::nullopt};
+        read_table(field, kReadyKeys, parts);
+        if (parts.tcp && parts.command) {
+            parts.command->refuse_at(parts.command->key_at(),
+                                     "tcp and command exclude each other: choose one probe");
+        } else if (!parts.tcp && !parts.command) {
+            field.refuse(
+                "has no probe; expected { tcp = \"127.0.0.1:5432\" } or { command = [\"…\"] }");
+        }
+        return;
+    }
+    if (!field.is(Node::Kind::string)) {
+        field.refuse_type("\"exec\", \"notify\", { tcp = … } or { command = … }");
+        return;
+    }
+    constexpr Choice<core::Readiness::Kind> kKinds[] = {{"exec", core::Readiness::Kind::exec},
+                                                        {"notify", core::Readiness::Kind::notify}};
+    ready.kind = read_choice(field, kKinds).value_or(ready.kind);
+}
+
+}  // namespace cluster::conf

@@ -1,0 +1,42 @@
+// One datagram of sd_notify(3): what a worker says about itself. Pure: bytes in, meaning out.
+//
+// Newline-separated KEY=VALUE; what is not known or not right is left out, for a worker may speak
+// to a newer manager. Nothing here says who spoke: that is for whoever received it. Source:
+// sd_notify(3).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+
+namespace cluster::ready {
+
+/// Longer datagrams are refused whole. Unit: bytes. systemd takes as much as a page.
+inline constexpr std::size_t kMaxNotification = 4096;
+/// STATUS is cut there, between characters. Unit: bytes.
+inline constexpr std::size_t kMaxStatus = 512;
+
+struct Notification {
+    bool is_ready = false;      // READY=1
+    bool is_reloading = false;  // RELOADING=1
+    bool is_stopping = false;   // STOPPING=1
+    bool is_barrier = false;    // BARRIER=1 and nothing else, with one descriptor
+    std::optional<std::string>
+        status;  // STATUS=: one line without control characters; "" clears it
+    std::optional<std::int32_t> main_pid;         // MAINPID=: greater than 0
+    std::optional<Duration> extend_timeout;       // EXTEND_TIMEOUT_USEC=
+    std::optional<std::uint64_t> monotonic_usec;  // MONOTONIC_USEC=
+
+    friend bool operator==(const Notification&, const Notification&) = default;
+};
+
+/// Nothing: not a notification at all (too long, a NUL inside). `fds`: how many descriptors came
+/// with it.
+[[nodiscard]] std::optional<Notification> parse_notification(std::string_view datagram,
+                                                             std::size_t fds);
+
+}  // namespace cluster::ready

@@ -1,0 +1,85 @@
+#include "ready/notification.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/prng.hpp"
+
+namespace cluster::ready {
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+Notification parse(std::string_view text, std::size_t fds = 0) {
+    const auto result = parse_notification(text, fds);
+    REQUIRE(result);
+    return *result;
+}
+
+TEST_CASE("ready/notification: lines of keys, the last newline being optional") {
+    const Notification one = parse("READY=1\nSTATUS=up and well\nMAINPID=42");
+    CHECK(one.is_ready);
+    CHECK(one.status == "up and well");
+    CHECK(one.main_pid == 42);
+    CHECK(parse("READY=1\n") == parse("READY=1"));
+    CHECK(parse("STOPPING=1").is_stopping);
+    const Notification reload = parse("RELOADING=1\nMONOTONIC_USEC=18446744073709551615");
+    CHECK(reload.is_reloading);
+    CHECK(reload.monotonic_usec == 18446744073709551615U);
+    CHECK(parse("EXTEND_TIMEOUT_USEC=1500000").extend_timeout == 1500ms);
+}
+
+TEST_CASE("ready/notification: what is unknown or wrong is left out, the rest counts") {
+    CHECK(parse("") == Notification{});
+    CHECK(parse("READY=0\nREADY\n=1\nready=1\nX_OWN=5\nWATCHDOG=1") == Notification{});
+    CHECK(parse("READY=01") == Notification{});
+    for (const char* pid : {"0", "-1", "+1", "1x", "", " 1", "99999999999"}) {
+        CHECK_FALSE(parse(std::string{"MAINPID="} + pid).main_pid);
+    }
+    CHECK_FALSE(parse("EXTEND_TIMEOUT_USEC=99999999999999999").extend_timeout);
+    CHECK(parse("MAINPID=x\nREADY=1").is_ready);
+}
+
+TEST_CASE("ready/notification: a status is one clean line of UTF-8, cut between characters") {
+    CHECK(parse("STATUS=").status == "");
+    CHECK(parse("STATUS=a=b").status == "a=b");
+    CHECK(parse("STATUS=\x1B[31mred\tnow\x7F").status == " [31mred now ");
+    CHECK(parse("STATUS=caf\xC3\xA9 \xC2\x9B").status == "caf\xC3\xA9  ");
+    for (const char* bad : {"\xFF", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF5\x80\x80\x80"}) {
+        CHECK_FALSE(parse(std::string{"STATUS="} + bad).status);
+    }
+    const std::string longest(kMaxStatus - 1, 'x');
+    CHECK(parse("STATUS=" + longest + "\xC3\xA9").status == longest);
+}
+
+TEST_CASE("ready/notification: a NUL inside or too many bytes are no notification") {
+    CHECK_FALSE(parse_notification(std::string_view("READY=1\0X", 9), 0));
+    CHECK(parse(std::string_view("READY=1\0", 8)).is_ready);
+    CHECK_FALSE(parse_notification(std::string(kMaxNotification + 1, 'x'), 0));
+    CHECK(parse_notification(std::string(kMaxNotification, 'x'), 0));
+}
+
+TEST_CASE("ready/notification: a barrier stands alone and brings one descriptor") {
+    CHECK(parse("BARRIER=1", 1).is_barrier);
+    CHECK(parse("BARRIER=1\n", 1).is_barrier);
+    CHECK_FALSE(parse("BARRIER=1", 0).is_barrier);
+    CHECK_FALSE(parse("BARRIER=1", 2).is_barrier);
+    const Notification mixed = parse("BARRIER=1\nREADY=1", 1);
+    CHECK_FALSE(mixed.is_barrier);
+    CHECK(mixed.is_ready);
+}
+
+TEST_CASE("ready/notification: no bytes at all break it") {
+    Prng prng{1};
+    constexpr std::string_view kPieces[] = {
+        "READY=1", "\n", "STATUS=", "=", "MAINPID=", "\xC3\xA9", "\xF4\x8F", "9", "-", "\0"};
+    for (int round = 0; round < 20000; ++round) {
+        std::string text;
+        for (std::uint64_t i = prng.below(12); i > 0; --i) text += kPieces[prng.below(10)];
+        if (const auto result = parse_notification(text, prng.below(3)); result && result->status) {
+            CHECK(result->status->size() <= kMaxStatus);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace cluster::ready
