@@ -277,8 +277,9 @@ TEST_SUITE("e2e") {
     TEST_CASE("recovery/firehose: a flood across kills is exact to the byte") {
         const Daemon daemon;
         constexpr unsigned long long kBytes = 200ULL << 20U;
-        daemon.start(worker_table("f", {worker_program("firehose"), std::to_string(kBytes)},
-                                  "min_uptime = \"0s\"\nrestart = \"never\""));
+        daemon.start(
+            worker_table("f", {worker_program("firehose"), std::to_string(kBytes)},
+                         "min_uptime = \"0s\"\nrestart = \"never\"\nlog.max_size = \"unlimited\""));
         for (int round = 0; round < 3; ++round) {
             if (daemon.state_of("f.0") == "exited") break;
             kill_supervisor(daemon);
