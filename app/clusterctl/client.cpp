@@ -32,6 +32,7 @@ constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20U;
 struct IsRepeatable {
     bool operator()(const ctl::request::Delete&) const { return false; }
     bool operator()(const ctl::request::Add&) const { return false; }
+    bool operator()(const ctl::request::Signal&) const { return false; }
     bool operator()(const ctl::request::Scale& scale) const { return scale.instances.has_value(); }
     template <class Other>
     bool operator()(const Other&) const {
@@ -125,6 +126,11 @@ ctl::VersionAnswer Client::version() {
 ctl::StatusAnswer Client::status(std::vector<std::string> selectors) {
     return value_or_throw(
         ctl::parse_status(ask(ctl::request::Status{std::move(selectors)}, kAnswerPatience)));
+}
+
+ctl::DescribeAnswer Client::describe_workers(std::vector<std::string> selectors) {
+    return value_or_throw(
+        ctl::parse_description(ask(ctl::request::Describe{std::move(selectors)}, kAnswerPatience)));
 }
 
 ctl::OperationAnswer Client::change(ctl::Method method) {

@@ -34,6 +34,7 @@ public:
 
     [[nodiscard]] ctl::VersionAnswer version();
     [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
+    [[nodiscard]] ctl::DescribeAnswer describe_workers(std::vector<std::string> selectors);
     /// How many archives were made.
     [[nodiscard]] std::uint32_t rotate_logs(std::vector<std::string> selectors);
     /// Any method that answers with an operation, except operation.wait.

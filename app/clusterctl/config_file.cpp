@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "clusterctl/failure.hpp"
 #include "clusterctl/session.hpp"
+#include "clusterctl/view/format.hpp"
 #include "conf/load.hpp"
 #include "sys/file.hpp"
 
@@ -62,6 +64,23 @@ ConfigFile read_config(const std::string& name) {
             named.file = name == "-" ? "stdin" : name;
             file.diagnostics.push_back(conf::format(named));
         }
+    }
+    return file;
+}
+
+ConfigFile read_good_config(const std::string& name, const char* consequence) {
+    ConfigFile file = read_config(name);
+    if (!file.unreadable.empty()) {
+        throw Failure(kUsage, "bad_config", file.unreadable,
+                      "name a config file that is there: clusterctl start FILE.toml");
+    }
+    if (!file.config) {
+        Failure failure(
+            kUsage, "bad_config",
+            count_of(file.diagnostics.size(), "mistake") + " in " + name + "; " + consequence,
+            "check again with: clusterctl validate " + name);
+        failure.diagnostics = std::move(file.diagnostics);
+        throw failure;
     }
     return file;
 }

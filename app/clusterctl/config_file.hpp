@@ -22,4 +22,8 @@ struct ConfigFile {
 /// wrong with the file.
 [[nodiscard]] ConfigFile read_config(const std::string& name);
 
+/// As read_config, but anything wrong is a Failure (exit code 2) with all mistakes; `consequence`
+/// says what follows: "nothing was started".
+[[nodiscard]] ConfigFile read_good_config(const std::string& name, const char* consequence);
+
 }  // namespace cluster::clusterctl

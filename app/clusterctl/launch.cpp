@@ -37,26 +37,6 @@ bool is_program(const std::string& path) {
            ::access(path.c_str(), X_OK) == 0;
 }
 
-std::string find_daemon() {
-    const Result<std::string> own = sys::own_executable();
-    if (own) {
-        const std::string beside =
-            (std::filesystem::path(*own).parent_path() / "clusterd").string();
-        if (is_program(beside)) return beside;
-    }
-    const char* variable = std::getenv("PATH");
-    std::string path = variable == nullptr ? "/usr/local/bin:/usr/bin:/bin" : variable;
-    while (!path.empty()) {
-        const std::size_t colon = path.find(':');
-        const std::string candidate = path.substr(0, colon) + "/clusterd";
-        if (candidate.front() == '/' && is_program(candidate)) return candidate;
-        path = colon == std::string::npos ? std::string() : path.substr(colon + 1);
-    }
-    throw Failure(kFailed, "failed",
-                  "the daemon's program, clusterd, is neither beside clusterctl nor in PATH",
-                  "install it, or put its directory into PATH");
-}
-
 /// Our environment, with the directories as we understand them: the daemon's working directory is
 /// another one.
 std::vector<std::string> daemon_environment(const Session& session) {
@@ -224,8 +204,28 @@ void wait_until_up(Client& client, pid_t pid, const std::string& log, std::uint6
 
 }  // namespace
 
-void connect_or_launch(const Session& session, Client& client) {
-    if (client.try_connect()) return;
+std::string find_daemon() {
+    const Result<std::string> own = sys::own_executable();
+    if (own) {
+        const std::string beside =
+            (std::filesystem::path(*own).parent_path() / "clusterd").string();
+        if (is_program(beside)) return beside;
+    }
+    const char* variable = std::getenv("PATH");
+    std::string path = variable == nullptr ? "/usr/local/bin:/usr/bin:/bin" : variable;
+    while (!path.empty()) {
+        const std::size_t colon = path.find(':');
+        const std::string candidate = path.substr(0, colon) + "/clusterd";
+        if (candidate.front() == '/' && is_program(candidate)) return candidate;
+        path = colon == std::string::npos ? std::string() : path.substr(colon + 1);
+    }
+    throw Failure(kFailed, "failed",
+                  "the daemon's program, clusterd, is neither beside clusterctl nor in PATH",
+                  "install it, or put its directory into PATH");
+}
+
+bool connect_or_launch(const Session& session, Client& client) {
+    if (client.try_connect()) return false;
     prepare_directories(session);
     const std::string log = session.directories().daemon_log();
     const std::uint64_t log_offset = log_size(log);
@@ -233,6 +233,7 @@ void connect_or_launch(const Session& session, Client& client) {
     client.set_reconnecting(false);
     wait_until_up(client, pid, log, log_offset);
     client.set_reconnecting(true);
+    return true;
 }
 
 }  // namespace cluster::clusterctl

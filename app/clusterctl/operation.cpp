@@ -9,6 +9,7 @@
 #include "capture/tail.hpp"
 #include "clusterctl/interrupt.hpp"
 #include "clusterctl/view/format.hpp"
+#include "clusterctl/view/plan_view.hpp"
 #include "clusterctl/view/progress.hpp"
 #include "clusterctl/view/style.hpp"
 #include "clusterctl/view/text.hpp"
@@ -169,12 +170,17 @@ int finish_operation(Session& session, Client& client, ctl::OperationAnswer oper
                      const WaitOptions& options, const Shown& shown) {
     const std::optional<Duration> limit = options.limit();
     std::vector<std::string> notes = operation.notes;
+    std::vector<ctl::PlannedWorker> plan = operation.plan;
     if (!session.options().is_json) {
         for (const std::string& note : notes) print_error(one_line(note) + "\n");
+        if (!plan.empty()) {
+            print_error(render_plan(plan, session.err().width(), session.err().has_colour));
+        }
     }
     if (!options.no_wait) {
         operation = wait_until_settled(session, client, std::move(operation), limit);
         if (operation.notes.empty()) operation.notes = std::move(notes);
+        if (operation.plan.empty()) operation.plan = std::move(plan);
     }
 
     const bool is_late = operation.state == "pending" && !options.no_wait;

@@ -64,6 +64,7 @@ enum class Op : std::int32_t {
     close_range = 52,
     env_file = 53,
     standard_input = 54,
+    notify_socket = 55,
     store = 60,
 };
 
@@ -180,6 +181,8 @@ enum class Op : std::int32_t {
             return "read environment file";
         case Op::standard_input:
             return "open standard input";
+        case Op::notify_socket:
+            return "create notify socket";
         case Op::store:
             return "use store";
     }

@@ -12,22 +12,144 @@
 namespace cluster::ctl {
 namespace {
 
-/// Answers come from our own daemon: these bounds only keep a broken one from taking the client's
-/// memory. 8192 instances of about 30 values each, several times over.
-constexpr ParseBounds kAnswerBounds{
-    .depth = 32, .values = std::size_t{1} << 22U, .keys_per_object = 256};
-
 constexpr std::int64_t kMaxInt = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMaxPid = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint64_t kMaxUint32 = std::numeric_limits<std::uint32_t>::max();
 
-template <class T>
-Json or_null(const std::optional<T>& value) {
-    return value ? Json(*value) : Json();
-}
-
 // --- rendering
 // --------------------------------------------------------------------------------------------------------
+
+Json daemon_fields(const DaemonStatus& daemon) {
+    return Json{{"pid", daemon.pid},
+                {"supervisor_pid", daemon.supervisor_pid},
+                {"version", daemon.version},
+                {"uptime_ms", daemon.uptime_ms},
+                {"config", or_null(daemon.config)},
+                {"log_dir", daemon.log_dir},
+                {"supervisor_starts", daemon.supervisor_starts}};
+}
+
+Json instance_fields(const InstanceOutcome& instance) {
+    return Json{{"id", instance.id},
+                {"outcome", instance.outcome},
+                {"state", instance.state},
+                {"detail", or_null(instance.detail)},
+                {"err_log", or_null(instance.err_log)}};
+}
+
+Json plan_fields(const std::vector<PlannedWorker>& plan) {
+    Json list = Json::array();
+    for (const PlannedWorker& worker : plan) {
+        Json changes = Json::array();
+        for (const PlannedChange& change : worker.changes) {
+            changes.push_back(Json{{"key", change.key},
+                                   {"before", or_null(change.before)},
+                                   {"after", or_null(change.after)}});
+        }
+        list.push_back(Json{{"worker", worker.worker},
+                            {"action", worker.action},
+                            {"instances", worker.instances},
+                            {"changes", std::move(changes)}});
+    }
+    return list;
+}
+
+std::string envelope(const RequestId& id, const char* member, const Json& value) {
+    return R"({"jsonrpc":"2.0","id":)" + id.json + ",\"" + member + "\":" + dump_line(value) +
+           "}\n";
+}
+
+// --- parsing
+// ----------------------------------------------------------------------------------------------------------
+
+std::int32_t read_pid(FieldReader& fields, std::string_view name) {
+    return static_cast<std::int32_t>(fields.integer(name, 0, kMaxPid));
+}
+
+VersionAnswer read_version_answer(FieldReader& fields) {
+    VersionAnswer answer;
+    answer.version = fields.text("version");
+    answer.control_version =
+        static_cast<std::uint32_t>(fields.counter("control_version", kMaxUint32));
+    answer.pid = read_pid(fields, "pid");
+    answer.supervisor_pid = read_pid(fields, "supervisor_pid");
+    answer.events = fields.optional_text("events").value_or("");
+    return answer;
+}
+
+DaemonStatus read_daemon(const Json& value, const std::string& where) {
+    FieldReader fields(value, where, UnknownFields::ignore);
+    DaemonStatus daemon;
+    daemon.pid = read_pid(fields, "pid");
+    daemon.supervisor_pid = read_pid(fields, "supervisor_pid");
+    daemon.version = fields.text("version");
+    daemon.uptime_ms = fields.integer("uptime_ms", -kMaxInt, kMaxInt);
+    daemon.config = fields.optional_text("config");
+    daemon.log_dir = fields.text("log_dir");
+    daemon.supervisor_starts = fields.counter("supervisor_starts");
+    return daemon;
+}
+
+StatusAnswer read_status_answer(FieldReader& fields) {
+    StatusAnswer answer;
+    answer.daemon = read_daemon(fields.require("daemon"), fields.path("daemon"));
+    const Json& workers = fields.array("workers", kAnswerBounds.values);
+    answer.workers.reserve(workers.size());
+    for (const Json& worker : workers) {
+        answer.workers.push_back(
+            read_worker(worker, fields.path("workers", answer.workers.size())));
+    }
+    return answer;
+}
+
+std::vector<PlannedWorker> read_plan(FieldReader& fields) {
+    std::vector<PlannedWorker> plan;
+    for (const Json& element : fields.array("plan", kAnswerBounds.values)) {
+        FieldReader entry(element, fields.path("plan", plan.size()), UnknownFields::ignore);
+        PlannedWorker worker;
+        worker.worker = entry.text("worker");
+        worker.action = entry.text("action");
+        worker.instances = static_cast<std::uint32_t>(entry.counter("instances", kMaxUint32));
+        for (const Json& each : entry.array("changes", kAnswerBounds.values)) {
+            FieldReader change(each, entry.path("changes", worker.changes.size()),
+                               UnknownFields::ignore);
+            worker.changes.push_back({change.text("key"), change.optional_text("before"),
+                                      change.optional_text("after")});
+        }
+        plan.push_back(std::move(worker));
+    }
+    return plan;
+}
+
+OperationAnswer read_operation_answer(FieldReader& fields) {
+    OperationAnswer answer;
+    answer.operation = fields.counter("operation");
+    answer.state = fields.text("state");
+    for (const Json& element : fields.array("instances", kAnswerBounds.values)) {
+        FieldReader instance(element, fields.path("instances", answer.instances.size()),
+                             UnknownFields::ignore);
+        InstanceOutcome outcome;
+        outcome.id = instance.text("id");
+        outcome.outcome = instance.text("outcome");
+        outcome.state = instance.text("state");
+        outcome.detail = instance.optional_text("detail");
+        outcome.err_log = instance.optional_text("err_log");
+        answer.instances.push_back(std::move(outcome));
+    }
+    answer.done = static_cast<std::uint32_t>(fields.counter("done", kMaxUint32));
+    answer.selected = fields.texts("selected", kAnswerBounds.values);
+    answer.notes = fields.texts("notes", kAnswerBounds.values);
+    if (fields.find("plan") != nullptr) answer.plan = read_plan(fields);
+    return answer;
+}
+
+RotateAnswer read_rotate_answer(FieldReader& fields) {
+    RotateAnswer answer;
+    answer.archives = static_cast<std::uint32_t>(fields.counter("archives", kMaxUint32));
+    return answer;
+}
+
+}  // namespace
 
 Json last_exit_fields(const LastExit& exit) {
     return Json{{"code", or_null(exit.code)},
@@ -53,52 +175,14 @@ Json worker_fields(const WorkerStatus& worker) {
                 {"next_start_ms", or_null(worker.next_start_ms)},
                 {"wanted", worker.is_wanted},
                 {"out_log", worker.out_log},
-                {"err_log", worker.err_log}};
+                {"err_log", worker.err_log},
+                {"status_text", or_null(worker.status_text)},
+                {"waits_for", or_null(worker.waits_for)}};
 }
-
-Json daemon_fields(const DaemonStatus& daemon) {
-    return Json{{"pid", daemon.pid},
-                {"supervisor_pid", daemon.supervisor_pid},
-                {"version", daemon.version},
-                {"uptime_ms", daemon.uptime_ms},
-                {"config", or_null(daemon.config)},
-                {"log_dir", daemon.log_dir},
-                {"supervisor_starts", daemon.supervisor_starts}};
-}
-
-Json instance_fields(const InstanceOutcome& instance) {
-    return Json{{"id", instance.id},
-                {"outcome", instance.outcome},
-                {"state", instance.state},
-                {"detail", or_null(instance.detail)},
-                {"err_log", or_null(instance.err_log)}};
-}
-
-std::string envelope(const RequestId& id, const char* member, const Json& value) {
-    return R"({"jsonrpc":"2.0","id":)" + id.json + ",\"" + member + "\":" + dump_line(value) +
-           "}\n";
-}
-
-// --- parsing
-// ----------------------------------------------------------------------------------------------------------
 
 std::optional<std::int64_t> optional_integer(FieldReader& fields, std::string_view name) {
     if (fields.find(name) == nullptr) return std::nullopt;
     return fields.integer(name, -kMaxInt, kMaxInt);
-}
-
-std::int32_t read_pid(FieldReader& fields, std::string_view name) {
-    return static_cast<std::int32_t>(fields.integer(name, 0, kMaxPid));
-}
-
-VersionAnswer read_version_answer(FieldReader& fields) {
-    VersionAnswer answer;
-    answer.version = fields.text("version");
-    answer.control_version =
-        static_cast<std::uint32_t>(fields.counter("control_version", kMaxUint32));
-    answer.pid = read_pid(fields, "pid");
-    answer.supervisor_pid = read_pid(fields, "supervisor_pid");
-    return answer;
 }
 
 LastExit read_last_exit(const Json& value, const std::string& where) {
@@ -137,59 +221,9 @@ WorkerStatus read_worker(const Json& value, const std::string& where) {
     worker.is_wanted = fields.boolean("wanted");
     worker.out_log = fields.text("out_log");
     worker.err_log = fields.text("err_log");
+    worker.status_text = fields.optional_text("status_text");
+    worker.waits_for = fields.optional_text("waits_for");
     return worker;
-}
-
-DaemonStatus read_daemon(const Json& value, const std::string& where) {
-    FieldReader fields(value, where, UnknownFields::ignore);
-    DaemonStatus daemon;
-    daemon.pid = read_pid(fields, "pid");
-    daemon.supervisor_pid = read_pid(fields, "supervisor_pid");
-    daemon.version = fields.text("version");
-    daemon.uptime_ms = fields.integer("uptime_ms", -kMaxInt, kMaxInt);
-    daemon.config = fields.optional_text("config");
-    daemon.log_dir = fields.text("log_dir");
-    daemon.supervisor_starts = fields.counter("supervisor_starts");
-    return daemon;
-}
-
-StatusAnswer read_status_answer(FieldReader& fields) {
-    StatusAnswer answer;
-    answer.daemon = read_daemon(fields.require("daemon"), fields.path("daemon"));
-    const Json& workers = fields.array("workers", kAnswerBounds.values);
-    answer.workers.reserve(workers.size());
-    for (const Json& worker : workers) {
-        answer.workers.push_back(
-            read_worker(worker, fields.path("workers", answer.workers.size())));
-    }
-    return answer;
-}
-
-OperationAnswer read_operation_answer(FieldReader& fields) {
-    OperationAnswer answer;
-    answer.operation = fields.counter("operation");
-    answer.state = fields.text("state");
-    for (const Json& element : fields.array("instances", kAnswerBounds.values)) {
-        FieldReader instance(element, fields.path("instances", answer.instances.size()),
-                             UnknownFields::ignore);
-        InstanceOutcome outcome;
-        outcome.id = instance.text("id");
-        outcome.outcome = instance.text("outcome");
-        outcome.state = instance.text("state");
-        outcome.detail = instance.optional_text("detail");
-        outcome.err_log = instance.optional_text("err_log");
-        answer.instances.push_back(std::move(outcome));
-    }
-    answer.done = static_cast<std::uint32_t>(fields.counter("done", kMaxUint32));
-    answer.selected = fields.texts("selected", kAnswerBounds.values);
-    answer.notes = fields.texts("notes", kAnswerBounds.values);
-    return answer;
-}
-
-RotateAnswer read_rotate_answer(FieldReader& fields) {
-    RotateAnswer answer;
-    answer.archives = static_cast<std::uint32_t>(fields.counter("archives", kMaxUint32));
-    return answer;
 }
 
 RpcError read_error(const Json& value) {
@@ -206,33 +240,12 @@ RpcError read_error(const Json& value) {
     return error;
 }
 
-/// The door of all of them: an answer that makes no sense is an error like one that the daemon
-/// reports.
-template <class Answer>
-tl::expected<Answer, RpcError> parse_answer(std::string_view line, Answer (*read)(FieldReader&)) {
-    try {
-        const Json document = parse_bounded(line, kAnswerBounds);
-        FieldReader fields(document, "", UnknownFields::ignore);
-        if (const Json* error = fields.find("error")) {
-            return tl::unexpected<RpcError>(read_error(*error));
-        }
-        FieldReader result(fields.require("result"), "result", UnknownFields::ignore);
-        return read(result);
-    } catch (const std::exception& error) {
-        return tl::unexpected<RpcError>(
-            RpcError{ErrorCode::internal_error,
-                     std::string("the daemon's answer is not understood: ") + error.what(),
-                     {}});
-    }
-}
-
-}  // namespace
-
 Json answer_fields(const VersionAnswer& answer) {
     return Json{{"version", answer.version},
                 {"control_version", answer.control_version},
                 {"pid", answer.pid},
-                {"supervisor_pid", answer.supervisor_pid}};
+                {"supervisor_pid", answer.supervisor_pid},
+                {"events", answer.events}};
 }
 
 Json answer_fields(const StatusAnswer& answer) {
@@ -248,7 +261,8 @@ Json answer_fields(const OperationAnswer& answer) {
     }
     return Json{{"operation", answer.operation}, {"state", answer.state},
                 {"instances", instances},        {"done", answer.done},
-                {"selected", answer.selected},   {"notes", answer.notes}};
+                {"selected", answer.selected},   {"notes", answer.notes},
+                {"plan", plan_fields(answer.plan)}};
 }
 
 Json answer_fields(const RotateAnswer& answer) {

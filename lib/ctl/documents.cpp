@@ -32,6 +32,35 @@ std::string operation_document(const OperationAnswer& operation,
     return dump_pretty(document);
 }
 
+std::string description_document(const DescribeAnswer& answer) {
+    return dump_pretty(answer_fields(answer));
+}
+
+std::string environment_document(const DescribeAnswer& answer) {
+    Json instances = Json::array();
+    for (const Json& each : answer_fields(answer)["instances"]) {
+        Json picked = Json::object();
+        for (const char* member :
+             {"id", "environment_read", "environment_problem", "environment"}) {
+            picked[member] = each[member];
+        }
+        instances.push_back(std::move(picked));
+    }
+    return dump_pretty(Json{{"instances", std::move(instances)}});
+}
+
+std::string pid_document(const StatusAnswer& answer) {
+    Json instances = Json::array();
+    for (const WorkerStatus& worker : answer.workers) {
+        instances.push_back(Json{{"id", worker.id}, {"pid", or_null(worker.pid)}});
+    }
+    return dump_pretty(Json{{"instances", std::move(instances)}});
+}
+
+std::string startup_document(std::string_view unit) {
+    return dump_pretty(Json{{"unit", unit}});
+}
+
 std::string version_document(const std::optional<VersionAnswer>& daemon) {
     return dump_pretty(Json{{"client", Json{{"version", version()}}},
                             {"daemon", daemon ? answer_fields(*daemon) : Json()}});

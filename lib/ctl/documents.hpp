@@ -13,10 +13,21 @@
 
 namespace cluster::ctl {
 
-/// {"operation", "state", "done", "selected", "instances", "notes", "daemon", "workers"}: what a
+/// {"operation", "state", "done", "selected", "instances", "notes", "plan", "daemon", "workers"}: what a
 /// changing verb came to, and the status afterwards where it could still be asked for.
 [[nodiscard]] std::string operation_document(const OperationAnswer& operation,
                                              const std::optional<StatusAnswer>& status);
+
+/// {"instances": […]}: as workers.describe answers.
+[[nodiscard]] std::string description_document(const DescribeAnswer& answer);
+/// {"instances": [{"id", "environment_read", "environment_problem", "environment": [{"name",
+/// "next", "running"}]}]}
+[[nodiscard]] std::string environment_document(const DescribeAnswer& answer);
+/// {"instances": [{"id", "pid"}]}; pid is null for what does not run.
+[[nodiscard]] std::string pid_document(const StatusAnswer& answer);
+
+/// {"unit": path}: what `startup` installed.
+[[nodiscard]] std::string startup_document(std::string_view unit);
 
 /// {"client": {"version"}, "daemon": {"version", "control_version", "pid", "supervisor_pid"} or
 /// null}

@@ -62,6 +62,14 @@ struct Load {
     std::string text;
     std::string base_path; // the caller's PATH
 };
+/// workers.apply: as workers.load, but the workers that came from this file are exactly those in it
+/// afterwards. dry_run: only the plan.
+struct Apply {
+    std::string path;
+    std::string text;
+    std::string base_path;
+    bool dry_run = false;
+};
 /// workers.add: one ad-hoc worker, as a whole spec.
 struct Add { core::WorkerSpec spec; };
 /// workers.scale: to `instances`, or by `delta`.
@@ -70,6 +78,9 @@ struct Scale {
     std::optional<std::uint32_t> instances;
     std::optional<std::int32_t> delta;
 };
+struct Signal { int signal = 0; std::vector<std::string> selectors; };  // workers.signal: main processes
+struct Reset { std::vector<std::string> selectors; };  // workers.reset: forgets failures → operation
+struct Describe { std::vector<std::string> selectors; };  // workers.describe
 /// logs.rotate: archives of the logs of these instances are made now; empty: of all.
 struct Rotate { std::vector<std::string> selectors; };
 /// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is first.
@@ -82,7 +93,8 @@ struct Wait {
 
 using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start, request::Stop,
                             request::Restart, request::Delete, request::Load, request::Add, request::Scale,
-                            request::Rotate, request::Wait>;
+                            request::Wait, request::Apply, request::Signal, request::Reset, request::Describe,
+                            request::Rotate>;
 
 struct Request {
     RequestId id;
@@ -105,6 +117,7 @@ struct VersionAnswer {
     std::uint32_t control_version = kControlVersion;
     std::int32_t pid = 0;  // keeper
     std::int32_t supervisor_pid = 0;
+    std::string events{};  // absolute path of the event file
 };
 
 struct LastExit {
@@ -133,6 +146,8 @@ struct WorkerStatus {
     bool is_wanted = false;                     // JSON: "wanted"
     std::string out_log;                        // absolute paths; JSON: "out_log", "err_log"
     std::string err_log;
+    std::optional<std::string> status_text;  // what it said of itself (STATUS= of sd_notify)
+    std::optional<std::string> waits_for;    // "db to be ready"
 };
 
 struct DaemonStatus {
@@ -159,6 +174,21 @@ struct InstanceOutcome {
     std::optional<std::string> err_log;  // where its stderr is
 };
 
+/// One key that differs; an absent side: it is not set there.
+struct PlannedChange {
+    std::string key;  // "stop_timeout", "env.PORT"
+    std::optional<std::string> before;
+    std::optional<std::string> after;
+};
+
+/// What workers.load and workers.apply do (or would do) to one worker.
+struct PlannedWorker {
+    std::string worker;
+    std::string action;  // add | start | restart | change | unchanged | delete
+    std::uint32_t instances = 0;  // afterwards
+    std::vector<PlannedChange> changes;
+};
+
 /// Answer to every changing method and to operation.wait.
 struct OperationAnswer {
     std::uint64_t operation = 0;
@@ -166,7 +196,54 @@ struct OperationAnswer {
     std::vector<InstanceOutcome> instances;  // those that are pending or failed; the done ones are counted
     std::uint32_t done = 0;
     std::vector<std::string> selected;       // ids that the operation concerns, in order (at most 4096)
-    std::vector<std::string> notes;          // e.g. "worker api: unchanged"
+    std::vector<std::string> notes;          // e.g. "api: 2 → 4 instances"
+    std::vector<PlannedWorker> plan{};       // of workers.load and workers.apply
+};
+
+/// An exit of the past. Newest last.
+struct PastExit {
+    LastExit exit;
+    std::uint64_t run = 0;                  // generation; 0: not known
+    std::optional<std::int32_t> pid;        // absent: it never ran
+    std::optional<std::int64_t> uptime_ms;  // of the run
+};
+
+struct SpecKey {
+    std::string key;
+    std::string value;
+    std::string origin;  // "default", "command line", or the file's path
+};
+
+struct Variable {
+    std::string name;
+    std::optional<std::string> next;     // as the next run will have it; absent: it will not
+    std::optional<std::string> running;  // as the running process was started with it
+};
+
+struct OpenDescriptor {
+    std::int32_t number = 0;
+    std::string target;  // as /proc shows it
+};
+
+/// Everything known about one instance.
+struct Description {
+    WorkerStatus status;
+    std::string source;                     // file, or empty: ad hoc
+    std::uint64_t run = 0;                  // generation of the current or the last run
+    std::optional<std::string> waits_for;
+    std::optional<std::string> deadline;    // what happens next by itself
+    std::optional<std::int64_t> deadline_ms;  // from now
+    std::vector<SpecKey> spec;
+    bool is_environment_read = false;       // of the running process: Variable::running means something
+    std::optional<std::string> environment_problem;  // why the next run's cannot be told
+    std::vector<Variable> environment;
+    std::uint32_t descriptor_count = 0;     // of the running process
+    std::vector<OpenDescriptor> descriptors;  // the first of them
+    std::vector<PastExit> exits;            // at most 20
+};
+
+struct DescribeAnswer {
+    std::vector<Description> instances;
 };
 
 /// Answer to logs.rotate.
@@ -174,7 +251,7 @@ struct RotateAnswer {
     std::uint32_t archives = 0;  // how many were made
 };
 
-using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, RotateAnswer>;
+using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer, RotateAnswer>;
 
 [[nodiscard]] std::string render_answer(const RequestId& id, const Answer& answer);  // one line, newline included
 [[nodiscard]] std::string render_error(const RequestId& id, const RpcError& error);
@@ -183,6 +260,7 @@ using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, Rotate
 [[nodiscard]] tl::expected<VersionAnswer, RpcError> parse_version(std::string_view line);
 [[nodiscard]] tl::expected<StatusAnswer, RpcError> parse_status(std::string_view line);
 [[nodiscard]] tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line);
+[[nodiscard]] tl::expected<DescribeAnswer, RpcError> parse_description(std::string_view line);
 [[nodiscard]] tl::expected<RotateAnswer, RpcError> parse_rotated(std::string_view line);
 
 /// The `--json` document of `clusterctl status`: DESIGN section 7's shape, pretty-printed.

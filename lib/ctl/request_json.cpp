@@ -23,6 +23,7 @@ constexpr std::size_t kMaxSelectors = 4096;
 constexpr std::size_t kMaxSelectorBytes = 256;
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::uint32_t kMaxWaitMs = 60'000;
+constexpr int kMaxSignal = 64;
 
 /// The refusal of a line, thrown to the door of parse_request.
 struct Refusal {
@@ -83,6 +84,28 @@ Method read_load(FieldReader& fields) {
     return load;
 }
 
+Method read_apply(FieldReader& fields) {
+    request::Load load = std::get<request::Load>(read_load(fields));
+    request::Apply apply{std::move(load.path), std::move(load.text), std::move(load.base_path)};
+    if (fields.find("dry_run") != nullptr) apply.dry_run = fields.boolean("dry_run");
+    return apply;
+}
+
+Method read_signal(FieldReader& fields) {
+    request::Signal signal;
+    signal.signal = static_cast<int>(fields.integer("signal", 1, kMaxSignal));
+    signal.selectors = read_selectors(fields, false);
+    return signal;
+}
+
+Method read_reset(FieldReader& fields) {
+    return request::Reset{read_selectors(fields, false)};
+}
+
+Method read_describe(FieldReader& fields) {
+    return request::Describe{read_selectors(fields, false)};
+}
+
 Method read_add(FieldReader& fields) {
     return request::Add{read_spec_fields(fields.require("spec"), fields.path("spec"))};
 }
@@ -131,7 +154,10 @@ constexpr std::array kMethods = {
     MethodRow{"workers.stop", read_stop},      MethodRow{"workers.restart", read_restart},
     MethodRow{"workers.delete", read_delete},  MethodRow{"workers.load", read_load},
     MethodRow{"workers.add", read_add},        MethodRow{"workers.scale", read_scale},
-    MethodRow{"logs.rotate", read_rotate},     MethodRow{"operation.wait", read_wait},
+    MethodRow{"workers.apply", read_apply},    MethodRow{"workers.signal", read_signal},
+    MethodRow{"workers.reset", read_reset},    MethodRow{"workers.describe", read_describe},
+    MethodRow{"operation.wait", read_wait},
+    MethodRow{"logs.rotate", read_rotate},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -247,6 +273,21 @@ struct Renderer {
         return {"workers.load", Json{{"path", exact_text(r.path)},
                                      {"text", r.text},
                                      {"base_path", exact_text(r.base_path)}}};
+    }
+    Rendered operator()(const request::Apply& r) const {
+        return {"workers.apply", Json{{"path", exact_text(r.path)},
+                                      {"text", r.text},
+                                      {"base_path", exact_text(r.base_path)},
+                                      {"dry_run", r.dry_run}}};
+    }
+    Rendered operator()(const request::Signal& r) const {
+        return {"workers.signal", Json{{"signal", r.signal}, {"selectors", r.selectors}}};
+    }
+    Rendered operator()(const request::Reset& r) const {
+        return {"workers.reset", selectors_of(r.selectors)};
+    }
+    Rendered operator()(const request::Describe& r) const {
+        return {"workers.describe", selectors_of(r.selectors)};
     }
     Rendered operator()(const request::Add& r) const {
         return {"workers.add", Json{{"spec", spec_fields(r.spec)}}};

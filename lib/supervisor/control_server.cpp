@@ -2,20 +2,26 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "supervisor/log.hpp"
 #include "sys/file.hpp"
-#include "sys/socket.hpp"
 
 namespace cluster::supervisor {
 namespace {
 
 /// More than that in one turn is left for the next one.
 constexpr int kMaxAcceptsPerTurn = 64;
+
+int descriptor_limit() {
+    constexpr std::uint64_t kHighest = std::numeric_limits<int>::max();
+    return static_cast<int>(std::min(sys::raise_descriptor_limit(), kHighest));
+}
 
 ctl::RpcError line_too_long() {
     return {.code = ctl::ErrorCode::invalid_request,
@@ -26,7 +32,10 @@ ctl::RpcError line_too_long() {
 }  // namespace
 
 ControlServer::ControlServer(ev::Loop& loop, sys::UniqueFd listener, std::uint32_t own_uid)
-    : loop_(loop), listener_(std::move(listener)), own_uid_(own_uid) {}
+    : loop_(loop),
+      listener_(std::move(listener)),
+      own_uid_(own_uid),
+      descriptor_limit_(descriptor_limit()) {}
 
 Status ControlServer::listen() {
     auto watch = loop_.add(listener_.get(), {}, [this](const ev::Ready&) { accept_all(); });
@@ -38,11 +47,12 @@ Status ControlServer::listen() {
 void ControlServer::accept_all() {
     for (int i = 0; i < kMaxAcceptsPerTurn; ++i) {
         auto socket = sys::accept_connection(listener_.get());
-        if (socket) {
+        if (socket && socket->get() < descriptor_limit_ - kSpareDescriptors) {
             admit(std::move(*socket));
             continue;
         }
-        const int code = socket.error().code;
+        // A high number means that all lower ones are taken; who asks now asks again.
+        const int code = socket ? EMFILE : socket.error().code;
         if (code == ECONNABORTED || code == EINTR) continue;
         if (code != EAGAIN && !evict_silent()) {
             // Out of descriptors or memory. The connection stays in the backlog; looking away for a
@@ -69,6 +79,7 @@ void ControlServer::admit(sys::UniqueFd socket) {
     const ClientId id{next_id_++};
     Client client;
     client.socket = std::move(socket);
+    client.peer = *peer;
     client.last_active = turn_;
     auto watch = loop_.add(client.socket.get(), {},
                            [this, id](const ev::Ready& ready) { on_ready(id, ready); });
@@ -96,7 +107,8 @@ void ControlServer::on_ready(ClientId id, const ev::Ready& ready) {
     client.last_active = turn_;
     if (ready.writable) flush(id, client);
     if (ready.readable && !client.is_closing) read_from(id, client);
-    if (ready.hung_up) close(id);
+    // What it asked before it went is still done.
+    if (ready.hung_up && !client.has_lines) close(id);
 }
 
 void ControlServer::read_from(ClientId id, Client& client) {
@@ -120,21 +132,23 @@ void ControlServer::read_from(ClientId id, Client& client) {
             refuse(id, client, {.id = {}, .error = line_too_long()});
             return;
         }
-        take_lines(id, client);
-        if (client.is_closing) return;
+        client.has_lines = true;
     }
 }
 
-void ControlServer::take_lines(ClientId id, Client& client) {
-    while (const auto line = client.lines.take_line()) {
+void ControlServer::take_line(ClientId id, Client& client) {
+    const auto line = client.lines.take_line();
+    client.has_lines = line.has_value();
+    if (line) {
         auto request = ctl::parse_request(*line);
-        if (!request) {
+        if (request) {
+            ++client.unanswered;
+            requests_.push_back({id, client.peer, std::move(*request)});
+        } else {
             refuse(id, client, request.error());
-            continue;
         }
-        ++client.unanswered;
-        requests_.push_back({id, std::move(*request)});
     }
+    if (client.watch.is_set()) flush(id, client);
 }
 
 void ControlServer::refuse(ClientId id, Client& client, const ctl::BadRequest& bad) {
@@ -165,12 +179,22 @@ void ControlServer::flush(ClientId id, Client& client) {
     }
     client.unsent.erase(0, sent);
     const bool is_done = client.unsent.empty();
-    if ((is_done && client.is_closing && client.unanswered == 0) ||
-        client.unsent.size() > kMaxUnsentBytes) {
+    const bool is_over = client.is_closing && !client.has_lines && client.unanswered == 0;
+    if ((is_done && is_over) || client.unsent.size() > kMaxUnsentBytes) {
         close(id);
         return;
     }
-    const ev::Interest interest{.readable = !client.is_closing, .writable = !is_done};
+    watch_as_needed(id, client);
+}
+
+void ControlServer::watch_as_needed(ClientId id, Client& client) {
+    const bool has_enough = client.has_lines || client.unanswered >= kMaxUnanswered;
+    const bool is_read = !client.is_closing && !has_enough;
+    const bool is_written = !client.unsent.empty();
+    if (is_read == client.is_read && is_written == client.is_written) return;
+    client.is_read = is_read;
+    client.is_written = is_written;
+    const ev::Interest interest{.readable = is_read, .writable = is_written};
     if (!loop_.modify(client.watch, interest)) close(id);
 }
 
@@ -184,7 +208,19 @@ void ControlServer::close(ClientId id) {
 }
 
 std::vector<ClientRequest> ControlServer::take_requests() {
+    for (auto& [id, client] : clients_) {
+        const bool may_ask = client.watch.is_set() && client.unanswered < kMaxUnanswered;
+        if (client.has_lines && may_ask) take_line(id, client);
+    }
     return std::exchange(requests_, {});
+}
+
+std::optional<Instant> ControlServer::next_deadline() const {
+    for (const auto& [id, client] : clients_) {
+        const bool may_ask = client.watch.is_set() && client.unanswered < kMaxUnanswered;
+        if (client.has_lines && may_ask) return Instant{};
+    }
+    return accept_again_at_;
 }
 
 std::vector<ClientId> ControlServer::take_gone() {

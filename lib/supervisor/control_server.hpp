@@ -20,6 +20,7 @@
 #include "ctl/protocol.hpp"
 #include "ev/loop.hpp"
 #include "sys/fd.hpp"
+#include "sys/socket.hpp"
 
 namespace cluster::supervisor {
 
@@ -27,6 +28,7 @@ using ClientId = Id<struct ClientTag, std::uint64_t>;
 
 struct ClientRequest {
     ClientId client;
+    sys::PeerCredentials peer;  // who asks; the pid as of the connection
     ctl::Request request;
 };
 
@@ -37,6 +39,10 @@ public:
     /// Twice the largest answer that a full daemon gives (status of 8,192 instances); more unread
     /// than that is a client that does not read.
     static constexpr std::size_t kMaxUnsentBytes = std::size_t{16} << 20U;
+    /// A client that asks faster than it can be answered is not read meanwhile.
+    static constexpr std::uint32_t kMaxUnanswered = 16;
+    /// Descriptors that clients must leave to the workers.
+    static constexpr int kSpareDescriptors = 32;
     /// When descriptors or memory have run out, accepting is tried again after this long.
     static constexpr Duration kAcceptRetry = std::chrono::milliseconds{100};
 
@@ -45,7 +51,9 @@ public:
     /// Begins to accept. Errors: {epoll, …}.
     [[nodiscard]] Status listen();
 
-    /// Requests since the last call; refused lines have been answered already.
+    /// At most one request of each client, so that one that pipelines thousands delays nobody;
+    /// refused lines have been answered already. More may be left: next_deadline() then asks for
+    /// the next turn at once.
     [[nodiscard]] std::vector<ClientRequest> take_requests();
     /// The one answer to one request: queues a line, and sends what the socket takes at once. An
     /// unknown client is ignored.
@@ -55,14 +63,18 @@ public:
 
     /// Once a turn.
     void on_time(Instant now);
-    [[nodiscard]] std::optional<Instant> next_deadline() const { return accept_again_at_; }
+    [[nodiscard]] std::optional<Instant> next_deadline() const;
 
 private:
     struct Client {
         sys::UniqueFd socket;
+        sys::PeerCredentials peer{};
         ev::Watch watch;
         ctl::LineBuffer lines{ctl::kMaxLineBytes};
         std::string unsent;
+        bool has_lines = false;  // perhaps: complete lines that were not taken yet
+        bool is_read = true;     // what epoll was told last
+        bool is_written = false;
         std::uint64_t last_active = 0;  // turn counter
         std::uint32_t unanswered =
             0;  // requests; while there are any, silence is no reason to send it away
@@ -75,7 +87,8 @@ private:
     [[nodiscard]] bool evict_silent();
     void on_ready(ClientId id, const ev::Ready& ready);
     void read_from(ClientId id, Client& client);
-    void take_lines(ClientId id, Client& client);
+    void take_line(ClientId id, Client& client);
+    void watch_as_needed(ClientId id, Client& client);
     void refuse(ClientId id, Client& client, const ctl::BadRequest& bad);
     void flush(ClientId id, Client& client);
     void close(ClientId id);
@@ -84,6 +97,7 @@ private:
     sys::UniqueFd listener_;
     ev::Watch listener_watch_;
     std::uint32_t own_uid_;
+    int descriptor_limit_;
     std::map<ClientId, Client> clients_;
     std::vector<ClientRequest> requests_;
     std::vector<ClientId> gone_;

@@ -15,6 +15,9 @@ namespace {
 
 /// Names the owner of a run in the keeper's table for those who read it; operations have lower ids.
 constexpr Epoch kJobEpoch{~std::uint64_t{0}};
+constexpr Epoch kProbeEpoch{~std::uint64_t{0} - 1};
+/// Left to other jobs, whatever the probes do.
+constexpr std::size_t kMaxProbes = kJobSlots - 8;
 constexpr int kStandardError = 2;
 
 std::string text_of(const Error& error) {
@@ -58,15 +61,40 @@ std::optional<Slot> Jobs::free_slot() const {
     return std::nullopt;
 }
 
-Status Jobs::spawn(Slot slot, const std::vector<std::string>& command) {
-    const auto plan = compile_job(command, path_);
-    if (!plan) return tl::unexpected(plan.error());
+Generation Jobs::next_generation(Slot slot) {
     const auto record = keeper_.slot(slot);
     Job& job = jobs_[slot.value];
     job.generation.value = std::max(job.generation.value, record ? record->generation : 0) + 1;
+    return job.generation;
+}
+
+Status Jobs::spawn(Slot slot, const std::vector<std::string>& command) {
+    const auto plan = compile_job(command, path_);
+    if (!plan) return tl::unexpected(plan.error());
     const std::array<int, 3> attached{null_, null_, kStandardError};
-    keeper_.spawn({slot, job.generation}, kJobEpoch, plan->get(), attached);
+    keeper_.spawn({slot, next_generation(slot)}, kJobEpoch, plan->get(), attached);
     return {};
+}
+
+std::optional<Run> Jobs::start_probe(int plan, Done done) {
+    const auto slot = probes_ < kMaxProbes && !is_stopping_ ? free_slot() : std::nullopt;
+    if (!slot) return std::nullopt;
+    Job& job = jobs_[slot->value];
+    job.is_busy = true;
+    job.is_probe = true;
+    job.done = std::move(done);
+    ++probes_;
+    const Run run{*slot, next_generation(*slot)};
+    const std::array<int, 3> attached{null_, null_, null_};
+    keeper_.spawn(run, kProbeEpoch, plan, attached);
+    return run;
+}
+
+void Jobs::abandon_probe(Run run) {
+    Job& job = jobs_[run.slot.value];
+    if (!job.is_busy || job.generation != run.generation) return;
+    job.done = [](const std::string&) {};
+    keeper_.signal(run, SIGKILL, false);
 }
 
 void Jobs::on_spawned(Run run, const std::optional<Error>& error) {
@@ -91,7 +119,15 @@ void Jobs::on_slot_changed(Slot slot) {
     const Generation generation{record->generation};
     if (record->state != wire::SlotState::exited) {
         if (job.is_busy || generation == job.generation) return;
-        job = {.is_busy = true, .generation = generation, .done = {}};
+        job = {.is_busy = true, .is_probe = false, .generation = generation, .done = {}};
+        if (record->epoch == kProbeEpoch.value) {
+            // Whoever wanted to know asks again.
+            job.is_probe = true;
+            job.done = [](const std::string&) {};
+            ++probes_;
+            keeper_.signal({slot, generation}, SIGKILL, false);
+            return;
+        }
         ++running_;
         ++unknown_;
         return;
@@ -116,6 +152,10 @@ void Jobs::finish(Slot slot, const std::string& failure) {
     Job& job = jobs_[slot.value];
     const Done done = std::exchange(job.done, {});
     job.is_busy = false;
+    if (std::exchange(job.is_probe, false)) {
+        --probes_;
+        return done(failure);
+    }
     --running_;
     if (done) {
         done(failure);
@@ -129,12 +169,13 @@ void Jobs::stop() {
     if (std::exchange(is_stopping_, true)) return;
     waiting_.clear();
     for (std::uint32_t i = 0; i < kJobSlots; ++i) {
-        if (jobs_[i].is_busy) keeper_.signal({Slot{i}, jobs_[i].generation}, SIGTERM, true);
+        const int signal = jobs_[i].is_probe ? SIGKILL : SIGTERM;
+        if (jobs_[i].is_busy) keeper_.signal({Slot{i}, jobs_[i].generation}, signal, true);
     }
 }
 
 bool Jobs::is_idle() const {
-    return running_ == 0;
+    return running_ == 0 && probes_ == 0;
 }
 
 }  // namespace cluster::supervisor

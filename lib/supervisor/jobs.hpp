@@ -45,6 +45,12 @@ public:
     /// stderr goes to the daemon's log.
     void start(std::vector<std::string> command, Done done);
 
+    /// Runs a plan at once and beside all others: a probe, which nobody takes over from a
+    /// predecessor. Nothing when no slot is free. What it writes is lost.
+    [[nodiscard]] std::optional<Run> start_probe(int plan, Done done);
+    /// Kills it; `done` is not called any more.
+    void abandon_probe(Run run);
+
     /// A slot of the table that is_job_slot() has changed, or may have.
     void on_slot_changed(Slot slot);
     /// The keeper answered a spawn. `error`: nothing when it succeeded.
@@ -63,6 +69,7 @@ private:
     };
     struct Job {
         bool is_busy = false;  // ours, or unknown
+        bool is_probe = false;
         Generation generation;
         Done done;
     };
@@ -70,6 +77,7 @@ private:
     [[nodiscard]] Status spawn(Slot slot, const std::vector<std::string>& command);
     [[nodiscard]] std::optional<Slot> free_slot() const;
     void finish(Slot slot, const std::string& failure);
+    [[nodiscard]] Generation next_generation(Slot slot);
 
     KeeperLink& keeper_;
     std::string path_;
@@ -77,6 +85,7 @@ private:
     std::array<Job, kJobSlots> jobs_;
     std::size_t running_ = 0;
     std::size_t unknown_ = 0;  // of these, started by a predecessor
+    std::size_t probes_ = 0;   // not among them
     std::deque<Waiting> waiting_;
     bool is_stopping_ = false;
     bool is_starting_ = false;

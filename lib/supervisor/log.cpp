@@ -1,14 +1,33 @@
 #include "supervisor/log.hpp"
 
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+
+#include <memory>
+
+#include "sys/file.hpp"
 
 namespace cluster::supervisor::log {
 namespace {
 
+constexpr int kStandardError = 2;
+
+/// stderr, but never a reason to wait: a reader that stalls (a journal, a pager) loses lines, and
+/// the workers lose nothing.
+class PatientSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        sys::write_if_ready(kStandardError, {line.data(), line.size()});
+    }
+    void flush_() override {}
+};
+
 spdlog::logger& logger() {
-    static const std::shared_ptr<spdlog::logger> instance = spdlog::stderr_logger_st("clusterd");
-    return *instance;
+    static spdlog::logger instance("clusterd", std::make_shared<PatientSink>());
+    return instance;
 }
 
 }  // namespace
@@ -18,7 +37,6 @@ bool open(std::string_view level) {
     if (parsed == spdlog::level::off && level != "off") return false;
     logger().set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
     logger().set_level(parsed);
-    logger().flush_on(spdlog::level::trace);
     return true;
 }
 

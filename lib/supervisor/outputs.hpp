@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -25,6 +26,7 @@ namespace cluster::supervisor {
 enum class Stream : std::uint8_t { output, error_output };
 
 [[nodiscard]] wire::HeldKey held_key(Run run, Stream stream);
+[[nodiscard]] wire::HeldKey path_key(Run run, Stream stream);
 
 class Outputs {
 public:
@@ -42,6 +44,13 @@ public:
     /// Starts pumping `pipe` into the log at `path`. Errors: {open, …}, {epoll, …}.
     [[nodiscard]] Status open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
                               const core::LogSpec& spec);
+    /// `open` for a pipe that a predecessor pumped: a log that cannot be opened now is tried again
+    /// every kRetryInterval.
+    void resume(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
+                const core::LogSpec& spec);
+    /// The instance of the slot is about to be forgotten while pipes of it are still open: says
+    /// where they go to, so that a successor can find out.
+    void keep_paths(Slot slot);
     /// Moves what is in the pipes of the run now, before its exit is shown to anybody.
     void drain(Run run);
     /// Closes the pipes of a run that never came to be.
@@ -65,8 +74,17 @@ private:
         capture::Pump pump;
         ev::Watch watch;  // unset while the file is blocked
         bool is_blocked = false;
+        bool is_path_held = false;
+    };
+    /// A pipe whose log could not be opened yet.
+    struct Unopened {
+        Key key;
+        sys::UniqueFd pipe;
+        std::string path;
+        core::LogSpec spec;
     };
 
+    void open_again();
     void move_bytes(const Key& key);
     [[nodiscard]] capture::Pumped pump(Entry& entry, std::size_t budget);
     void act_on(const Key& key, Entry& entry, capture::Pumped result);
@@ -79,6 +97,7 @@ private:
     SlotChange on_slot_change_;
     std::unordered_map<Key, Entry, KeyHash> entries_;
     std::unordered_map<Slot, int> open_per_slot_;
+    std::vector<Unopened> unopened_;
     std::size_t blocked_ = 0;
     std::optional<Instant> retry_at_;
 };

@@ -120,6 +120,20 @@ Result<sys::UniqueFd> open_standard_input(const std::string& path) {
     return blocking;
 }
 
+Result<Variables> next_environment(const core::Launch& launch, const InstanceName& instance,
+                                   const Variables& safe_base) {
+    const auto identity = identity_of(launch);
+    if (!identity) return tl::unexpected(identity.error());
+    return worker_environment(launch, instance, safe_base, identity->user);
+}
+
+std::optional<OutputOwner> output_owner(const core::Launch& launch) {
+    if (launch.user.empty() && launch.group.empty()) return std::nullopt;
+    const auto identity = identity_of(launch);
+    if (!identity || !identity->changes_user) return std::nullopt;
+    return OutputOwner{.uid = identity->user.uid, .gid = identity->gid};
+}
+
 Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceName& instance,
                                    const Variables& safe_base) {
     const auto identity = identity_of(launch);

@@ -3,6 +3,9 @@
 // meanwhile is found.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+
 #include <string>
 #include <vector>
 
@@ -20,10 +23,24 @@ enum class AttachedFd : std::uint32_t {
     standard_error = 2
 };
 
+/// Who has to own the output pipes of a worker that runs as another user: it may open /dev/stdout
+/// and /dev/stderr anew, as nginx does. Nothing where it runs as the daemon does, or as nobody that
+/// can be found.
+struct OutputOwner {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+[[nodiscard]] std::optional<OutputOwner> output_owner(const core::Launch& launch);
+
 /// A plan in a memfd sealed against writing.
 /// Errors: {lookup_user|lookup_group, ENOENT}, {lookup_command, ENOENT|EACCES}, {plan, E2BIG},
 /// {memfd, …}, {env_file, …}.
 [[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch,
+                                                 const InstanceName& instance,
+                                                 const Variables& safe_base);
+
+/// The environment that such a plan would have. Errors: of the user, and of env_file.
+[[nodiscard]] Result<Variables> next_environment(const core::Launch& launch,
                                                  const InstanceName& instance,
                                                  const Variables& safe_base);
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <utility>
+#include <variant>
 
 #include "base/assert.hpp"
 #include "ctl/spec_json.hpp"
@@ -25,7 +26,9 @@ wire::HeldKey spec_key(std::uint16_t index, std::uint64_t revision) {
             .generation = revision};
 }
 
-Result<std::string> read_whole(int fd) {
+}  // namespace
+
+Result<std::string> read_held_text(int fd) {
     const auto size = sys::file_size(fd);
     if (!size) return tl::unexpected(size.error());
     if (*size > kMaxSpecBytes) return fail(Op::read, EFBIG);
@@ -36,8 +39,12 @@ Result<std::string> read_whole(int fd) {
     return text;
 }
 
+namespace {
+
 std::string render_daemon(const DaemonRecord& record) {
-    nlohmann::json json{{"log_dir", record.log_dir}, {"log_level", record.spec.log_level}};
+    nlohmann::json json{{"log_dir", record.log_dir},
+                        {"log_level", record.spec.log_level},
+                        {"parallel_starts", record.spec.parallel_starts}};
     if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
     if (record.config) json["config"] = *record.config;
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -55,6 +62,10 @@ DaemonRecord parse_daemon(const std::string& text) {
     if (!json.is_object()) return record;
     record.spec.log_dir = text_field(json, "configured_log_dir");
     record.spec.log_level = text_field(json, "log_level").value_or(record.spec.log_level);
+    if (const auto count = json.find("parallel_starts");
+        count != json.end() && count->is_number_unsigned()) {
+        record.spec.parallel_starts = count->get<std::uint32_t>();
+    }
     record.log_dir = text_field(json, "log_dir").value_or("");
     record.config = text_field(json, "config");
     return record;
@@ -78,7 +89,7 @@ Result<Records> Records::attach(KeeperLink& keeper, std::vector<HeldDescriptor>&
         if (item.key.kind == wire::HeldKind::state) state = std::move(item.fd);
         if (item.key.kind != wire::HeldKind::spec) continue;
         const sys::UniqueFd spec = std::move(item.fd);
-        if (auto text = read_whole(spec.get()))
+        if (auto text = read_held_text(spec.get()))
             texts[item.key.index][item.key.generation] = std::move(*text);
     }
     if (!state.is_open()) return fail(Op::not_held, ENOENT);
@@ -87,8 +98,22 @@ Result<Records> Records::attach(KeeperLink& keeper, std::vector<HeldDescriptor>&
     Records records{keeper, std::move(*file)};
     records.texts_ = std::move(texts);
     records.fleet_ = records.file_.fleet();
+    if (records.fleet_.is_populated == 0) {
+        // The first start was never finished, and nothing was done by it: it is made anew.
+        records.drop_texts();
+        return fail(Op::not_held, ENOENT);
+    }
     records.restore_daemon();
     return records;
+}
+
+void Records::drop_texts() {
+    for (const auto& [index, revisions] : texts_) {
+        for (const auto& [revision, text] : revisions) {
+            keeper_->drop(spec_key(static_cast<std::uint16_t>(index), revision));
+        }
+    }
+    texts_.clear();
 }
 
 void Records::restore_daemon() {
@@ -122,7 +147,13 @@ std::vector<std::string> Records::restore(core::Fleet& fleet) {
         workers_[stored.index] = stored.record;
     }
     for (core::Place& place : file_.places()) {
-        if (workers_.contains(place.worker)) fleet.restore_place(std::move(place));
+        if (!workers_.contains(place.worker)) continue;
+        if (const auto& last = place.instance.history.last_exit) {
+            // Nothing, if the ring has it: a kill may have come between the two.
+            file_.append_exit(place.slot, make_exit(place));
+            last_exits_[place.slot] = last->at;
+        }
+        fleet.restore_place(std::move(place));
     }
     // A spec that no record names was handed over just before a kill, or would have been dropped
     // just after one.
@@ -141,13 +172,25 @@ std::vector<std::string> Records::restore(core::Fleet& fleet) {
 }
 
 void Records::hold_text(std::uint16_t index, std::uint64_t revision, const std::string& text) {
-    // Without a spec in custody a successor would lose the worker: memory that is short now is a
-    // reason to die and be started again by the keeper, as for any other allocation.
-    auto file = sys::open_memory_file("clusterd-spec", 0);
-    CLUSTER_ASSERT(file.has_value());
-    CLUSTER_ASSERT(sys::write_all(file->get(), text).has_value());
-    CLUSTER_ASSERT(sys::seal_all(file->get()).has_value());
-    keeper_->hold(spec_key(index, revision), file->get());
+    // Without a spec in custody a successor would lose the worker. Descriptors that are short now
+    // are made up for by the spare one; memory that is short is a reason to die and be started
+    // again by the keeper, as for any other allocation.
+    if (auto file = sys::open_memory_file("clusterd-spec", 0)) {
+        hold_file(index, revision, text, *file);
+    } else {
+        spare_.reset();
+        auto second = sys::open_memory_file("clusterd-spec", 0);
+        CLUSTER_ASSERT(second.has_value());
+        hold_file(index, revision, text, *second);
+    }
+    if (!spare_.is_open()) spare_ = sys::duplicate(file_.descriptor()).value_or(sys::UniqueFd{});
+}
+
+void Records::hold_file(std::uint16_t index, std::uint64_t revision, const std::string& text,
+                        const sys::UniqueFd& file) {
+    CLUSTER_ASSERT(sys::write_all(file.get(), text).has_value());
+    CLUSTER_ASSERT(sys::seal_all(file.get()).has_value());
+    keeper_->hold(spec_key(index, revision), file.get());
 }
 
 void Records::store_daemon(DaemonRecord record) {
@@ -164,16 +207,25 @@ void Records::store_shutdown() {
     file_.store_fleet(fleet_);
 }
 
-Records::Changes Records::store_changes(core::Fleet& fleet) {
+Records::Changes Records::store_changes(core::Fleet& fleet,
+                                        const std::function<void(Slot)>& before_forgotten) {
     Changes changes;
+    // First: an operation must never be numbered twice, whatever of it gets stored before a kill.
+    if (fleet.last_epoch().value != fleet_.last_epoch) {
+        fleet_.last_epoch = fleet.last_epoch().value;
+        file_.store_fleet(fleet_);
+    }
     for (const std::uint32_t index : fleet.take_dirty_workers()) {
         store_worker(fleet, index);
         changes.has_workers = true;
     }
     changes.slots = fleet.take_dirty_slots();
-    for (const Slot slot : changes.slots) store_place(fleet, slot);
-    if (fleet.last_epoch().value != fleet_.last_epoch) {
-        fleet_.last_epoch = fleet.last_epoch().value;
+    for (const Slot slot : changes.slots) {
+        if (fleet.find(slot) == nullptr) before_forgotten(slot);
+        store_place(fleet, slot, changes);
+    }
+    if (fleet_.is_populated == 0) {
+        fleet_.is_populated = 1;
         file_.store_fleet(fleet_);
     }
     return changes;
@@ -206,9 +258,49 @@ void Records::store_worker(const core::Fleet& fleet, std::uint32_t index) {
     if (is_new_text && previous != 0) keeper_->drop(spec_key(key_index, previous));
 }
 
-void Records::store_place(const core::Fleet& fleet, Slot slot) {
+void Records::store_place(const core::Fleet& fleet, Slot slot, Changes& changes) {
     const core::Place* place = fleet.find(slot);
+    const bool has_ended = place != nullptr && place->instance.history.last_exit.has_value();
+    // Another instance may have taken the slot in the same turn. Before the record: as long as it
+    // knows of an exit, a successor looks for more.
+    if (!has_ended && last_exits_.erase(slot) > 0) file_.clear_exits(slot);
     file_.store_place(slot, place == nullptr ? PlaceRecord{} : encode_place(*place));
+    if (!has_ended) return;
+    const Instant at = place->instance.history.last_exit->at;
+    const auto known = last_exits_.find(slot);
+    if (known != last_exits_.end() && known->second == at) return;
+    const ExitEntry entry = make_exit(*place);
+    file_.append_exit(slot, entry);
+    last_exits_[slot] = at;
+    changes.exits.push_back({slot, entry});
+}
+
+/// Requires: the place knows of an exit, and its run has not been released yet.
+ExitEntry Records::make_exit(const core::Place& place) const {
+    const core::LastExit& last = *place.instance.history.last_exit;
+    ExitEntry entry{};
+    entry.at_ns = to_ns(last.at);
+    entry.uptime_ns = -1;
+    entry.value = last.status.value;
+    entry.op = static_cast<std::int32_t>(last.status.op);
+    entry.kind = static_cast<std::uint8_t>(last.status.kind);
+    entry.reason = static_cast<std::uint8_t>(last.reason);
+    entry.dumped = last.status.dumped_core ? 1 : 0;
+    // The next run may have been decided in the same turn.
+    const bool is_next_named = std::holds_alternative<core::Starting>(place.instance.state);
+    entry.generation = place.instance.generation.value - (is_next_named ? 1 : 0);
+    const auto record = keeper_->slot(place.slot);
+    const bool is_of_this_run = record && record->generation == entry.generation &&
+                                record->state == wire::SlotState::exited && record->failed_op == 0;
+    if (is_of_this_run) {
+        entry.pid = record->pid;
+        entry.uptime_ns = record->exited_ns - record->spawned_ns;
+    }
+    return entry;
+}
+
+std::vector<ExitEntry> Records::exits(Slot slot) const {
+    return last_exits_.contains(slot) ? file_.exits(slot) : std::vector<ExitEntry>{};
 }
 
 }  // namespace cluster::supervisor

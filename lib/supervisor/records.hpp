@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/fleet.hpp"
@@ -21,6 +23,9 @@ struct DaemonRecord {
     std::string log_dir;  // absolute; the one in force
     std::optional<std::string> config;
 };
+
+/// The text in a memfd of the keeper's custody. Errors: {read, EFBIG}, those of stat and read.
+[[nodiscard]] Result<std::string> read_held_text(int fd);
 
 class Records {
 public:
@@ -42,26 +47,40 @@ public:
 
     void store_daemon(DaemonRecord record);
     void store_shutdown();
+    struct Exit {
+        Slot slot;
+        ExitEntry entry;
+    };
     struct Changes {
         std::vector<Slot> slots;   // whose places changed or vanished
         bool has_workers = false;  // a worker came, went or has another spec
+        std::vector<Exit> exits;   // that became known
         [[nodiscard]] bool is_empty() const { return slots.empty() && !has_workers; }
     };
     /// Stores everything that changed in the fleet since the last call.
-    Changes store_changes(core::Fleet& fleet);
+    /// `before_forgotten(slot)`: the record of the slot's instance is cleared next.
+    Changes store_changes(core::Fleet& fleet, const std::function<void(Slot)>& before_forgotten);
+    /// The newest exits of the instance in the slot, oldest first.
+    [[nodiscard]] std::vector<ExitEntry> exits(Slot slot) const;
 
 private:
     Records(KeeperLink& keeper, StateFile file) : keeper_(&keeper), file_(std::move(file)) {}
     void store_worker(const core::Fleet& fleet, std::uint32_t index);
-    void store_place(const core::Fleet& fleet, Slot slot);
+    void store_place(const core::Fleet& fleet, Slot slot, Changes& changes);
+    [[nodiscard]] ExitEntry make_exit(const core::Place& place) const;
     void hold_text(std::uint16_t index, std::uint64_t revision, const std::string& text);
+    void hold_file(std::uint16_t index, std::uint64_t revision, const std::string& text,
+                   const sys::UniqueFd& file);
+    void drop_texts();
     void restore_daemon();
 
     KeeperLink* keeper_;
     StateFile file_;
+    sys::UniqueFd spare_;  // given up when a spec must be stored and no other descriptor is left
     FleetRecord fleet_{};
     DaemonRecord daemon_;
     std::map<std::uint32_t, WorkerRecord> workers_;  // as stored, by index
+    std::unordered_map<Slot, Instant> last_exits_;   // the newest in each ring; none: it is empty
     std::map<std::uint32_t, std::map<std::uint64_t, std::string>>
         texts_;  // restored specs: index, revision
 };

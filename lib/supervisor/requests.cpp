@@ -6,9 +6,10 @@
 #include <utility>
 
 #include "base/overloaded.hpp"
-#include "conf/load.hpp"
 #include "core/selector.hpp"
 #include "place/directories.hpp"
+#include "supervisor/events.hpp"
+#include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
 #include "wire/table.hpp"
 
@@ -51,14 +52,16 @@ ctl::RpcError refusal_error(core::Refusal refusal, const std::string& name) {
 bool is_changing(const ctl::Method& method) {
     return !std::holds_alternative<ctl::request::Version>(method) &&
            !std::holds_alternative<ctl::request::Status>(method) &&
-           !std::holds_alternative<ctl::request::Wait>(method) &&
-           !std::holds_alternative<ctl::request::Rotate>(method);
+           !std::holds_alternative<ctl::request::Describe>(method) &&
+           !std::holds_alternative<ctl::request::Rotate>(method) &&
+           !std::holds_alternative<ctl::request::Wait>(method);
 }
 
 /// Nothing the run itself wrote explains that it could not be started, only what earlier runs
 /// wrote.
 bool has_spoken(const core::Instance& instance) {
     const auto& last = instance.history.last_exit;
+    if (std::holds_alternative<core::Waiting>(instance.state)) return false;
     return last && last->status.kind != core::ExitStatus::Kind::spawn_failed;
 }
 
@@ -75,32 +78,36 @@ const char* outcome_name(core::Outcome outcome) {
     return "done";
 }
 
-ctl::InstanceOutcome describe(const core::Place& place, const core::WorkerSpec& spec,
-                              const std::string& log_dir, Instant now) {
+ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Place& place,
+                                      const std::string& log_dir, Instant now) {
+    const core::WorkerSpec& spec = fleet.worker(place.worker)->spec;
     const core::Instance& instance = place.instance;
     ctl::InstanceOutcome result;
     result.id = core::instance_id(spec.name, place.number);
     result.outcome = outcome_name(instance.outcome);
     result.state = core::state_name(instance.state);
     if (instance.outcome == core::Outcome::failed) {
-        result.detail = failure_text(spec, instance);
+        result.detail = failure_text(fleet, place);
         if (has_spoken(instance))
             result.err_log = place::error_log(log_dir, spec.name, place.number);
     } else {
-        result.detail = pending_text(spec, instance, now);
+        result.detail = pending_text(fleet, place, now);
     }
     return result;
 }
 
 }  // namespace
 
-Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-                   ControlServer& clients, std::function<void(Instant)> begin_shutdown)
+Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status,
+                   Logs& logs, ControlServer& clients, KeeperLink& keeper, Journal& journal,
+                   std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
       status_(status),
       logs_(logs),
       clients_(clients),
+      keeper_(keeper),
+      journal_(journal),
       begin_shutdown_(std::move(begin_shutdown)) {}
 
 void Requests::handle(const ClientRequest& request, Instant now) {
@@ -110,6 +117,7 @@ void Requests::handle(const ClientRequest& request, Instant now) {
     }
     const std::optional<Reply> reply = act(request.request.method, now);
     if (!reply) return;
+    note_request(journal_, request, *reply);
     const ctl::RequestId& id = request.request.id;
     std::string line =
         *reply ? ctl::render_answer(id, **reply) : ctl::render_error(id, reply->error());
@@ -122,7 +130,11 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
     }
     return std::visit(
         Overloaded{
-            [&](const ctl::request::Version&) -> std::optional<Reply> { return status_.version(); },
+            [&](const ctl::request::Version&) -> std::optional<Reply> {
+                ctl::VersionAnswer answer = status_.version();
+                answer.events = journal_.path();
+                return answer;
+            },
             [&](const ctl::request::Status& request) -> std::optional<Reply> {
                 const DaemonRecord& daemon = records_.daemon();
                 return status_.read(request.selectors, {daemon.config, daemon.log_dir}, now);
@@ -140,7 +152,20 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
                 return remove(request.selectors, now);
             },
             [&](const ctl::request::Load& request) -> std::optional<Reply> {
-                return load_text(request, now);
+                return load_text(request, Scope::add, false, now);
+            },
+            [&](const ctl::request::Apply& request) -> std::optional<Reply> {
+                return load_text({request.path, request.text, request.base_path}, Scope::exact,
+                                 request.dry_run, now);
+            },
+            [&](const ctl::request::Signal& request) -> std::optional<Reply> {
+                return signal(request);
+            },
+            [&](const ctl::request::Reset& request) -> std::optional<Reply> {
+                return reset(request.selectors, now);
+            },
+            [&](const ctl::request::Describe& request) -> std::optional<Reply> {
+                return describe_selected(request.selectors, now);
             },
             [&](const ctl::request::Add& request) -> std::optional<Reply> {
                 return add(request.spec, now);
@@ -158,37 +183,21 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
 
 Requests::Reply Requests::change(Change change, const std::vector<std::string>& selectors,
                                  Instant now) {
+    const auto selected = select(selectors, false);
+    if (!selected) return tl::unexpected(selected.error());
     std::vector<Slot> slots;
-    std::vector<bool> has_match(selectors.size(), false);
-    for (const core::Place* place : fleet_.places()) {
-        if (place->is_retired) continue;
-        bool is_named = false;
-        for (std::size_t i = 0; i < selectors.size(); ++i) {
-            if (!is_selected({selectors[i]}, fleet_.worker(place->worker)->spec, *place)) continue;
-            has_match[i] = true;
-            is_named = true;
-        }
-        if (is_named) slots.push_back(place->slot);
-    }
-    for (std::size_t i = 0; i < selectors.size(); ++i) {
-        if (!has_match[i] && selectors[i] != "all") {
-            return refuse(ctl::ErrorCode::no_match,
-                          fmt::format("nothing matches {}", selectors[i]));
-        }
-    }
+    for (const core::Place* place : *selected) slots.push_back(place->slot);
     fleet_.begin_operation();
-    for (const Slot slot : slots) {
-        switch (change) {
-            case Change::start:
-                fleet_.start(slot, now);
-                break;
-            case Change::stop:
-                fleet_.stop(slot, now);
-                break;
-            case Change::restart:
-                fleet_.restart(slot, now);
-                break;
-        }
+    switch (change) {
+        case Change::start:
+            fleet_.start(slots, now);
+            break;
+        case Change::stop:
+            fleet_.stop(slots, now);
+            break;
+        case Change::restart:
+            fleet_.restart(slots, now);
+            break;
     }
     return operation_now({}, now);
 }
@@ -199,12 +208,14 @@ Requests::Reply Requests::remove(const std::vector<std::string>& selectors, Inst
         bool has_match = selector == "all";
         for (const core::Worker* worker : fleet_.workers()) {
             const core::WorkerSpec& spec = worker->spec;
+            // A worker that was scaled to nothing is named as if it had one.
+            const std::uint32_t instances = std::max(spec.instances, 1U);
             std::uint32_t matches = 0;
-            for (std::uint32_t i = 0; i < spec.instances; ++i) {
+            for (std::uint32_t i = 0; i < instances; ++i) {
                 matches += core::selects(selector, spec.name, i, spec.group) ? 1U : 0U;
             }
             if (matches == 0) continue;
-            if (matches < spec.instances) {
+            if (matches < instances) {
                 return refuse(ctl::ErrorCode::refused,
                               fmt::format("delete takes whole workers: {} names only some "
                                           "instances of {}; to have fewer "
@@ -217,84 +228,20 @@ Requests::Reply Requests::remove(const std::vector<std::string>& selectors, Inst
         if (!has_match)
             return refuse(ctl::ErrorCode::no_match, fmt::format("nothing matches {}", selector));
     }
+    if (auto mistake = deletion_mistake(fleet_, workers)) {
+        return refuse(ctl::ErrorCode::refused, std::move(*mistake));
+    }
     fleet_.begin_operation();
-    for (const std::uint32_t index : workers) fleet_.remove(index, now);
+    fleet_.remove(workers, now);
     return operation_now({}, now);
-}
-
-std::optional<ctl::RpcError> Requests::check_capacity(const core::Config& config) const {
-    std::uint64_t instances = fleet_.places().size();
-    std::size_t workers = fleet_.workers().size();
-    for (const core::WorkerSpec& spec : config.workers) {
-        const core::Worker* existing = fleet_.find_worker(spec.name);
-        const std::size_t present = existing == nullptr ? 0 : existing->slots.size();
-        instances += spec.instances - std::min<std::size_t>(spec.instances, present);
-        workers += existing == nullptr ? 1U : 0U;
-    }
-    if (instances > kWorkerSlots)
-        return refusal_error(core::Refusal::too_many_instances, "(all of the file)");
-    if (workers > kMaxWorkers) return refusal_error(core::Refusal::too_many_workers, "");
-    return std::nullopt;
-}
-
-tl::expected<std::vector<std::string>, ctl::RpcError> Requests::load(const core::Config& config,
-                                                                     Instant now) {
-    if (auto error = check_capacity(config)) return tl::unexpected(std::move(*error));
-    std::vector<std::string> notes;
-    fleet_.begin_operation();
-    for (const core::WorkerSpec& spec : config.workers) {
-        const core::Worker* existing = fleet_.find_worker(spec.name);
-        const bool is_same = existing != nullptr && existing->spec == spec;
-        const core::Refusal refusal = existing == nullptr ? fleet_.add(spec, false, now)
-                                      : is_same           ? core::Refusal::none
-                                                          : fleet_.update(spec, now);
-        if (refusal != core::Refusal::none)
-            return tl::unexpected(refusal_error(refusal, spec.name));
-        if (existing == nullptr) continue;
-        notes.push_back(fmt::format("{}: {}", spec.name, is_same ? "unchanged" : "updated"));
-        if (!spec.autostart) continue;
-        // Copied: starting an instance changes places, not this list, but the fleet promises
-        // nothing about pointers.
-        const std::vector<Slot> slots = fleet_.find_worker(spec.name)->slots;
-        for (const Slot slot : slots) {
-            if (!core::is_occupied(fleet_.find(slot)->instance.state)) fleet_.start(slot, now);
-        }
-    }
-    return notes;
-}
-
-Requests::Reply Requests::load_text(const ctl::request::Load& request, Instant now) {
-    const auto config =
-        conf::load(request.text, {.path = request.path, .base_path = request.base_path});
-    if (!config) {
-        ctl::RpcError error{
-            .code = ctl::ErrorCode::bad_config,
-            .message = fmt::format("{}: {} mistakes", request.path, config.error().size()),
-            .diagnostics = {}};
-        for (const conf::Diagnostic& diagnostic : config.error())
-            error.diagnostics.push_back(conf::format(diagnostic));
-        return tl::unexpected(std::move(error));
-    }
-    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
-        return refuse(ctl::ErrorCode::refused,
-                      fmt::format("{}: its [daemon] table differs from that of the running daemon: "
-                                  "shut the daemon down "
-                                  "first, or remove the table",
-                                  request.path));
-    }
-    auto notes = load(*config, now);
-    if (!notes) return tl::unexpected(std::move(notes.error()));
-    if (!records_.daemon().config) {
-        DaemonRecord daemon = records_.daemon();
-        daemon.config = request.path;
-        records_.store_daemon(std::move(daemon));
-    }
-    return operation_now(std::move(*notes), now);
 }
 
 Requests::Reply Requests::add(const core::WorkerSpec& spec, Instant now) {
     if (fleet_.find_worker(spec.name) != nullptr) {
         return tl::unexpected(refusal_error(core::Refusal::name_taken, spec.name));
+    }
+    if (auto mistake = requirement_mistake(fleet_, {spec})) {
+        return refuse(ctl::ErrorCode::refused, std::move(*mistake));
     }
     fleet_.begin_operation();
     const core::Refusal refusal = fleet_.add(spec, true, now);
@@ -354,7 +301,7 @@ ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
             ++answer.done;
             continue;
         }
-        answer.instances.push_back(describe(*place, spec, log_dir, now));
+        answer.instances.push_back(describe_outcome(fleet_, *place, log_dir, now));
     }
     answer.state = has_pending ? "pending" : has_failed ? "failed" : "done";
     return answer;

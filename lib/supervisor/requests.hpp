@@ -19,6 +19,8 @@
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 #include "supervisor/control_server.hpp"
+#include "supervisor/journal.hpp"
+#include "supervisor/load_plan.hpp"
 #include "supervisor/logs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/status.hpp"
@@ -29,14 +31,19 @@ class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
     Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-             ControlServer& clients, std::function<void(Instant)> begin_shutdown);
+             ControlServer& clients,
+             KeeperLink& keeper, Journal& journal, std::function<void(Instant)> begin_shutdown);
 
     /// Does what the request says; its answer waits for send_answers().
     void handle(const ClientRequest& request, Instant now);
     /// Adds the workers of a config file: what workers.load does, and the daemon's own start with
     /// --config.
-    [[nodiscard]] tl::expected<std::vector<std::string>, ctl::RpcError> load(
-        const core::Config& config, Instant now);
+    [[nodiscard]] tl::expected<LoadPlan, ctl::RpcError> load(core::Config config,
+                                                             const std::string& path, Scope scope,
+                                                             Instant now);
+    /// Reads the file that was loaded last again, as workers.apply would; what is wrong with it
+    /// goes to the log, and nothing changes then.
+    void reload_config(Instant now);
 
     /// Makes archives of the logs of the selected instances (all of them when the list is empty),
     /// or opens them anew where somebody moved them. Returns how many archives were made.
@@ -67,12 +74,19 @@ private:
     [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
                                Instant now);
     [[nodiscard]] Reply remove(const std::vector<std::string>& selectors, Instant now);
-    [[nodiscard]] Reply load_text(const ctl::request::Load& request, Instant now);
+    [[nodiscard]] Reply load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
+                                  Instant now);
+    [[nodiscard]] tl::expected<core::Config, ctl::RpcError> read_config(
+        const ctl::request::Load& request, Scope scope) const;
+    [[nodiscard]] tl::expected<std::vector<const core::Place*>, ctl::RpcError> select(
+        const std::vector<std::string>& selectors, bool with_retired) const;
+    [[nodiscard]] Reply signal(const ctl::request::Signal& request);
+    [[nodiscard]] Reply reset(const std::vector<std::string>& selectors, Instant now);
+    [[nodiscard]] Reply describe_selected(const std::vector<std::string>& selectors, Instant now);
     [[nodiscard]] Reply add(const core::WorkerSpec& spec, Instant now);
     [[nodiscard]] Reply scale(const ctl::request::Scale& request, Instant now);
     [[nodiscard]] Reply rotate(const ctl::request::Rotate& request);
     [[nodiscard]] Reply shut_down(Instant now);
-    [[nodiscard]] std::optional<ctl::RpcError> check_capacity(const core::Config& config) const;
     [[nodiscard]] ctl::OperationAnswer operation(Epoch epoch, Instant now) const;
     [[nodiscard]] ctl::OperationAnswer operation_now(std::vector<std::string> notes,
                                                      Instant now) const;
@@ -83,6 +97,8 @@ private:
     StatusReader& status_;
     Logs& logs_;
     ControlServer& clients_;
+    KeeperLink& keeper_;
+    Journal& journal_;
     std::function<void(Instant)> begin_shutdown_;
     std::vector<Waiting> waiting_;
     std::vector<Ready> ready_;

@@ -9,25 +9,13 @@
 #include <variant>
 
 #include "base/overloaded.hpp"
+#include "supervisor/checksum.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
 namespace {
 
-/// FNV-1a over eight bytes at a time. It has to tell a torn half from a whole one, not to resist
-/// anybody.
-std::uint64_t checksum(std::uint64_t sequence, std::span<const std::byte> payload) {
-    constexpr std::uint64_t kOffset = 0xCBF29CE484222325U;
-    constexpr std::uint64_t kPrime = 0x100000001B3U;
-    std::uint64_t hash = (kOffset ^ sequence) * kPrime;
-    for (std::size_t at = 0; at + sizeof(std::uint64_t) <= payload.size();
-         at += sizeof(std::uint64_t)) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, payload.data() + at, sizeof(word));
-        hash = (hash ^ word) * kPrime;
-    }
-    return hash;
-}
+constexpr auto kLastReason = static_cast<std::uint8_t>(core::ExitReason::max_memory);
 
 template <class Payload>
 std::uint64_t checksum_of(std::uint64_t sequence, const Payload& payload) {
@@ -71,13 +59,7 @@ void store(Record<Payload>& record, const Payload& payload) {
 }
 
 /// Instants are stored as nanoseconds; 0 stands for none.
-                              record.deadline_ns = ns_or_zero(s.limit);
 std::int64_t ns_or_zero(const std::optional<Instant>& instant) {
-                              record.flags[1] = s.is_leaving ? 1 : 0;
-                          },
-                          [&](const core::Waiting& s) {
-                              record.since_ns = to_ns(s.since);
-                              record.flags[0] = s.is_automatic ? 1 : 0;
     return instant ? to_ns(*instant) : 0;
 }
 
@@ -89,7 +71,13 @@ void encode_state(const core::State& state, PlaceRecord& record) {
                           [&](const core::Running& s) {
                               record.since_ns = to_ns(s.since);
                               record.ready_ns = ns_or_zero(s.ready_at);
+                              record.deadline_ns = ns_or_zero(s.limit);
                               record.flags[0] = s.is_good ? 1 : 0;
+                              record.flags[1] = s.is_leaving ? 1 : 0;
+                          },
+                          [&](const core::Waiting& s) {
+                              record.since_ns = to_ns(s.since);
+                              record.flags[0] = s.is_automatic ? 1 : 0;
                           },
                           [&](const core::BackingOff& s) {
                               record.deadline_ns = to_ns(s.until);
@@ -126,8 +114,6 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
         }
         case 3:
             return core::BackingOff{.until = deadline, .is_limited = record.flags[0] != 0};
-        case 7:
-            return core::Waiting{.since = since, .is_automatic = record.flags[0] != 0};
         case 4:
             if (record.flags[0] > kLastReason) return std::nullopt;
             return core::Stopping{.since = since,
@@ -140,6 +126,8 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
             return core::Exited{};
         case 6:
             return core::Fatal{};
+        case 7:
+            return core::Waiting{.since = since, .is_automatic = record.flags[0] != 0};
         default:
             return std::nullopt;
     }
@@ -187,7 +175,6 @@ std::optional<core::History> decode_history(const PlaceRecord& record) {
     return history;
 }
 
-    record.hold = static_cast<std::uint8_t>(place.instance.hold);
 }  // namespace
 
 PlaceRecord encode_place(const core::Place& place) {
@@ -200,6 +187,7 @@ PlaceRecord encode_place(const core::Place& place) {
     record.outcome = static_cast<std::uint8_t>(place.instance.outcome);
     record.epoch = place.instance.epoch.value;
     record.generation = place.instance.generation.value;
+    record.hold = static_cast<std::uint8_t>(place.instance.hold);
     encode_state(place.instance.state, record);
     encode_history(place.instance.history, record);
     return record;
@@ -213,7 +201,6 @@ std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
         record.desired > static_cast<std::uint8_t>(core::Desired::up) ||
         record.outcome > static_cast<std::uint8_t>(core::Outcome::failed) ||
         record.hold > static_cast<std::uint8_t>(core::Hold::restart)) {
-    place.instance.hold = static_cast<core::Hold>(record.hold);
         return std::nullopt;
     }
     core::Place place;
@@ -226,6 +213,7 @@ std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
     place.instance.epoch = Epoch{record.epoch};
     place.instance.generation = Generation{record.generation};
     place.instance.outcome = static_cast<core::Outcome>(record.outcome);
+    place.instance.hold = static_cast<core::Hold>(record.hold);
     place.instance.history = *history;
     return place;
 }
@@ -247,6 +235,7 @@ Result<StateFile> StateFile::create() {
     header.place_record_bytes = sizeof(Record<PlaceRecord>);
     header.max_workers = kMaxWorkers;
     header.max_places = kMaxPlaces;
+    header.exit_ring_bytes = sizeof(ExitRing);
     header.magic = kStateMagic;
     return state;
 }
@@ -261,6 +250,7 @@ Result<StateFile> StateFile::attach(sys::UniqueFd file) {
     const bool is_ours = header.magic == kStateMagic && header.version == kStateVersion &&
                          header.worker_record_bytes == sizeof(Record<WorkerRecord>) &&
                          header.place_record_bytes == sizeof(Record<PlaceRecord>) &&
+                         header.exit_ring_bytes == sizeof(ExitRing) &&
                          header.max_workers == kMaxWorkers && header.max_places == kMaxPlaces;
     if (!is_ours) return fail(Op::map, EPROTO);
     return StateFile{std::move(file), std::move(*mapping)};
@@ -284,6 +274,19 @@ void StateFile::store_place(Slot slot, const PlaceRecord& record) {
     if (slot.value >= kMaxPlaces) return;
     layout().header.places_used = std::max(layout().header.places_used, slot.value + 1);
     store(layout().places[slot.value], record);
+}
+
+void StateFile::append_exit(Slot slot, const ExitEntry& entry) {
+    if (slot.value < kMaxPlaces) supervisor::append_exit(layout().exits[slot.value], entry);
+}
+
+void StateFile::clear_exits(Slot slot) {
+    if (slot.value < kMaxPlaces) supervisor::clear_exits(layout().exits[slot.value]);
+}
+
+std::vector<ExitEntry> StateFile::exits(Slot slot) const {
+    if (slot.value >= kMaxPlaces) return {};
+    return read_exits(layout().exits[slot.value]);
 }
 
 std::vector<StateFile::StoredWorker> StateFile::workers() const {

@@ -17,6 +17,7 @@
 
 #include "base/result.hpp"
 #include "core/fleet.hpp"
+#include "supervisor/exit_ring.hpp"
 #include "sys/fd.hpp"
 #include "sys/memory.hpp"
 #include "wire/table.hpp"
@@ -35,7 +36,7 @@ struct FleetRecord {
     std::uint64_t next_order;       // for WorkerRecord::order
     std::uint64_t daemon_revision;  // of the spec memfd that holds the [daemon] table and the paths
     std::uint32_t is_shutting_down;
-    std::uint32_t reserved;
+    std::uint32_t is_populated;  // 0 until everything of the first start was stored
 };
 static_assert(sizeof(FleetRecord) == 32 && std::is_trivially_copyable_v<FleetRecord>);
 
@@ -105,7 +106,8 @@ struct StateHeader {
                                  // a reader leaves
     std::uint32_t places_used;   // the rest of the file alone: even a look would make the kernel
                                  // give it memory
-    std::uint8_t reserved[4096 - 40];
+    std::uint32_t exit_ring_bytes;
+    std::uint8_t reserved[4096 - 44];
 };
 static_assert(sizeof(StateHeader) == 4096);
 
@@ -114,6 +116,7 @@ struct StateLayout {
     Record<FleetRecord> fleet;
     Record<WorkerRecord> workers[kMaxWorkers];
     Record<PlaceRecord> places[kMaxPlaces];
+    ExitRing exits[kMaxPlaces];  // index: slot
 };
 
 [[nodiscard]] PlaceRecord encode_place(const core::Place& place);
@@ -133,6 +136,12 @@ public:
     void store_fleet(const FleetRecord& record);
     void store_worker(std::uint32_t index, const WorkerRecord& record);
     void store_place(Slot slot, const PlaceRecord& record);
+
+    /// The exits of the instance in a slot. What was never written is not looked at by these: the
+    /// caller asks only where place records say that there was an exit.
+    void append_exit(Slot slot, const ExitEntry& entry);
+    void clear_exits(Slot slot);
+    [[nodiscard]] std::vector<ExitEntry> exits(Slot slot) const;
 
     struct StoredWorker {
         std::uint32_t index;

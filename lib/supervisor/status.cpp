@@ -7,12 +7,13 @@
 #include "core/selector.hpp"
 #include "ctl/version.hpp"
 #include "supervisor/logs.hpp"
+#include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
+#include "sys/family.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::supervisor {
-namespace {
 
 ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& launch, Instant now) {
     ctl::LastExit result;
@@ -34,9 +35,6 @@ ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& laun
     }
     return result;
 }
-
-}  // namespace
-
 bool is_selected(const std::vector<std::string>& selectors, const core::WorkerSpec& spec,
                  const core::Place& place) {
     return selectors.empty() ||
@@ -64,7 +62,8 @@ ctl::VersionAnswer StatusReader::version() const {
     return {.version = ctl::version(),
             .control_version = ctl::kControlVersion,
             .pid = keeper_.table().header.keeper_pid,
-            .supervisor_pid = sys::current_pid()};
+            .supervisor_pid = sys::current_pid(),
+            .events = {}};
 }
 
 ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
@@ -104,7 +103,8 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     if (instance.history.last_exit)
         row.last_exit = describe_exit(*instance.history.last_exit, spec.launch, now);
     if (const auto* running = std::get_if<core::Running>(&instance.state))
-        row.ready = running->ready_at.has_value();
+        row.ready = running->ready_at.has_value() && !running->is_leaving;
+    row.waits_for = waits_for_text(fleet_, place);
     if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
         row.next_start_ms = std::max<std::int64_t>(0, to_ms(backoff->until - now));
     }
@@ -118,9 +118,14 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
         record && record->generation == place.instance.generation.value && record->pid > 0;
     if (!is_current || record->state != wire::SlotState::running) return;
     row.pid = record->pid;
+    if (const auto* said = watch_.said({place.slot, place.instance.generation})) {
+        if (!said->status.empty()) row.status_text = said->status;
+        const bool is_own = said->main_pid > 0 && sys::is_of_family(said->main_pid, record->pid);
+        if (is_own) row.pid = said->main_pid;
+    }
     const Instant started = from_ns(record->spawned_ns);
     row.uptime_ms = to_ms(now - started);
-    const auto usage = sys::process_usage(record->pid);
+    const auto usage = sys::process_usage(*row.pid);
     if (!usage) return;
     row.rss_bytes = usage->rss_bytes;
     row.cpu_percent =

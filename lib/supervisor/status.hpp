@@ -12,6 +12,7 @@
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/run_watch.hpp"
 
 namespace cluster::supervisor {
 
@@ -43,8 +44,8 @@ struct DaemonFacts {
 
 class StatusReader {
 public:
-    StatusReader(const core::Fleet& fleet, const KeeperLink& keeper)
-        : fleet_(fleet), keeper_(keeper) {}
+    StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch)
+        : fleet_(fleet), keeper_(keeper), watch_(watch) {}
 
     /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
     [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
@@ -60,8 +61,13 @@ private:
 
     const core::Fleet& fleet_;
     const KeeperLink& keeper_;
+    const RunWatch& watch_;
     CpuSamples cpu_;
 };
+
+/// An exit as the control protocol shows it.
+[[nodiscard]] ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& launch,
+                                          Instant now);
 
 /// True when one of `selectors` names the place; an empty list names all.
 [[nodiscard]] bool is_selected(const std::vector<std::string>& selectors,

@@ -12,6 +12,7 @@
 #include "base/overloaded.hpp"
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
+#include "supervisor/manager.hpp"
 #include "supervisor/plan_compiler.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
@@ -61,6 +62,7 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       fleet_({.slots = wire::kMaxSlots, .workers = kMaxWorkers}, seed_of_this_start()),
       records_(std::move(records)),
       remembered_(options_.directories.state),
+      reporter_(fleet_, journal_),
       safe_base_(safe_base_from_environment()),
       null_(std::move(null)),
       jobs_(link_, path_of_jobs(), null_.get()),
@@ -68,10 +70,10 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       outputs_(loop_, link_, logs_,
                [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
-      status_(fleet_, link_),
-      requests_(fleet_, records_, status_, logs_, clients_,
-                [this](Instant now) { begin_shutdown(now); }),
-      shown_states_(wire::kMaxSlots) {
+      watch_(loop_, link_, jobs_, fleet_, safe_base_, options_.directories.runtime),
+      status_(fleet_, link_, watch_),
+      requests_(fleet_, records_, status_, logs_, clients_, link_, journal_,
+                [this](Instant now) { begin_shutdown(now); }) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
 }
@@ -80,8 +82,14 @@ int Supervisor::run() {
     while (!exit_code_) {
         const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
         turn(now);
+        if (link_.is_broken() && !exit_code_) end_without_keeper();
     }
     return *exit_code_;
+}
+
+void Supervisor::end_without_keeper() {
+    if (!is_finishing_) log::error("the keeper is gone");
+    exit_code_ = is_finishing_ ? 0 : 1;
 }
 
 void Supervisor::turn(Instant now) {
@@ -93,24 +101,28 @@ void Supervisor::turn(Instant now) {
             now);
     }
     for (const ClientRequest& request : clients_.take_requests()) requests_.handle(request, now);
+    watch_.on_time(now, tell_fleet(now));
     fleet_.on_time(now);
     outputs_.on_time(now);
     logs_.on_time();
     clients_.on_time(now);
 
-    const Records::Changes changes = records_.store_changes(fleet_);
+    const Records::Changes changes =
+        records_.store_changes(fleet_, [this](Slot slot) { outputs_.keep_paths(slot); });
     remember(changes);
     if (changes.has_workers) update_logs();
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
-    report(changes.slots);
+    watch_.follow(changes.slots, now);
+    report(changes, now);
     requests_.send_answers(!changes.is_empty(), now);
-    if (records_.is_shutting_down()) finish_when_idle();
+    if (records_.is_shutting_down()) finish_when_idle(now);
 }
 
 std::optional<Instant> Supervisor::next_deadline() const {
-    if (!failed_spawns_.empty()) return Instant{};
+    if (!failed_spawns_.empty() || link_.has_messages()) return Instant{};
     std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
-    next = earliest(next, clients_.next_deadline());
+    next = earliest(next, watch_.next_deadline());
+    next = earliest(earliest(next, strays_killed_at_), clients_.next_deadline());
     return earliest(next, requests_.next_deadline());
 }
 
@@ -127,14 +139,38 @@ void Supervisor::on_keeper_message(const KeeperMessage& item, Instant now) {
     } else if (message.kind == wire::Kind::terminate) {
         log::info("asked to end: stopping all workers");
         begin_shutdown(now);
+    } else if (message.kind == wire::Kind::reload) {
+        tell_manager_reloading(now);
+        requests_.reload_config(now);
+        tell_manager_ready(link_.table().header.keeper_pid, fleet_.workers().size());
     } else if (message.kind == wire::Kind::rotate) {
         log::info("asked to rotate the logs");
         requests_.rotate_logs({});
     } else if (message.kind == wire::Kind::refused) {
-        const wire::Refused& refused = message.payload.refused;
+        on_refused(message, now);
+    }
+}
+
+/// A run that the keeper does not know never began, whatever we asked for it: nothing else will
+/// tell the instance.
+void Supervisor::on_refused(const wire::Message& message, Instant now) {
+    const wire::Refused& refused = message.payload.refused;
+    const Slot slot{message.slot};
+    const core::Place* place = fleet_.find(slot);
+    const auto record = link_.slot(slot);
+    const bool is_current =
+        place != nullptr && place->instance.generation.value == message.generation;
+    if (is_current && record && record->generation < message.generation) {
+        const Run run{slot, place->instance.generation};
+        close_run(run);
+        const core::event::SpawnFailed failed{run.generation, static_cast<Op>(refused.op),
+                                              refused.code};
+        fleet_.on_event(slot, failed, now);
+    } else if (is_current && refused.code == ESRCH) {
+        on_slot_changed(slot, now);
+    } else {
         log::warn(fmt::format("the keeper refused message {}: {}: {}", refused.sequence,
                               op_name(static_cast<Op>(refused.op)), std::strerror(refused.code)));
-        is_finishing_ = false;
         const Run run{slot, Generation{message.generation}};
         const Error error{static_cast<Op>(refused.op), refused.code};
         if (is_job_slot(slot)) jobs_.on_refused(run, error);
@@ -153,7 +189,7 @@ void Supervisor::on_spawned(const wire::Message& message, Instant now) {
         fleet_.on_event(run.slot, core::event::SpawnSucceeded{run.generation}, now);
         return;
     }
-    outputs_.close(run);
+    close_run(run);
     fleet_.on_event(
         run.slot,
         core::event::SpawnFailed{run.generation, static_cast<Op>(spawned.op), spawned.code}, now);
@@ -161,29 +197,83 @@ void Supervisor::on_spawned(const wire::Message& message, Instant now) {
 
 void Supervisor::on_slot_changed(Slot slot, Instant now) {
     if (is_job_slot(slot)) return jobs_.on_slot_changed(slot);
+    is_finishing_ =
+        false;  // if the keeper refused to finish, it was because of a slot; it may agree now
     const auto record = link_.slot(slot);
     if (!record || record->state != wire::SlotState::exited || record->failed_op != 0) return;
     const core::Place* place = fleet_.find(slot);
     const Generation generation{record->generation};
     if (place == nullptr || place->instance.generation != generation) return;
     outputs_.drain({slot, generation});
+    watch_.drain({slot, generation});
+    watch_.tell_heard(tell_fleet(now));
     const bool is_group_alive = record->group_alive != 0;
     fleet_.on_event(
         slot, core::event::ProcessExited{generation, exit_status(*record), is_group_alive}, now);
     if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{generation}, now);
 }
 
-void Supervisor::begin_shutdown(Instant now) {
-    if (records_.is_shutting_down()) return;
-    records_.store_shutdown();
-    fleet_.begin_operation();
-    std::vector<Slot> slots;  // of places that a stop may make vanish
-    for (const core::Place* place : fleet_.places()) slots.push_back(place->slot);
-    for (const Slot slot : slots) fleet_.stop(slot, now);
+RunWatch::Tell Supervisor::tell_fleet(Instant now) {
+    return [this, now](Slot slot, const core::Event& event) { fleet_.on_event(slot, event, now); };
 }
 
-void Supervisor::finish_when_idle() {
-    if (!fleet_.is_idle() || is_finishing_) return;
+/// It never came to be.
+void Supervisor::close_run(Run run) {
+    outputs_.close(run);
+    watch_.close(run);
+}
+
+void Supervisor::begin_shutdown(Instant now) {
+    if (records_.is_shutting_down()) return;
+    remember_all();  // with what this very turn has changed
+    records_.store_shutdown();
+    journal_.add(EventLine("daemon").text("what", "stopping"));
+    tell_manager_stopping();
+    fleet_.begin_operation();
+    stop_everything(now);
+}
+
+void Supervisor::stop_everything(Instant now) {
+    std::vector<Slot> slots;
+    for (const core::Place* place : fleet_.places()) {
+        if (place->instance.desired == core::Desired::up) slots.push_back(place->slot);
+    }
+    fleet_.stop(slots, now);
+}
+
+/// Processes in slots that stand for no instance: what a predecessor lost. They get what every
+/// worker gets at the end. True when there are none.
+bool Supervisor::end_strays(Instant now) {
+    constexpr Duration kGrace = std::chrono::seconds{10};
+    const bool is_first = !strays_killed_at_;
+    bool has_any = false;
+    const std::uint32_t used = std::min(link_.table().header.slots_used, wire::kMaxSlots);
+    for (std::uint32_t i = 0; i < used; ++i) {
+        const auto record = link_.slot(Slot{i});
+        if (is_job_slot(Slot{i})) continue;
+        const bool is_stray =
+            record && record->state != wire::SlotState::free && fleet_.find(Slot{i}) == nullptr;
+        if (!is_stray) continue;
+        const Run run{Slot{i}, Generation{record->generation}};
+        has_any = true;
+        if (record->state == wire::SlotState::exited) {
+            link_.release(run);
+        } else if (is_first) {
+            signal(run, SIGTERM);
+        } else if (now >= *strays_killed_at_) {
+            signal(run, SIGKILL);
+        }
+    }
+    if (!has_any) {
+        strays_killed_at_.reset();
+    } else if (is_first || now >= *strays_killed_at_) {
+        strays_killed_at_ = now + kGrace;
+    }
+    return !has_any;
+}
+
+void Supervisor::finish_when_idle(Instant now) {
+    if (!fleet_.is_idle() || is_finishing_ || !end_strays(now)) return;
     jobs_.stop();
     if (!jobs_.is_idle()) return;
     log::info("all workers have stopped");
@@ -213,15 +303,19 @@ void Supervisor::spawn(Run run) {
     const core::Place* place = fleet_.find(run.slot);
     if (place == nullptr || place->instance.generation != run.generation) return;
     if (auto spawned = try_spawn(*place, fleet_.worker(place->worker)->spec); !spawned) {
-        outputs_.close(run);
+        close_run(run);
         failed_spawns_.push_back({run, spawned.error()});
     }
 }
 
 Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec) {
     const Run run{place.slot, place.instance.generation};
-    const InstanceName name{
-        .worker = spec.name, .number = place.number, .instances = spec.instances};
+    auto notify_socket = watch_.prepare(place, spec);
+    if (!notify_socket) return tl::unexpected(notify_socket.error());
+    const InstanceName name{.worker = spec.name,
+                            .number = place.number,
+                            .instances = spec.instances,
+                            .notify_socket = std::move(*notify_socket)};
     const auto plan = compile_plan(spec.launch, name, safe_base_);
     if (!plan) return tl::unexpected(plan.error());
     sys::UniqueFd input;
@@ -235,6 +329,12 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
     if (!output) return tl::unexpected(output.error());
     const auto error = open_output(run, Stream::error_output, logs.error, spec.log);
     if (!error) return tl::unexpected(error.error());
+    if (const auto owner = output_owner(spec.launch)) {
+        // Where we may not, the plan will fail for the same reason and say so.
+        static_cast<void>(sys::change_owner(output->get(), owner->uid, owner->gid));
+        static_cast<void>(sys::change_owner(error->get(), owner->uid, owner->gid));
+    }
+    reporter_.note_spawn(run.slot, logs.error);
     const int input_fd = input.is_open() ? input.get() : null_.get();
     const std::array<int, 3> attached{input_fd, output->get(), error->get()};
     link_.spawn(run, place.instance.epoch, plan->get(), attached);
@@ -271,7 +371,10 @@ void Supervisor::update_logs() {
 void Supervisor::remember(const Records::Changes& changes) {
     const bool is_news = remembered_.notice(fleet_, changes.slots) || changes.has_workers;
     // What a shutdown stops is wanted again at the next start.
-    if (!is_news || records_.is_shutting_down()) return;
+    if (is_news && !records_.is_shutting_down()) remember_all();
+}
+
+void Supervisor::remember_all() {
     const auto stored = remembered_.store(fleet_);
     if (!stored && !is_forgetful_) {
         log::warn(fmt::format("{}: {}: {}; workers will not come back after a reboot",
@@ -281,29 +384,12 @@ void Supervisor::remember(const Records::Changes& changes) {
     is_forgetful_ = !stored;
 }
 
-void Supervisor::report(const std::vector<Slot>& slots) {
-    for (const Slot slot : slots) {
-        std::string& shown = shown_states_[slot.value];
-        const core::Place* place = fleet_.find(slot);
-        if (place == nullptr) {
-            status_.forget(slot);
-            shown.clear();
-            continue;
-        }
-        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        const core::Instance& instance = place->instance;
-        std::string text = core::state_name(instance.state);
-        const bool shows_exit = std::holds_alternative<core::BackingOff>(instance.state) ||
-                                std::holds_alternative<core::Exited>(instance.state) ||
-                                std::holds_alternative<core::Fatal>(instance.state);
-        if (shows_exit && instance.history.last_exit) {
-            text += " after " + exit_text(spec.launch, instance.history.last_exit->status);
-        }
-        text += fmt::format(" (run {})", instance.generation.value);
-        if (text == shown) continue;
-        log::info(fmt::format("{}: {}", core::instance_id(spec.name, place->number), text));
-        shown = std::move(text);
+void Supervisor::report(const Records::Changes& changes, Instant now) {
+    for (const Slot slot : changes.slots) {
+        if (fleet_.find(slot) == nullptr) status_.forget(slot);
     }
+    reporter_.report(changes, records_.daemon().log_dir, now);
+    journal_.flush(sys::wall_ms());
 }
 
 }  // namespace cluster::supervisor

@@ -21,12 +21,15 @@
 #include "supervisor/control_server.hpp"
 #include "supervisor/environment.hpp"
 #include "supervisor/jobs.hpp"
+#include "supervisor/journal.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/logs.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/remembered.hpp"
+#include "supervisor/reporter.hpp"
 #include "supervisor/requests.hpp"
+#include "supervisor/run_watch.hpp"
 #include "supervisor/status.hpp"
 #include "sys/fd.hpp"
 
@@ -55,8 +58,10 @@ private:
 
     // --- first start and takeover (takeover.cpp) ---
     [[nodiscard]] bool make_first_start(Instant now);
-    [[nodiscard]] std::optional<ctl::RpcError> populate(const core::Config& config, Instant now);
-    void bring_back(const RememberedWorker& remembered, const core::Config& config, Instant now);
+    [[nodiscard]] std::optional<ctl::RpcError> populate(
+        const core::Config& config, const std::vector<RememberedWorker>& remembered, Instant now);
+    void bring_back(const RememberedWorker& remembered, const core::Config& config,
+                    std::vector<Slot>& wanted);
     [[nodiscard]] Status take_over(std::vector<HeldDescriptor> held, Instant now);
     void resume_outputs(std::vector<HeldDescriptor>& held);
     void reconcile(const core::Place& place, Instant now);
@@ -64,11 +69,17 @@ private:
 
     // --- one turn ---
     void turn(Instant now);
+    void end_without_keeper();
     void on_keeper_message(const KeeperMessage& message, Instant now);
     void on_slot_changed(Slot slot, Instant now);
+    [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
+    void close_run(Run run);
+    void on_refused(const wire::Message& message, Instant now);
     void on_spawned(const wire::Message& message, Instant now);
     void begin_shutdown(Instant now);
-    void finish_when_idle();
+    void stop_everything(Instant now);
+    [[nodiscard]] bool end_strays(Instant now);
+    void finish_when_idle(Instant now);
 
     // --- actions ---
     void execute(const core::SlotAction& action);
@@ -79,7 +90,8 @@ private:
     void signal(Run run, int signal);
     void update_logs();
     void remember(const Records::Changes& changes);
-    void report(const std::vector<Slot>& slots);
+    void remember_all();
+    void report(const Records::Changes& changes, Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
     Options options_;
@@ -89,12 +101,15 @@ private:
     core::Fleet fleet_;
     Records records_;
     Remembered remembered_;
+    Journal journal_;
+    Reporter reporter_;
     Variables safe_base_;
     sys::UniqueFd null_;
     Jobs jobs_;
     Logs logs_;
     Outputs outputs_;
     ControlServer clients_;
+    RunWatch watch_;
     StatusReader status_;
     Requests requests_;
     /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
@@ -104,8 +119,8 @@ private:
         Error error;
     };
     std::vector<FailedSpawn> failed_spawns_;
-    std::vector<std::string> shown_states_;  // by slot: what the log said last
-    bool is_forgetful_ = false;              // the remembered state could not be written; said once
+    bool is_forgetful_ = false;  // the remembered state could not be written; said once
+    std::optional<Instant> strays_killed_at_;
     bool is_finishing_ = false;
     std::optional<int> exit_code_;
 };

@@ -8,11 +8,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
 #include <variant>
 
 #include "conf/load.hpp"
 #include "supervisor/log.hpp"
+#include "supervisor/manager.hpp"
 #include "supervisor/supervisor.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
@@ -34,6 +36,15 @@ sys::UniqueFd take_held(std::vector<HeldDescriptor>& held, wire::HeldKind kind) 
 std::string variable_or_empty(const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? "" : value;
+}
+
+using RememberedWorkers = tl::expected<std::vector<RememberedWorker>, std::string>;
+
+std::vector<std::string> names_of(const RememberedWorkers& remembered) {
+    std::vector<std::string> names;
+    if (!remembered) return names;
+    for (const RememberedWorker& worker : *remembered) names.push_back(worker.spec.name);
+    return names;
 }
 
 }  // namespace
@@ -64,14 +75,15 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
     if (self->link_.hello().is_terminating != 0) self->begin_shutdown(now);
     auto watched =
         self->loop_.add(self->link_.descriptor(), {}, [supervisor = self.get()](const ev::Ready&) {
-            if (supervisor->link_.receive()) return;
-            if (!supervisor->is_finishing_) log::error("the keeper is gone");
-            supervisor->exit_code_ = supervisor->is_finishing_ ? 0 : 1;
+            if (!supervisor->link_.receive()) supervisor->end_without_keeper();
         });
     if (!watched) return tl::unexpected(watched.error());
     if (auto listening = self->clients_.listen(); !listening)
         return tl::unexpected(listening.error());
     self->turn(now);
+    if (!self->records_.is_shutting_down()) {
+        tell_manager_ready(self->link_.table().header.keeper_pid, self->fleet_.workers().size());
+    }
     return self;
 }
 
@@ -84,6 +96,7 @@ bool Supervisor::make_first_start(Instant now) {
         exit_code_ = 2;
         return false;
     };
+    auto remembered = remembered_.load();
     core::Config config;
     if (options_.config) {
         const auto text = sys::read_file(*options_.config, kMaxConfigBytes);
@@ -91,8 +104,9 @@ bool Supervisor::make_first_start(Instant now) {
             return refuse(fmt::format("clusterd: cannot read the config {}: {}", *options_.config,
                                       std::strerror(text.error().code)));
         }
-        auto loaded =
-            conf::load(*text, {.path = *options_.config, .base_path = variable_or_empty("PATH")});
+        auto loaded = conf::load(*text, {.path = *options_.config,
+                                         .base_path = variable_or_empty("PATH"),
+                                         .known_workers = names_of(remembered)});
         if (!loaded) return refuse(conf::format(loaded.error()));
         config = std::move(*loaded);
     }
@@ -107,7 +121,15 @@ bool Supervisor::make_first_start(Instant now) {
         log::warn(
             fmt::format("{}: {}", options_.directories.state, std::strerror(made.error().code)));
     }
-    if (auto error = populate(config, now)) return refuse(error->message);
+    if (!remembered) log::error("remembered state: " + remembered.error());
+    if (!remembered) remembered.emplace();
+    if (auto error = populate(config, *remembered, now)) return refuse(error->message);
+    journal_.open(events_file(log_dir));
+    journal_.add(EventLine("daemon")
+                     .text("what", "started")
+                     .number("pid", link_.table().header.keeper_pid)
+                     .number("supervisor_pid", sys::current_pid())
+                     .number("workers", static_cast<std::int64_t>(fleet_.workers().size())));
     log::info(fmt::format("started with {} workers; control socket {}", fleet_.workers().size(),
                           options_.directories.control_socket()));
     return true;
@@ -116,22 +138,25 @@ bool Supervisor::make_first_start(Instant now) {
 /// The workers that are remembered, with what was wanted of them, and those of the config, whose
 /// specs count where both know a worker. What came from this config and is gone from it is
 /// forgotten.
-std::optional<ctl::RpcError> Supervisor::populate(const core::Config& config, Instant now) {
-    auto remembered = remembered_.load();
-    if (!remembered) log::error("remembered state: " + remembered.error());
-    fleet_.begin_operation();
-    if (!remembered) remembered.emplace();
-    for (const RememberedWorker& worker : *remembered) bring_back(worker, config, now);
+std::optional<ctl::RpcError> Supervisor::populate(const core::Config& config,
+                                                  const std::vector<RememberedWorker>& remembered,
+                                                  Instant now) {
+    fleet_.set_parallel_starts(config.daemon.parallel_starts);
+    std::vector<Slot> wanted;
+    for (const RememberedWorker& worker : remembered) bring_back(worker, config, wanted);
     core::Config added;
     for (const core::WorkerSpec& spec : config.workers) {
         if (fleet_.find_worker(spec.name) == nullptr) added.workers.push_back(spec);
     }
-    auto loaded = requests_.load(added, now);
+    auto loaded = requests_.load(std::move(added), options_.config.value_or(""), Scope::add, now);
+    // Part of the same operation, the daemon's first. Not sooner: they may require one another, and
+    // those of the config.
+    fleet_.start(wanted, now);
     return loaded ? std::nullopt : std::optional{std::move(loaded.error())};
 }
 
 void Supervisor::bring_back(const RememberedWorker& remembered, const core::Config& config,
-                            Instant now) {
+                            std::vector<Slot>& wanted) {
     const auto configured =
         std::find_if(config.workers.begin(), config.workers.end(),
                      [&](const auto& spec) { return spec.name == remembered.spec.name; });
@@ -142,15 +167,17 @@ void Supervisor::bring_back(const RememberedWorker& remembered, const core::Conf
         return;
     }
     const std::vector<Slot> slots = fleet_.find_worker(remembered.spec.name)->slots;
-    const auto& wanted = remembered.wanted;
-    const bool is_any_wanted = std::find(wanted.begin(), wanted.end(), true) != wanted.end();
+    const auto& was_wanted = remembered.wanted;
+    const bool is_any_wanted =
+        std::find(was_wanted.begin(), was_wanted.end(), true) != was_wanted.end();
     for (std::size_t i = 0; i < slots.size(); ++i) {
-        if (i < wanted.size() ? wanted[i] : is_any_wanted) fleet_.start(slots[i], now);
+        if (i < was_wanted.size() ? was_wanted[i] : is_any_wanted) wanted.push_back(slots[i]);
     }
 }
 
 Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     log::open(options_.log_level.value_or(records_.daemon().spec.log_level));
+    fleet_.set_parallel_starts(records_.daemon().spec.parallel_starts);
     const wire::TableHeader& header = link_.table().header;
     const std::uint32_t slots_used = std::min(header.slots_used, wire::kMaxSlots);
     for (std::uint32_t i = 0; i < slots_used; ++i) {
@@ -158,34 +185,59 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
             fleet_.note_generation(Slot{i}, Generation{record->generation});
     }
     for (const std::string& complaint : records_.restore(fleet_)) log::error(complaint);
+    fleet_.complete_restored(now);
+    journal_.open(events_file(records_.daemon().log_dir));
+    reporter_.resume();
+    journal_.add(
+        EventLine("takeover")
+            .number("supervisor_pid", sys::current_pid())
+            .number("supervisor_starts", static_cast<std::int64_t>(header.supervisor_starts))
+            .number("instances", static_cast<std::int64_t>(fleet_.places().size())));
     resume_outputs(held);
+    watch_.resume(held);
     // First: a slot whose exit is not released would refuse the next run.
     for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
     std::vector<Slot> slots;  // of places that an event may make vanish
     for (const core::Place* place : fleet_.places()) slots.push_back(place->slot);
-    for (const Slot slot : slots) reconcile(*fleet_.find(slot), now);
+    for (const Slot slot : slots) {
+        if (const core::Place* place = fleet_.find(slot)) reconcile(*place, now);
+    }
+    if (records_.is_shutting_down()) {
+        stop_everything(now);
+    } else {
+        remember_all();  // the predecessor may have died between a change and the file
+    }
     log::warn(fmt::format("supervisor {} took over {} instances (start {} of this daemon)",
                           sys::current_pid(), fleet_.places().size(), header.supervisor_starts));
     return {};
 }
 
 void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
+    std::map<std::pair<Run, std::uint16_t>, std::string> paths_of_forgotten;
+    for (const HeldDescriptor& item : held) {
+        if (item.key.kind != wire::HeldKind::log_path) continue;
+        const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
+        paths_of_forgotten[{run, item.key.index}] = read_held_text(item.fd.get()).value_or("");
+    }
     for (HeldDescriptor& item : held) {
         const bool is_output = item.key.kind == wire::HeldKind::output;
         if (!is_output && item.key.kind != wire::HeldKind::error_output) continue;
         const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
-        const core::Place* place = fleet_.find(run.slot);
-        if (place == nullptr) {
-            link_.drop(item.key);
-            continue;
-        }
-        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
-        const std::string& path = is_output ? paths.output : paths.error;
         const Stream stream = is_output ? Stream::output : Stream::error_output;
-        if (auto opened = outputs_.open(run, stream, std::move(item.fd), path, spec.log); !opened) {
-            log::error(fmt::format("{}: {}: {}", path, op_name(opened.error().op),
-                                   std::strerror(opened.error().code)));
+        const auto record = link_.slot(run.slot);
+        const bool never_began = record && record->generation < run.generation.value;
+        const auto forgotten = paths_of_forgotten.find({run, static_cast<std::uint16_t>(stream)});
+        const core::Place* place = fleet_.find(run.slot);
+        if (never_began || (place == nullptr && forgotten == paths_of_forgotten.end())) {
+            link_.drop(item.key);
+        } else if (forgotten != paths_of_forgotten.end()) {
+            outputs_.resume(run, stream, std::move(item.fd), forgotten->second, core::LogSpec{});
+            outputs_.keep_paths(run.slot);
+        } else {
+            const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+            const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
+            const std::string& path = is_output ? paths.output : paths.error;
+            outputs_.resume(run, stream, std::move(item.fd), path, spec.log);
         }
     }
 }
@@ -224,10 +276,8 @@ void Supervisor::reconcile(const core::Place& place, Instant now) {
         return;
     }
     if (is_starting) fleet_.on_event(slot, core::event::SpawnSucceeded{generation}, now);
-    if (record->state == wire::SlotState::exited) {
-        on_slot_changed(slot, now);
-        return;
-    }
+    if (record->state == wire::SlotState::exited) on_slot_changed(slot, now);
+    if (record->state == wire::SlotState::exited && record->group_alive == 0) return;
     const auto* stopping = std::get_if<core::Stopping>(&place.instance.state);
     if (stopping == nullptr) return;
     // The stop signal is repeated only if the keeper never saw it: many servers take a second one

@@ -2,14 +2,17 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <filesystem>
 
@@ -90,6 +93,10 @@ Result<UniqueFd> open_read_write(const std::string& path) {
     return open_file(path, O_RDWR, 0);
 }
 
+Status change_owner(int fd, std::uint32_t uid, std::uint32_t gid) {
+    return done_or(Op::set_uid, ::fchown(fd, uid, gid) == 0);
+}
+
 Result<UniqueFd> duplicate(int fd) {
     return own(::fcntl(fd, F_DUPFD_CLOEXEC, 3), Op::dup);
 }
@@ -145,6 +152,14 @@ Status write_all(int fd, std::string_view bytes) {
         bytes.remove_prefix(static_cast<std::size_t>(count));
     }
     return {};
+}
+
+void write_if_ready(int fd, std::string_view line) {
+    pollfd entry{.fd = fd, .events = POLLOUT, .revents = 0};
+    // A pipe is writable when it takes PIPE_BUF bytes at once; more could wait after all.
+    if (::poll(&entry, 1, 0) != 1 || (entry.revents & POLLOUT) == 0) return;
+    const auto written = ::write(fd, line.data(), std::min<std::size_t>(line.size(), PIPE_BUF));
+    static_cast<void>(written);  // there is nobody to tell
 }
 
 Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {

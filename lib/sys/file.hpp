@@ -30,6 +30,8 @@ struct Pipe {
 [[nodiscard]] Result<UniqueFd> open_both_ways(int fd);
 [[nodiscard]] Result<UniqueFd> open_read_write(const std::string& path);
 
+[[nodiscard]] Status change_owner(int fd, std::uint32_t uid, std::uint32_t gid);
+
 /// Close-on-exec duplicate.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
@@ -50,6 +52,8 @@ struct Pipe {
 [[nodiscard]] Status write_all(int fd, std::string_view bytes);
 [[nodiscard]] Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes,
                                            std::uint64_t offset);
+/// Writes one line of at most a page, unless that would wait (a full pipe): then it is dropped.
+void write_if_ready(int fd, std::string_view line);
 /// Replaces `path` by a file with these bytes: temporary file beside it, then rename. Never half
 /// written to a reader.
 [[nodiscard]] Status replace_file(const std::string& path, std::string_view bytes,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 namespace cluster::sys {
@@ -66,6 +67,23 @@ Result<UniqueFd> connect_unix(const std::string& path, bool non_blocking) {
         return fail(Op::connect, errno);
     }
     return socket;
+}
+
+Status send_datagram(const std::string& address, std::string_view bytes) {
+    auto target = unix_address(address);
+    if (!target) return tl::unexpected(target.error());
+    auto length = static_cast<socklen_t>(sizeof(*target));
+    if (address.front() == '@') {
+        target->sun_path[0] = '\0';
+        // An abstract name ends where the address does (unix(7)).
+        length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
+    }
+    const UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!socket.is_open()) return fail(Op::socket, errno);
+    const auto sent = ::sendto(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL,
+                               reinterpret_cast<const sockaddr*>(&*target), length);
+    if (sent < 0) return fail(Op::send, errno);
+    return {};
 }
 
 Result<UniqueFd> accept_connection(int listener) {

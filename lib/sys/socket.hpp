@@ -35,6 +35,10 @@ struct PeerCredentials {
 /// Bytes of a stream. EAGAIN is an error like others; SIGPIPE is never raised.
 [[nodiscard]] Result<std::size_t> send_some(int fd, std::string_view bytes);
 
+/// One datagram to a UNIX socket: a path, or an abstract name written with '@' in front. Never
+/// waits. Errors: {send, errno}; {bind, ENAMETOOLONG}.
+[[nodiscard]] Status send_datagram(const std::string& address, std::string_view bytes);
+
 inline constexpr std::size_t kMaxFdsInFlight = 64;
 
 /// One datagram with descriptors. Errors: {send, EAGAIN} (nothing was sent) …

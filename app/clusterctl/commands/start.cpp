@@ -14,6 +14,7 @@
 #include "clusterctl/verb.hpp"
 #include "clusterctl/view/format.hpp"
 #include "clusterctl/view/words.hpp"
+#include "sys/file.hpp"
 
 namespace cluster::clusterctl {
 namespace {
@@ -38,7 +39,7 @@ public:
     void declare(OptionSink& options) override {
         options.words(
             "FILE or SELECTOR", words_,
-            "A config file (without anything: ./cluster.toml), or workers to start again");
+            "A config file, or workers to start again; without anything: what ran before");
         options.command(command_);
         ad_hoc_.declare(options);
         wait_.declare(options);
@@ -51,7 +52,7 @@ public:
             throw usage_failure(std::string(option) + " is for a command behind \"--\"",
                                 "for example: clusterctl start --name web -- ./server --port 8000");
         }
-        if (words_.empty()) return start_usual_file(session);
+        if (words_.empty()) return start_remembered(session);
         return start_words(session);
     }
 
@@ -66,12 +67,62 @@ private:
         return start_with(session, ctl::request::Add{spec}, Shown{.names = {spec.name}});
     }
 
+    /// What was running comes back; where nothing is remembered, ./cluster.toml is taken.
+    int start_remembered(Session& session) {
+        Client client(session.directories());
+        if (!client.try_connect()) {
+            return has_remembered(session) ? launch_remembered(session, client)
+                                           : start_usual_file(session);
+        }
+        const ctl::StatusAnswer status = client.status({});
+        if (status.workers.empty()) return start_usual_file(session);
+        std::vector<std::string> down;
+        for (const ctl::WorkerStatus& worker : status.workers) {
+            const bool has_failed = worker.state == "fatal" || worker.state == "backoff";
+            if (worker.is_wanted && has_failed) down.push_back(worker.id);
+        }
+        ctl::OperationAnswer operation;
+        operation.state = "done";
+        if (!down.empty()) operation = client.change(ctl::request::Start{std::move(down)});
+        if (operation.operation == 0) {
+            operation.notes.emplace_back("everything that is wanted up is up; name what to start");
+        }
+        note_unread_file(operation);
+        return finish_operation(session, client, std::move(operation), wait_, Shown{.all = true});
+    }
+
+    int launch_remembered(Session& session, Client& client) {
+        (void)connect_or_launch(session, client);
+        ctl::OperationAnswer operation = client.wait(kRestoreOperation, 0);
+        operation.notes.push_back(restored_note(operation));
+        note_unread_file(operation);
+        return finish_operation(session, client, std::move(operation), wait_, Shown{.all = true});
+    }
+
+    static std::string restored_note(const ctl::OperationAnswer& operation) {
+        return "brought back from before: " + count_of(operation.selected.size(), "instance");
+    }
+
+    static void note_unread_file(ctl::OperationAnswer& operation) {
+        if (look_at_path(kUsualFile) == PathKind::nothing) return;
+        operation.notes.push_back(std::string("./") + kUsualFile +
+                                  " was not read; to load it: clusterctl start " + kUsualFile);
+    }
+
+    /// As the daemon would find it.
+    static bool has_remembered(const Session& session) {
+        constexpr std::size_t kMostBytes = std::size_t{64} << 20U;
+        const Result<std::string> text =
+            sys::read_file(session.directories().state + "/state.json", kMostBytes);
+        return text && text->find("\"spec\"") != std::string::npos;
+    }
+
     int start_usual_file(Session& session) {
         if (look_at_path(kUsualFile) == PathKind::nothing) {
-            throw usage_failure("nothing to start: there is no ./cluster.toml here",
-                                "name a config file: clusterctl start FILE.toml\n"
-                                "or a command:       clusterctl start -- node server.js\n"
-                                "or known workers:   clusterctl start all");
+            throw usage_failure(
+                "nothing to start: nothing is remembered, and there is no ./cluster.toml here",
+                "name a config file: clusterctl start FILE.toml\n"
+                "or a command:       clusterctl start -- node server.js");
         }
         return start_file(session, kUsualFile);
     }
@@ -97,19 +148,7 @@ private:
     }
 
     int start_file(Session& session, const std::string& name) {
-        ConfigFile file = read_config(name);
-        if (!file.unreadable.empty()) {
-            throw Failure(kUsage, "bad_config", file.unreadable,
-                          "name a config file that is there: clusterctl start FILE.toml");
-        }
-        if (!file.config) {
-            Failure failure(kUsage, "bad_config",
-                            count_of(file.diagnostics.size(), "mistake") + " in " + name +
-                                "; nothing was started",
-                            "check again with: clusterctl validate " + name);
-            failure.diagnostics = std::move(file.diagnostics);
-            throw failure;
-        }
+        ConfigFile file = read_good_config(name, "nothing was started");
         Shown shown;
         for (const core::WorkerSpec& worker : file.config->workers) {
             shown.names.push_back(worker.name);
@@ -122,7 +161,13 @@ private:
 
     int start_with(Session& session, ctl::Method method, const Shown& shown) {
         Client client(session.directories());
-        connect_or_launch(session, client);
+        const bool is_launched = connect_or_launch(session, client);
+        if (is_launched && has_remembered(session)) {
+            const ctl::OperationAnswer restored = client.wait(kRestoreOperation, 0);
+            if (!session.options().is_json && !restored.selected.empty()) {
+                print_error(restored_note(restored) + "\n");
+            }
+        }
         ctl::OperationAnswer operation = client.change(std::move(method));
         return finish_operation(session, client, std::move(operation), wait_, shown);
     }

@@ -109,17 +109,22 @@ std::string describe_exit(const ctl::LastExit& exit) {
     return text;
 }
 
+std::string render_workers(const std::vector<ctl::WorkerStatus>& workers,
+                           const ViewOptions& options) {
+    std::vector<std::vector<Cell>> rows;
+    rows.reserve(workers.size());
+    for (const ctl::WorkerStatus& worker : workers) {
+        rows.push_back(status_row(worker, options.now_ms));
+    }
+    return render_table(status_columns(), rows, options.width, options.has_colour);
+}
+
 std::string render_status(const ctl::StatusAnswer& status, const ViewOptions& options) {
     std::string text;
     if (status.workers.empty()) {
         text = "no workers\n";
     } else {
-        std::vector<std::vector<Cell>> rows;
-        rows.reserve(status.workers.size());
-        for (const ctl::WorkerStatus& worker : status.workers) {
-            rows.push_back(status_row(worker, options.now_ms));
-        }
-        text = render_table(status_columns(), rows, options.width, options.has_colour);
+        text = render_workers(status.workers, options);
     }
     return text + daemon_line(status.daemon, options);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ctl/protocol.hpp"
 
@@ -18,6 +19,10 @@ struct ViewOptions {
 /// The table, "no workers" where there are none, and the daemon's line.
 [[nodiscard]] std::string render_status(const ctl::StatusAnswer& status,
                                         const ViewOptions& options);
+
+/// The table alone: a header, and one line per worker in the order given.
+[[nodiscard]] std::string render_workers(const std::vector<ctl::WorkerStatus>& workers,
+                                         const ViewOptions& options);
 
 /// "exited with 3", "killed by SIGSEGV", "exec ./srv: Permission denied".
 [[nodiscard]] std::string describe_exit(const ctl::LastExit& exit);

@@ -48,6 +48,7 @@ WorkerStatus running_worker() {
     worker.is_wanted = true;
     worker.out_log = "/log/api.0.out.log";
     worker.err_log = "/log/api.0.err.log";
+    worker.status_text = "3 requests";
     return worker;
 }
 
@@ -60,6 +61,7 @@ WorkerStatus waiting_worker() {
     worker.restarts = 7;
     worker.last_exit = LastExit{0, {}, "spawn_failed", "exec ./srv: Permission denied", 5};
     worker.next_start_ms = 1500;
+    worker.waits_for = "db to be ready";
     return worker;
 }
 
@@ -79,6 +81,7 @@ OperationAnswer sample_operation() {
     operation.done = 3;
     operation.selected = {"api.0", "api.1", "api.2"};
     operation.notes = {"worker api: unchanged"};
+    operation.plan = {{"api", "restart", 2, {{"env.PORT", "1", std::nullopt}}}};
     return operation;
 }
 
@@ -95,12 +98,13 @@ TEST_CASE("ctl/answer: status has the promised shape, field by field") {
           R"("rss_bytes":18446744073709551615,"cpu_percent":12.5,)"
           R"("last_exit":{"code":null,"signal":"SIGKILL","reason":"killed","detail":null,)"
           R"("at_ms":1700000000000},"next_start_ms":null,"wanted":true,)"
-          R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log"},)"
+          R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log",)"
+          R"("status_text":"3 requests","waits_for":null},)"
           R"({"id":"cron.1","name":"cron","instance":1,"group":null,"state":"backoff",)"
           R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
           R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
           R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
-          R"("wanted":false,"out_log":"","err_log":""}]}})"
+          R"("wanted":false,"out_log":"","err_log":"","status_text":null,"waits_for":"db to be ready"}]}})"
           "\n");
 }
 
@@ -129,7 +133,8 @@ TEST_CASE("ctl/answer: version and operation come back as they were rendered") {
           R"({"id":"api.1","outcome":"failed","state":"fatal",)"
           R"("detail":"exec ./srv: Permission denied","err_log":"/l/e"},)"
           R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null}],)"
-          R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"]}})"
+          R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"],"plan":[{"worker":"api","action":"restart","instances":2,)"
+          R"("changes":[{"key":"env.PORT","before":"1","after":null}]}]}})"
           "\n");
     const auto operation = parse_operation(line);
     REQUIRE(operation.has_value());
@@ -219,4 +224,32 @@ TEST_CASE("ctl/answer: the documents of --json") {
   ]
 }
 )");
+}
+
+TEST_CASE("ctl/answer: a description comes back as it was rendered") {
+    cluster::ctl::Description description;
+    description.status = sample_status().workers[0];
+    description.source = "/etc/site.toml";
+    description.run = 7;
+    description.waits_for = "db to be ready";
+    description.deadline = "SIGKILL";
+    description.deadline_ms = 1500;
+    description.spec = {{"stop_timeout", "10s", "default"}};
+    description.is_environment_read = true;
+    description.environment = {{"A", "1", "2"}, {"B", std::nullopt, "x"}, {"C", "y", std::nullopt}};
+    description.descriptor_count = 4;
+    description.descriptors = {{0, "/dev/null"}, {3, "socket:[1]"}};
+    description.exits = {{{3, std::nullopt, "exited", std::nullopt, 1000}, 6, 99, 250}};
+    const std::string line =
+        render_answer(RequestId{"1"}, cluster::ctl::DescribeAnswer{{description}});
+    const auto parsed = cluster::ctl::parse_description(line);
+    REQUIRE(parsed.has_value());
+    CHECK(render_answer(RequestId{"1"}, *parsed) == line);
+    const auto& back = parsed->instances.at(0);
+    CHECK(back.status.id == description.status.id);
+    CHECK(back.environment[1].running == "x");
+    CHECK_FALSE(back.environment[1].next.has_value());
+    CHECK(back.exits[0].exit.code == 3);
+    CHECK(back.exits[0].uptime_ms == 250);
+    CHECK(back.descriptors[1].target == "socket:[1]");
 }

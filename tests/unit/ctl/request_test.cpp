@@ -56,6 +56,15 @@ TEST_CASE("ctl/request: every method comes back as it was rendered") {
     CHECK(round_trip(request::Stop{{"all"}}).selectors == std::vector<std::string>{"all"});
     CHECK(round_trip(request::Restart{{"w*"}}).selectors == std::vector<std::string>{"w*"});
     CHECK(round_trip(request::Delete{{"api"}}).selectors == std::vector<std::string>{"api"});
+    CHECK(round_trip(request::Reset{{"api"}}).selectors == std::vector<std::string>{"api"});
+    CHECK(round_trip(request::Describe{{"a.0"}}).selectors == std::vector<std::string>{"a.0"});
+    const auto signal = round_trip(request::Signal{12, {"@site"}});
+    CHECK(signal.signal == 12);
+    CHECK(signal.selectors == std::vector<std::string>{"@site"});
+    const auto apply = round_trip(request::Apply{"/a.toml", "text", "/bin", true});
+    CHECK(apply.path == "/a.toml");
+    CHECK(apply.dry_run);
+    CHECK_FALSE(round_trip(request::Apply{"/a.toml", "text", "/bin", false}).dry_run);
 
     const auto load =
         round_trip(request::Load{"/etc/\xff/a b.toml", "[worker.a]\n# \"é\"\n", "/bin"});
@@ -135,6 +144,12 @@ TEST_CASE("ctl/request: what is wrong with the fields is said by name") {
         {"workers.status", R"({"selector":["a"]})",
          R"(params.selector: unknown field; did you mean "selectors"?)"},
         {"daemon.shutdown", R"({"now":true})", "params.now: unknown field"},
+        {"workers.signal", R"({"signal":0,"selectors":["a"]})",
+         "params.signal: 0 is not between 1 and 64"},
+        {"workers.apply", R"({"path":"a","text":"","base_path":""})",
+         "params.path: expected an absolute path"},
+        {"workers.describe", R"({"selectors":[]})",
+         R"(params.selectors: is empty; ["all"] means all workers)"},
         {"workers.scale", R"({"name":"api"})",
          R"(params: expected exactly one of "instances" and "delta")"},
         {"workers.scale", R"({"name":"api","instances":1,"delta":1})",

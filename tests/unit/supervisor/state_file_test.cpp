@@ -184,10 +184,11 @@ TEST_CASE("supervisor/state: random bytes in a record never become a place that 
             record.number %= core::kMaxInstancesPerWorker;
             record.desired %= 2;
             record.outcome %= 4;
-            record.state %= 8;
+            record.state %= 9;
+            record.hold %= 4;
             record.exit_kind %= 5;
-            record.exit_reason %= 6;
-            record.flags[0] %= 6;
+            record.exit_reason %= 7;
+            record.flags[0] %= 7;
         }
         const auto place = sup::decode_place(record, Slot{1});
         if (!place) continue;

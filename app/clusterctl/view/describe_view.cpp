@@ -1,0 +1,169 @@
+#include "clusterctl/view/describe_view.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+#include <fmt/format.h>
+
+#include "clusterctl/view/format.hpp"
+#include "clusterctl/view/style.hpp"
+#include "clusterctl/view/text.hpp"
+
+namespace cluster::clusterctl {
+namespace {
+
+/// A label wider than this pushes only its own value aside.
+constexpr std::size_t kMostLabelColumns = 26;
+
+class Page {
+public:
+    explicit Page(const ViewOptions& options) : options_(options) {}
+
+    void line(const std::string& text, Style style = Style::plain) {
+        const std::string shown = one_line(text);
+        text_ += paint(options_.width == 0 ? shown : cut_to_width(shown, options_.width), style,
+                       options_.has_colour) +
+                 "\n";
+    }
+    void heading(const std::string& text) { line(text, Style::bold); }
+    void item(const std::string& label, const std::string& value, std::size_t label_columns,
+              Style style = Style::plain) {
+        const std::size_t used = display_width(one_line(label));
+        const std::size_t padding = used < label_columns ? label_columns - used : 0;
+        line("  " + label + std::string(padding + 2, ' ') + value, style);
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+private:
+    const ViewOptions& options_;
+    std::string text_;
+};
+
+template <class Items, class Label>
+std::size_t label_columns(const Items& items, Label label) {
+    std::size_t columns = 0;
+    for (const auto& item : items)
+        columns = std::max(columns, display_width(one_line(label(item))));
+    return std::min(columns, kMostLabelColumns);
+}
+
+void add_state(const ctl::Description& description, const ViewOptions& options, Page& page) {
+    constexpr std::size_t kColumns = 9;
+    const ctl::WorkerStatus& status = description.status;
+    std::string state = status.state;
+    if (status.state == "running") state += status.ready ? ", ready" : ", not ready";
+    page.heading(status.id + ": " + state);
+    if (status.pid) {
+        std::string process = fmt::format("pid {}", *status.pid);
+        if (status.uptime_ms) process += ", up " + format_duration(*status.uptime_ms);
+        if (status.cpu_percent) process += ", cpu " + format_percent(*status.cpu_percent);
+        if (status.rss_bytes) process += ", memory " + format_bytes(*status.rss_bytes);
+        page.item("process", process, kColumns);
+    }
+    page.item("run",
+              fmt::format("{}, {} since it was started by hand", description.run,
+                          count_of(status.restarts, "automatic restart")),
+              kColumns);
+    page.item("wanted", status.is_wanted ? "up" : "down", kColumns);
+    if (description.waits_for)
+        page.item("waits for", *description.waits_for, kColumns, Style::yellow);
+    if (description.deadline) {
+        page.item("next",
+                  fmt::format("in {}: {}", format_duration(description.deadline_ms.value_or(0)),
+                              *description.deadline),
+                  kColumns);
+    }
+    if (status.last_exit) {
+        page.item("last exit",
+                  describe_exit(*status.last_exit) + ", " +
+                      format_duration(options.now_ms - status.last_exit->at_ms) + " ago",
+                  kColumns);
+    }
+    page.item("from", description.source.empty() ? "the command line" : description.source,
+              kColumns);
+    page.item("out log", status.out_log, kColumns);
+    if (status.err_log != status.out_log) page.item("err log", status.err_log, kColumns);
+}
+
+void add_spec(const ctl::Description& description, Page& page) {
+    page.heading("spec");
+    const std::size_t columns =
+        label_columns(description.spec, [](const ctl::SpecKey& key) { return key.key; });
+    for (const ctl::SpecKey& key : description.spec) {
+        if (key.origin != "default") page.item(key.key, key.value, columns);
+    }
+    page.line("  and by default:", Style::dim);
+    for (const ctl::SpecKey& key : description.spec) {
+        if (key.origin == "default") page.item(key.key, key.value, columns, Style::dim);
+    }
+}
+
+/// Why the value of the next run is not that of the running one; empty: it is.
+std::string difference(const ctl::Variable& variable) {
+    if (variable.next == variable.running) return {};
+    if (!variable.running) return "(not set in the running one)";
+    return variable.next ? "(running: " + *variable.running + ")"
+                         : "(of the running one only: " + *variable.running + ")";
+}
+
+void add_environment(const ctl::Description& description, Page& page) {
+    page.heading("environment of the next run");
+    if (description.environment_problem) {
+        page.line("  cannot be told: " + *description.environment_problem, Style::red);
+    }
+    std::size_t differing = 0;
+    for (const ctl::Variable& variable : description.environment) {
+        std::string text = "  " + variable.name;
+        if (variable.next) text += "=" + *variable.next;
+        const bool is_compared =
+            description.is_environment_read && !description.environment_problem;
+        const std::string remark = is_compared ? difference(variable) : std::string();
+        if (!remark.empty()) ++differing;
+        page.line(remark.empty() ? text : text + "  " + remark,
+                  remark.empty() ? Style::plain : Style::yellow);
+    }
+    if (differing > 0) {
+        page.line(fmt::format("  {} differ from the running process; a restart takes them over",
+                              differing),
+                  Style::yellow);
+    }
+}
+
+void add_descriptors(const ctl::Description& description, Page& page) {
+    if (description.descriptor_count == 0) return;
+    page.heading(fmt::format("descriptors ({})", description.descriptor_count));
+    for (const ctl::OpenDescriptor& open : description.descriptors) {
+        page.line(fmt::format("  {:>3}  {}", open.number, open.target));
+    }
+    const std::size_t shown = description.descriptors.size();
+    if (description.descriptor_count > shown) {
+        page.line(fmt::format("  … and {} more", description.descriptor_count - shown), Style::dim);
+    }
+}
+
+void add_exits(const ctl::Description& description, const ViewOptions& options, Page& page) {
+    page.heading("exits");
+    if (description.exits.empty()) page.line("  none", Style::dim);
+    for (auto past = description.exits.rbegin(); past != description.exits.rend(); ++past) {
+        std::string text = fmt::format("  {:>9} ago  run {}  {}",
+                                       format_duration(options.now_ms - past->exit.at_ms),
+                                       past->run, describe_exit(past->exit));
+        if (past->uptime_ms) text += ", after " + format_duration(*past->uptime_ms);
+        if (past->pid) text += fmt::format(" (pid {})", *past->pid);
+        page.line(text);
+    }
+}
+
+}  // namespace
+
+std::string render_description(const ctl::Description& description, const ViewOptions& options) {
+    Page page(options);
+    add_state(description, options, page);
+    add_spec(description, page);
+    add_environment(description, page);
+    add_descriptors(description, page);
+    add_exits(description, options, page);
+    return page.take();
+}
+
+}  // namespace cluster::clusterctl

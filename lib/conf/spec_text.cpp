@@ -1,0 +1,253 @@
+#include "conf/spec_text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "conf/values.hpp"
+
+namespace cluster::conf {
+namespace {
+
+std::string yes_or_no(bool value) {
+    return value ? "true" : "false";
+}
+
+/// The shortest text that is read back as the same number, near enough: 2, 1.5, 0.1.
+std::string number_text(double value) {
+    std::array<char, 32> text{};
+    std::snprintf(text.data(), text.size(), "%.10g", value);
+    return text.data();
+}
+
+std::string umask_text(std::uint32_t umask) {
+    std::array<char, 16> text{};
+    std::snprintf(text.data(), text.size(), "%03o", umask);
+    return text.data();
+}
+
+std::string size_or_unlimited(std::uint64_t bytes) {
+    return bytes == core::LogSpec::kUnlimited ? "unlimited" : format_size(bytes);
+}
+
+std::string limit_value(std::uint64_t value) {
+    return value == core::ResourceLimit::kUnlimited ? "unlimited" : std::to_string(value);
+}
+
+std::string limit_text(const core::ResourceLimit& limit) {
+    if (limit.soft == limit.hard) return limit_value(limit.soft);
+    return limit_value(limit.soft) + ":" + limit_value(limit.hard);
+}
+
+std::string exit_codes_text(const std::bitset<256>& codes) {
+    std::string text;
+    for (std::size_t code = 0; code < codes.size(); ++code) {
+        if (codes[code]) text += (text.empty() ? "" : ", ") + std::to_string(code);
+    }
+    return text.empty() ? "none" : text;
+}
+
+const char* restart_text(core::RestartPolicy policy) {
+    switch (policy) {
+        case core::RestartPolicy::always:
+            return "always";
+        case core::RestartPolicy::on_failure:
+            return "on-failure";
+        case core::RestartPolicy::never:
+            return "never";
+    }
+    return "always";
+}
+
+class Keys {
+public:
+    void add(std::string key, std::string value, Effect effect = Effect::in_place) {
+        keys_.push_back({std::move(key), std::move(value), effect});
+    }
+    void add_text(std::string key, const std::string& value, Effect effect = Effect::in_place) {
+        if (!value.empty()) add(std::move(key), value, effect);
+    }
+    std::vector<KeyValue> take() { return std::move(keys_); }
+
+private:
+    std::vector<KeyValue> keys_;
+};
+
+void add_launch(Keys& keys, const core::Launch& launch) {
+    constexpr Effect kRestart = Effect::restart;
+    keys.add("command", join_words(launch.command), kRestart);
+    keys.add("cwd", launch.cwd, kRestart);
+    for (std::size_t i = 0; i < launch.env_files.size(); ++i) {
+        const core::EnvFile& file = launch.env_files[i];
+        const std::string key = i == 0 ? "env_file" : "env_file[" + std::to_string(i) + "]";
+        keys.add(key, file.path + (file.is_plain ? " (plain)" : ""), kRestart);
+    }
+    for (const auto& [name, value] : launch.env) keys.add("env." + name, value, kRestart);
+    keys.add_text("stdin", launch.standard_input, kRestart);
+    if (!launch.user.empty() || !launch.group.empty()) {
+        keys.add("user", launch.user + (launch.group.empty() ? "" : ":" + launch.group), kRestart);
+    }
+    keys.add("umask", umask_text(launch.umask), kRestart);
+    if (launch.nice) keys.add("nice", std::to_string(*launch.nice), kRestart);
+    for (const core::ResourceLimit& limit : launch.limits) {
+        keys.add("limits." + limit.name, limit_text(limit), kRestart);
+    }
+    keys.add_text("PATH", launch.base_path, kRestart);
+    if (launch.keep_env) keys.add("--keep-env", "true", kRestart);
+    for (const auto& [name, value] : launch.inherited_env) {
+        keys.add("--keep-env " + name, value, kRestart);
+    }
+}
+
+std::string ready_text(const core::Readiness& ready) {
+    using Kind = core::Readiness::Kind;
+    switch (ready.kind) {
+        case Kind::exec:
+            return "exec";
+        case Kind::notify:
+            return "notify";
+        case Kind::tcp:
+            return "tcp " +
+                   (ready.host.find(':') == std::string::npos ? ready.host
+                                                              : "[" + ready.host + "]") +
+                   ":" + std::to_string(ready.port);
+        case Kind::command:
+            return "command " + join_words(ready.command);
+    }
+    return "exec";
+}
+
+void add_readiness(Keys& keys, const core::Readiness& ready) {
+    keys.add("ready", ready_text(ready));
+    if (!ready.is_probed()) return;
+    keys.add("ready.initial_delay", format_duration(ready.initial_delay));
+    keys.add("ready.period", format_duration(ready.period));
+    keys.add("ready.timeout", format_duration(ready.timeout));
+    keys.add("ready.success_threshold", std::to_string(ready.success_threshold));
+}
+
+void add_policy(Keys& keys, const core::Policy& policy) {
+    if (policy.max_memory != 0) keys.add("max_memory", format_size(policy.max_memory));
+    keys.add("restart", restart_text(policy.restart));
+    keys.add("backoff.initial", format_duration(policy.backoff.initial));
+    keys.add("backoff.factor", number_text(policy.backoff.factor));
+    keys.add("backoff.max", format_duration(policy.backoff.max));
+    keys.add("backoff.jitter", number_text(policy.backoff.jitter));
+    keys.add("backoff.reset_after", format_duration(policy.backoff.reset_after));
+    keys.add("restart_limit.count", std::to_string(policy.restart_limit.count));
+    keys.add("restart_limit.window", format_duration(policy.restart_limit.window));
+    const bool is_slow = policy.restart_limit.then == core::RestartLimit::Then::slow;
+    keys.add("restart_limit.then", is_slow ? "slow" : "fatal");
+    keys.add("success_exit_codes", exit_codes_text(policy.success_exit_codes));
+    keys.add("stop_signal", signal_name(policy.stop_signal));
+    keys.add("stop_timeout", format_duration(policy.stop_timeout));
+    add_readiness(keys, policy.ready);
+    keys.add("min_uptime", format_duration(policy.min_uptime));
+    keys.add("start_timeout", format_duration(policy.start_timeout));
+}
+
+void add_log(Keys& keys, const core::LogSpec& log) {
+    keys.add("log.max_size", size_or_unlimited(log.max_size));
+    keys.add("log.keep", std::to_string(log.keep));
+    keys.add("log.max_total_size", size_or_unlimited(log.max_total_size));
+    keys.add("log.compress", yes_or_no(log.compress));
+    keys.add("log.timestamp", yes_or_no(log.timestamp));
+    keys.add("log.merge", yes_or_no(log.merge));
+    keys.add("log.max_line", size_or_unlimited(log.max_line));
+}
+
+using ByKey = std::map<std::string_view, const KeyValue*>;
+
+ByKey by_key(const std::vector<KeyValue>& keys) {
+    ByKey result;
+    for (const KeyValue& each : keys) result.emplace(each.key, &each);
+    return result;
+}
+
+bool is_plain_word(std::string_view word) {
+    constexpr std::string_view kPlain = "%+,-./:=@_";
+    return !word.empty() && std::all_of(word.begin(), word.end(), [=](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               kPlain.find(c) != std::string_view::npos;
+    });
+}
+
+std::string quote_word(const std::string& word) {
+    if (is_plain_word(word)) return word;
+    std::string text = "'";
+    for (const char c : word) {
+        if (c == '\'') {
+            text += "'\\''";
+        } else {
+            text += c;
+        }
+    }
+    return text + "'";
+}
+
+}  // namespace
+
+std::string join_words(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : " ") + quote_word(word);
+    return text;
+}
+
+std::vector<KeyValue> keys_of(const core::WorkerSpec& spec) {
+    Keys keys;
+    add_launch(keys, spec.launch);
+    keys.add("instances", std::to_string(spec.instances));
+    keys.add("autostart", yes_or_no(spec.autostart));
+    add_policy(keys, spec.policy);
+    keys.add_text("requires", join_words(spec.requirements));
+    keys.add_text("group", spec.group);
+    add_log(keys, spec.log);
+    return keys.take();
+}
+
+std::vector<KeyChange> changes_between(const core::WorkerSpec& before,
+                                       const core::WorkerSpec& after) {
+    const std::vector<KeyValue> old_keys = keys_of(before);
+    const std::vector<KeyValue> new_keys = keys_of(after);
+    const ByKey old_by_key = by_key(old_keys);
+    const ByKey new_by_key = by_key(new_keys);
+    std::vector<KeyChange> changes;
+    for (const KeyValue& old : old_keys) {
+        const auto now = new_by_key.find(old.key);
+        if (now == new_by_key.end()) {
+            changes.push_back({old.key, old.value, std::nullopt, old.effect});
+        } else if (now->second->value != old.value) {
+            changes.push_back({old.key, old.value, now->second->value, old.effect});
+        }
+    }
+    for (const KeyValue& added : new_keys) {
+        if (old_by_key.count(added.key) > 0) continue;
+        changes.push_back({added.key, std::nullopt, added.value, added.effect});
+    }
+    if (before.source != after.source) {
+        const auto name = [](const std::string& source) {
+            return source.empty() ? std::string("ad hoc") : source;
+        };
+        changes.push_back({"file", name(before.source), name(after.source), Effect::in_place});
+    }
+    const bool is_restart_due = core::needs_new_run(before, after);
+    for (KeyChange& change : changes) {
+        if (change.key == "ready" && is_restart_due) change.effect = Effect::restart;
+    }
+    // A key that the texts above do not show, or show alike, still counts.
+    const bool is_restart_shown =
+        std::any_of(changes.begin(), changes.end(),
+                    [](const KeyChange& change) { return change.effect == Effect::restart; });
+    if (is_restart_due && !is_restart_shown) {
+        changes.push_back({"launch", "as it was", "changed", Effect::restart});
+    }
+    if (changes.empty() && before != after) {
+        changes.push_back({"other keys", "as they were", "changed", Effect::in_place});
+    }
+    return changes;
+}
+
+}  // namespace cluster::conf

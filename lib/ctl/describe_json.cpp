@@ -1,0 +1,129 @@
+// workers.describe's answer: rendered by the supervisor, parsed by clusterctl. Field order is that
+// of CONTROL.md.
+#include <limits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "ctl/answer_fields.hpp"
+
+namespace cluster::ctl {
+namespace {
+
+constexpr std::uint64_t kMaxUint32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
+
+// --- rendering ---
+
+Json past_exit_fields(const PastExit& past) {
+    Json fields = last_exit_fields(past.exit);
+    fields["run"] = past.run;
+    fields["pid"] = or_null(past.pid);
+    fields["uptime_ms"] = or_null(past.uptime_ms);
+    return fields;
+}
+
+template <class Element, class Render>
+Json array_of(const std::vector<Element>& elements, Render render) {
+    Json list = Json::array();
+    for (const Element& element : elements) list.push_back(render(element));
+    return list;
+}
+
+Json description_fields(const Description& description) {
+    Json fields = worker_fields(description.status);
+    fields["source"] = description.source;
+    fields["run"] = description.run;
+    fields["waits_for"] = or_null(description.waits_for);
+    fields["deadline"] = or_null(description.deadline);
+    fields["deadline_ms"] = or_null(description.deadline_ms);
+    fields["spec"] = array_of(description.spec, [](const SpecKey& key) {
+        return Json{{"key", key.key}, {"value", key.value}, {"origin", key.origin}};
+    });
+    fields["environment_read"] = description.is_environment_read;
+    fields["environment_problem"] = or_null(description.environment_problem);
+    fields["environment"] = array_of(description.environment, [](const Variable& variable) {
+        return Json{{"name", variable.name},
+                    {"next", or_null(variable.next)},
+                    {"running", or_null(variable.running)}};
+    });
+    fields["descriptor_count"] = description.descriptor_count;
+    fields["descriptors"] = array_of(description.descriptors, [](const OpenDescriptor& open) {
+        return Json{{"number", open.number}, {"target", open.target}};
+    });
+    fields["exits"] = array_of(description.exits, past_exit_fields);
+    return fields;
+}
+
+// --- parsing ---
+
+PastExit read_past_exit(const Json& value, const std::string& where) {
+    PastExit past;
+    past.exit = read_last_exit(value, where);
+    FieldReader fields(value, where, UnknownFields::ignore);
+    past.run = fields.counter("run");
+    if (fields.find("pid") != nullptr) {
+        past.pid = static_cast<std::int32_t>(fields.integer("pid", 0, kMaxInt32));
+    }
+    past.uptime_ms = optional_integer(fields, "uptime_ms");
+    return past;
+}
+
+/// Reads each element of the array `name` by `read(element, where)`.
+template <class Element, class Read>
+std::vector<Element> read_array(FieldReader& fields, std::string_view name, Read read) {
+    std::vector<Element> elements;
+    for (const Json& element : fields.array(name, kAnswerBounds.values)) {
+        elements.push_back(read(element, fields.path(name, elements.size())));
+    }
+    return elements;
+}
+
+Description read_description(const Json& value, const std::string& where) {
+    Description result;
+    result.status = read_worker(value, where);
+    FieldReader fields(value, where, UnknownFields::ignore);
+    result.source = fields.text("source");
+    result.run = fields.counter("run");
+    result.waits_for = fields.optional_text("waits_for");
+    result.deadline = fields.optional_text("deadline");
+    result.deadline_ms = optional_integer(fields, "deadline_ms");
+    result.spec = read_array<SpecKey>(fields, "spec", [](const Json& each, const std::string& at) {
+        FieldReader key(each, at, UnknownFields::ignore);
+        return SpecKey{key.text("key"), key.text("value"), key.text("origin")};
+    });
+    result.is_environment_read = fields.boolean("environment_read");
+    result.environment_problem = fields.optional_text("environment_problem");
+    result.environment =
+        read_array<Variable>(fields, "environment", [](const Json& each, const std::string& at) {
+            FieldReader variable(each, at, UnknownFields::ignore);
+            return Variable{variable.text("name"), variable.optional_text("next"),
+                            variable.optional_text("running")};
+        });
+    result.descriptor_count =
+        static_cast<std::uint32_t>(fields.counter("descriptor_count", kMaxUint32));
+    result.descriptors = read_array<OpenDescriptor>(
+        fields, "descriptors", [](const Json& each, const std::string& at) {
+            FieldReader open(each, at, UnknownFields::ignore);
+            return OpenDescriptor{static_cast<std::int32_t>(open.integer("number", 0, kMaxInt32)),
+                                  open.text("target")};
+        });
+    result.exits = read_array<PastExit>(fields, "exits", read_past_exit);
+    return result;
+}
+
+DescribeAnswer read_describe_answer(FieldReader& fields) {
+    return {read_array<Description>(fields, "instances", read_description)};
+}
+
+}  // namespace
+
+Json answer_fields(const DescribeAnswer& answer) {
+    return Json{{"instances", array_of(answer.instances, description_fields)}};
+}
+
+tl::expected<DescribeAnswer, RpcError> parse_description(std::string_view line) {
+    return parse_answer(line, read_describe_answer);
+}
+
+}  // namespace cluster::ctl

@@ -1,0 +1,142 @@
+// Config files: read, planned, and carried out whole or not at all.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "conf/load.hpp"
+#include "supervisor/events.hpp"
+#include "supervisor/log.hpp"
+#include "supervisor/requests.hpp"
+#include "supervisor/requirements.hpp"
+#include "sys/file.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
+    return tl::unexpected(
+        ctl::RpcError{.code = code, .message = std::move(message), .diagnostics = {}});
+}
+
+/// check_plan has made sure that there is room.
+tl::unexpected<ctl::RpcError> surprise(const core::WorkerSpec& spec) {
+    return refuse(
+        ctl::ErrorCode::internal_error,
+        fmt::format("worker {}: the fleet refused it after its plan was checked", spec.name));
+}
+
+/// PATH for a file that nobody hands us: as its workers have it, else our own.
+std::string path_of_workers(const core::Fleet& fleet, const std::string& file) {
+    for (const core::Worker* worker : fleet.workers()) {
+        if (worker->spec.source == file) return worker->spec.launch.base_path;
+    }
+    const char* own = std::getenv("PATH");
+    return own == nullptr ? "" : own;
+}
+
+}  // namespace
+
+tl::expected<LoadPlan, ctl::RpcError> Requests::load(core::Config config, const std::string& path,
+                                                     Scope scope, Instant now) {
+    LoadPlan plan = plan_load(fleet_, std::move(config), path, scope);
+    if (auto error = check_plan(fleet_, plan)) return tl::unexpected(std::move(*error));
+    fleet_.begin_operation();
+    fleet_.remove(plan.removed, now);
+    // All are there before the first one is started, and what requires another leaves before it.
+    std::vector<Slot> down = plan.started;
+    for (const core::WorkerSpec& spec : plan.config.workers) {
+        if (fleet_.find_worker(spec.name) != nullptr) continue;
+        if (fleet_.add_stopped(spec) != core::Refusal::none) return surprise(spec);
+        if (!spec.autostart) continue;
+        const std::vector<Slot>& slots = fleet_.find_worker(spec.name)->slots;
+        down.insert(down.end(), slots.begin(), slots.end());
+    }
+    for (const core::WorkerSpec* spec : dependents_first(plan.config.workers)) {
+        if (fleet_.update(*spec, now) != core::Refusal::none) return surprise(*spec);
+    }
+    fleet_.start(down, now);
+    note_config(journal_, path, plan.workers);
+    return plan;
+}
+
+tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::request::Load& request,
+                                                                Scope scope) const {
+    std::vector<std::string> known;
+    for (const core::Worker* worker : fleet_.workers()) {
+        // Of an exact set, a worker of this file is known only by standing in it.
+        const bool may_go = scope == Scope::exact && worker->spec.source == request.path;
+        if (!may_go) known.push_back(worker->spec.name);
+    }
+    auto config = conf::load(
+        request.text,
+        {.path = request.path, .base_path = request.base_path, .known_workers = std::move(known)});
+    if (!config) {
+        const std::size_t count = config.error().size();
+        ctl::RpcError error{
+            .code = ctl::ErrorCode::bad_config,
+            .message = fmt::format("{}: {} mistake{}", request.path, count, count == 1 ? "" : "s"),
+            .diagnostics = {}};
+        for (const conf::Diagnostic& diagnostic : config.error())
+            error.diagnostics.push_back(conf::format(diagnostic));
+        return tl::unexpected(std::move(error));
+    }
+    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
+        return refuse(ctl::ErrorCode::refused,
+                      fmt::format("{}: its [daemon] table differs from that of the running daemon: "
+                                  "shut the daemon down first, or remove the table",
+                                  request.path));
+    }
+    return std::move(*config);
+}
+
+Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
+                                    Instant now) {
+    auto config = read_config(request, scope);
+    if (!config) return tl::unexpected(std::move(config.error()));
+    if (is_dry_run) {
+        LoadPlan plan = plan_load(fleet_, std::move(*config), request.path, scope);
+        if (auto error = check_plan(fleet_, plan)) return tl::unexpected(std::move(*error));
+        ctl::OperationAnswer answer;
+        answer.state = "done";
+        answer.plan = std::move(plan.workers);
+        return answer;
+    }
+    auto plan = load(std::move(*config), request.path, scope, now);
+    if (!plan) return tl::unexpected(std::move(plan.error()));
+    if (!records_.daemon().config) {
+        DaemonRecord daemon = records_.daemon();
+        daemon.config = request.path;
+        records_.store_daemon(std::move(daemon));
+    }
+    ctl::OperationAnswer answer = operation_now({}, now);
+    answer.plan = std::move(plan->workers);
+    return answer;
+}
+
+void Requests::reload_config(Instant now) {
+    if (records_.is_shutting_down()) return;
+    const std::optional<std::string> path = records_.daemon().config;
+    if (!path) {
+        log::warn("asked to read the config again, but none was loaded");
+        return;
+    }
+    const auto text = sys::read_regular_file(*path, conf::kMaxTextSize + 1);
+    if (!text) {
+        log::error(
+            fmt::format("{}: {}; nothing was changed", *path, std::strerror(text.error().code)));
+        return;
+    }
+    const Reply reply =
+        load_text({*path, *text, path_of_workers(fleet_, *path)}, Scope::exact, false, now);
+    if (reply) {
+        log::info(fmt::format("{}: read again", *path));
+        return;
+    }
+    log::error(reply.error().message + "; nothing was changed");
+    for (const std::string& diagnostic : reply.error().diagnostics) log::error(diagnostic);
+}
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,199 @@
+#include "supervisor/notify_sockets.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "supervisor/log.hpp"
+#include "sys/family.hpp"
+#include "sys/file.hpp"
+#include "sys/process.hpp"
+
+namespace cluster::supervisor {
+
+wire::HeldKey notify_key(Run run) {
+    return {.kind = wire::HeldKind::notify,
+            .index = 0,
+            .slot = run.slot.value,
+            .generation = run.generation.value};
+}
+
+std::string NotifySockets::path_of(const std::string& instance_id) const {
+    return directory_ + "/" + instance_id + ".sock";
+}
+
+Result<std::string> NotifySockets::open(Run run, const std::string& instance_id, std::uint32_t uid,
+                                        std::uint32_t gid) {
+    // Others may pass through the directory of root's daemon: their workers' sockets lie in it.
+    const std::uint32_t mode = sys::current_uid() == 0 ? 0711 : 0700;
+    if (auto made = sys::make_directory(directory_, mode); !made) {
+        return fail(Op::notify_socket, made.error().code);
+    }
+    const std::string path = path_of(instance_id);
+    // Not later: it may be this very run, asked for once more after a takeover.
+    if (const auto older = run_of(run.slot)) close(*older);
+    auto socket = sys::bind_datagrams(path, uid, gid);
+    if (!socket) return fail(Op::notify_socket, socket.error().code);
+    keeper_.hold(notify_key(run), socket->get());
+    add(run, path, std::move(*socket));
+    return path;
+}
+
+void NotifySockets::resume(Run run, const std::string& instance_id, sys::UniqueFd socket) {
+    add(run, path_of(instance_id), std::move(socket));
+}
+
+void NotifySockets::add(Run run, std::string path, sys::UniqueFd socket) {
+    Entry& entry = entries_[run.slot];
+    entry = Entry{.run = run,
+                  .path = std::move(path),
+                  .socket = std::move(socket),
+                  .watch = {},
+                  .said = {},
+                  .is_unconfirmed = false,
+                  .is_paused = false};
+    if (auto watched = watch(entry); !watched) {
+        log::error(fmt::format("{}: {}", entry.path, std::strerror(watched.error().code)));
+    }
+}
+
+Status NotifySockets::watch(Entry& entry) {
+    auto added = loop_.add(entry.socket.get(), {},
+                           [this, slot = entry.run.slot](const ev::Ready&) { read(slot); });
+    if (!added) return tl::unexpected(added.error());
+    entry.watch = *added;
+    return {};
+}
+
+void NotifySockets::close(Run run) {
+    const auto found = entries_.find(run.slot);
+    if (found == entries_.end() || found->second.run != run) return;
+    loop_.remove(found->second.watch);
+    keeper_.drop(notify_key(run));
+    const std::string path = std::move(found->second.path);
+    entries_.erase(found);
+    bool is_shared = false;  // with a newer run of the same instance, in another slot
+    for (const auto& [slot, entry] : entries_) is_shared = is_shared || entry.path == path;
+    if (!is_shared) static_cast<void>(sys::remove_file(path));
+}
+
+std::optional<Run> NotifySockets::run_of(Slot slot) const {
+    const auto found = entries_.find(slot);
+    if (found == entries_.end()) return std::nullopt;
+    return found->second.run;
+}
+
+const NotifySockets::Said* NotifySockets::said(Run run) const {
+    const auto found = entries_.find(run.slot);
+    return found != entries_.end() && found->second.run == run ? &found->second.said : nullptr;
+}
+
+void NotifySockets::drain(Run run) {
+    const auto current = run_of(run.slot);
+    if (current && *current == run) read(run.slot);
+}
+
+void NotifySockets::read(Slot slot) {
+    const auto found = entries_.find(slot);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
+    for (int i = 0; i < kMaxPerTurn; ++i) {
+        if (entry.is_unconfirmed || !read_one(entry)) return;
+    }
+    pause(entry);
+}
+
+void NotifySockets::pause(Entry& entry) {
+    loop_.remove(std::exchange(entry.watch, {}));
+    entry.is_paused = true;
+    has_paused_ = true;
+}
+
+/// False: there is nothing to read.
+bool NotifySockets::read_one(Entry& entry) {
+    std::array<std::byte, ready::kMaxNotification + 1> buffer;
+    sys::Datagram datagram;
+    if (!sys::receive_datagram(entry.socket.get(), buffer, true, datagram)) return false;
+    const std::string_view text{reinterpret_cast<const char*>(buffer.data()), datagram.bytes};
+    const auto notification =
+        datagram.is_truncated ? std::nullopt : ready::parse_notification(text, datagram.fd_count);
+    const bool counts = notification && is_of_run(entry, datagram);
+    if (counts && hear(entry, *notification)) {
+        entry.is_unconfirmed = true;
+        unconfirmed_.push_back(entry.run.slot);
+        return true;
+    }
+    // Closing what came with it is the answer to a barrier, and the end of what nobody asked for.
+    return sys::receive_datagram(entry.socket.get(), buffer, false, datagram).has_value();
+}
+
+std::int32_t NotifySockets::leader_of(Run run) const {
+    const auto record = keeper_.slot(run.slot);
+    return record && record->generation == run.generation.value ? record->pid : 0;
+}
+
+bool NotifySockets::is_of_run(const Entry& entry, const sys::Datagram& datagram) const {
+    const std::int32_t leader = leader_of(entry.run);
+    if (datagram.pid <= 0 || leader <= 0) return false;
+    return sys::session_of(datagram.pid) == 0 || sys::is_of_family(datagram.pid, leader);
+}
+
+/// True: an instance has to be told, and the datagram must not be lost before that is stored.
+bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) {
+    Said& said = entry.said;
+    if (notification.status) said.status = *notification.status;
+    if (notification.is_reloading) said.is_reloading = true;
+    if (notification.is_ready) said.is_reloading = false;
+    if (notification.main_pid) {
+        const std::int32_t leader = leader_of(entry.run);
+        const bool is_own =
+            *notification.main_pid == leader || sys::is_of_family(*notification.main_pid, leader);
+        if (is_own) said.main_pid = *notification.main_pid;
+    }
+    const std::size_t before = heard_.size();
+    const Generation run = entry.run.generation;
+    if (notification.extend_timeout) {
+        heard_.push_back(
+            {entry.run, core::event::ExtendTimeout{run, *notification.extend_timeout}});
+    }
+    if (notification.is_ready) heard_.push_back({entry.run, core::event::BecameReady{run}});
+    if (notification.is_stopping) heard_.push_back({entry.run, core::event::Leaving{run}});
+    return heard_.size() != before;
+}
+
+std::vector<NotifySockets::Heard> NotifySockets::take_heard() {
+    return std::exchange(heard_, {});
+}
+
+void NotifySockets::confirm() {
+    // What was heard but not taken yet has not been stored either.
+    if (!heard_.empty()) return;
+    for (const Slot slot : std::exchange(unconfirmed_, {})) {
+        const auto found = entries_.find(slot);
+        if (found == entries_.end() || !std::exchange(found->second.is_unconfirmed, false))
+            continue;
+        std::array<std::byte, ready::kMaxNotification + 1> buffer;
+        sys::Datagram datagram;
+        static_cast<void>(
+            sys::receive_datagram(found->second.socket.get(), buffer, false, datagram));
+    }
+}
+
+void NotifySockets::on_time(Instant now) {
+    if (!has_paused_) return;
+    if (!resume_at_) resume_at_ = now + kPause;
+    if (now < *resume_at_) return;
+    resume_at_.reset();
+    has_paused_ = false;
+    for (auto& [slot, entry] : entries_) {
+        if (!std::exchange(entry.is_paused, false)) continue;
+        if (auto watched = watch(entry); !watched) {
+            log::error(fmt::format("{}: {}", entry.path, std::strerror(watched.error().code)));
+        }
+    }
+}
+
+}  // namespace cluster::supervisor

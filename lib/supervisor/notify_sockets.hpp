@@ -1,0 +1,107 @@
+// The notify sockets of the runs whose readiness is "notify": sd_notify(3) from the side of the
+// manager.
+//
+// A run has a socket of its own under <runtime>/notify/, owned by its user, so that nobody else can
+// speak for it. Who speaks is judged by the credentials of the kernel, never by what is said: the
+// run's own session and whoever descends from it. A sender that is gone already (systemd-notify in
+// a script) cannot be looked up any more and is taken for one of the run, as its user alone could
+// have opened the socket.
+//
+// A datagram that changes the state of an instance stays in the socket until that state is stored
+// (confirm), so none is lost with a supervisor that is killed; the keeper holds the sockets. Each
+// turn reads a bounded number of datagrams, and a socket that has more to say than that is left
+// alone for kPause: a worker that shouts waits, and nobody else does.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "core/instance.hpp"
+#include "ev/loop.hpp"
+#include "ready/notification.hpp"
+#include "supervisor/keeper_link.hpp"
+#include "sys/datagram.hpp"
+
+namespace cluster::supervisor {
+
+[[nodiscard]] wire::HeldKey notify_key(Run run);
+
+class NotifySockets {
+public:
+    static constexpr int kMaxPerTurn = 64;
+    static constexpr Duration kPause = std::chrono::milliseconds{10};
+
+    /// What a run said of itself and no state machine needs.
+    struct Said {
+        std::string status;         // "": nothing
+        std::int32_t main_pid = 0;  // 0: nothing; else a process of the run
+        bool is_reloading = false;
+    };
+    struct Heard {
+        Run run;
+        core::Event event;
+    };
+
+    /// `directory`: "<runtime>/notify"; made when the first socket is.
+    NotifySockets(ev::Loop& loop, KeeperLink& keeper, std::string directory)
+        : loop_(loop), keeper_(keeper), directory_(std::move(directory)) {}
+
+    /// A socket for a run that is about to be spawned; returns its path, for NOTIFY_SOCKET.
+    /// Errors: {notify_socket, errno}.
+    [[nodiscard]] Result<std::string> open(Run run, const std::string& instance_id,
+                                           std::uint32_t uid, std::uint32_t gid);
+    /// The socket of a run that a predecessor opened.
+    void resume(Run run, const std::string& instance_id, sys::UniqueFd socket);
+    /// Nothing more is to be heard of the run.
+    void close(Run run);
+    /// Reads now what the run has said so far, before its exit is told.
+    void drain(Run run);
+
+    /// What was heard since the last call, in order per run.
+    [[nodiscard]] std::vector<Heard> take_heard();
+    /// What take_heard gave has been stored: it may be forgotten.
+    void confirm();
+    [[nodiscard]] const Said* said(Run run) const;
+    /// The run that has a socket in this slot.
+    [[nodiscard]] std::optional<Run> run_of(Slot slot) const;
+
+    void on_time(Instant now);
+    [[nodiscard]] std::optional<Instant> next_deadline() const { return resume_at_; }
+
+private:
+    struct Entry {
+        Run run;
+        std::string path;
+        sys::UniqueFd socket;
+        ev::Watch watch;
+        Said said;
+        bool is_unconfirmed = false;  // the next datagram was heard and is not yet to be read on
+        bool is_paused = false;
+    };
+
+    [[nodiscard]] std::string path_of(const std::string& instance_id) const;
+    [[nodiscard]] Status watch(Entry& entry);
+    void add(Run run, std::string path, sys::UniqueFd socket);
+    void read(Slot slot);
+    [[nodiscard]] bool read_one(Entry& entry);
+    [[nodiscard]] bool is_of_run(const Entry& entry, const sys::Datagram& datagram) const;
+    [[nodiscard]] std::int32_t leader_of(Run run) const;
+    [[nodiscard]] bool hear(Entry& entry, const ready::Notification& notification);
+    void pause(Entry& entry);
+
+    ev::Loop& loop_;
+    KeeperLink& keeper_;
+    std::string directory_;
+    std::unordered_map<Slot, Entry> entries_;
+    std::vector<Heard> heard_;
+    std::vector<Slot> unconfirmed_;
+    std::optional<Instant> resume_at_;
+    bool has_paused_ = false;
+};
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,54 @@
+// What the daemon says about its instances: one line of its own log and one event for each change
+// of state, and an event for each exit, with the last lines of stderr where it was a crash.
+//
+// Says only what has been stored; what a predecessor has said is not said again.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "core/fleet.hpp"
+#include "supervisor/journal.hpp"
+#include "supervisor/records.hpp"
+
+namespace cluster::supervisor {
+
+class Reporter {
+public:
+    /// Crashes beyond it in one turn are told without the last lines of stderr: reading them takes
+    /// a while.
+    static constexpr int kMaxTailsPerTurn = 16;
+
+    Reporter(const core::Fleet& fleet, Journal& journal);
+
+    /// After a takeover: everything is as it was said.
+    void resume();
+    /// The stderr of the slot's next run goes to this file, behind what is there now.
+    void note_spawn(Slot slot, const std::string& error_log);
+    void report(const Records::Changes& changes, const std::string& log_dir, Instant now);
+
+private:
+    struct Shown {
+        std::string id;  // empty: nothing was said of this slot
+        const char* state = "";
+        bool is_ready = false;
+        std::uint64_t generation = 0;
+        std::uint64_t error_inode = 0;  // 0: not known
+        std::uint64_t error_size = 0;
+    };
+
+    void report_exit(const Records::Exit& exit, const std::string& log_dir, Instant now);
+    void report_state(Slot slot, Instant now);
+    [[nodiscard]] std::vector<std::string> last_words(const Shown& shown, const std::string& path,
+                                                      std::int64_t started_ms);
+
+    const core::Fleet& fleet_;
+    Journal& journal_;
+    std::vector<Shown> shown_;  // by slot
+    int tails_ = 0;             // read in this turn
+};
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,60 @@
+// What runs say about themselves, and what is found out about them: notify sockets, readiness
+// probes, memory. One place for the turn of the supervisor: events come out before the fleet's
+// step, and whatever the step changed is followed after it was stored.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/fleet.hpp"
+#include "supervisor/environment.hpp"
+#include "supervisor/memory_watch.hpp"
+#include "supervisor/notify_sockets.hpp"
+#include "supervisor/probes.hpp"
+
+namespace cluster::supervisor {
+
+class RunWatch {
+public:
+    RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::Fleet& fleet,
+             const Variables& safe_base, const std::string& runtime_dir);
+
+    /// Before a spawn. Returns what NOTIFY_SOCKET shall be: "" for a run that has none.
+    /// Errors: {notify_socket, errno}.
+    [[nodiscard]] Result<std::string> prepare(const core::Place& place,
+                                              const core::WorkerSpec& spec);
+    /// The run never came to be.
+    void close(Run run) { sockets_.close(run); }
+    /// Before its exit is told to the fleet: what it had said by then comes out first.
+    void drain(Run run) { sockets_.drain(run); }
+    /// Takes the notify sockets out of what a predecessor held.
+    void resume(std::vector<HeldDescriptor>& held);
+
+    /// Begins and ends what is due, and gives everything that the fleet has to know to `tell`.
+    using Tell = std::function<void(Slot, const core::Event&)>;
+    void on_time(Instant now, const Tell& tell);
+    /// What was heard goes to `tell` at once.
+    void tell_heard(const Tell& tell);
+    /// The state of these slots was stored.
+    void follow(const std::vector<Slot>& slots, Instant now);
+    [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+    /// What the run said of itself, if it has a notify socket.
+    [[nodiscard]] const NotifySockets::Said* said(Run run) const { return sockets_.said(run); }
+    /// Why the last readiness probe failed; "" when there was none, or it did not.
+    [[nodiscard]] std::string last_probe_failure(Run run) const {
+        return probes_.last_failure(run);
+    }
+
+private:
+    KeeperLink& keeper_;
+    const core::Fleet& fleet_;
+    const Variables& safe_base_;
+    NotifySockets sockets_;
+    Probes probes_;
+    MemoryWatch memory_;
+};
+
+}  // namespace cluster::supervisor
