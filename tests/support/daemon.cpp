@@ -78,11 +78,7 @@ Daemon::Daemon() {
 }
 
 Daemon::~Daemon() {
-    if (g_has_failed || std::uncaught_exceptions() > 0) {
-        std::cout << "--- clusterctl status\n"
-                  << tail(ctl({"status"}, seconds{5}).out, 4000) << "\n--- daemon log\n"
-                  << tail(text_of(log_dir() + "/clusterd.log"), 8000) << "\n---" << std::endl;
-    }
+    if (g_has_failed || std::uncaught_exceptions() > 0) tell_story();
     kill_descendants();
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator(dir_.path(), ignored)) {
@@ -91,6 +87,18 @@ Daemon::~Daemon() {
         const std::string report = text_of(entry.path());
         FAIL_CHECK("sanitizer report: " << report);
     }
+}
+
+void Daemon::tell_story() const {
+    std::string table = "none";
+    try {
+        table = start_ctl({"status"}).wait(seconds{5}).out;
+    } catch (const std::exception& error) {
+        table = error.what();
+    }
+    std::cout << "--- clusterctl status\n"
+              << tail(table, 4000) << "\n--- daemon log\n"
+              << tail(text_of(log_dir() + "/clusterd.log"), 8000) << "\n---" << std::endl;
 }
 
 Process Daemon::start_ctl(const std::vector<std::string>& arguments) const {

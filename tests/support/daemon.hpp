@@ -71,6 +71,9 @@ public:
     [[nodiscard]] std::string err_log(const std::string& id) const;
 
 private:
+    /// What the daemon has to say about a test that failed.
+    void tell_story() const;
+
     Scratch dir_;
     std::map<std::string, std::string> env_;
 };

@@ -1,0 +1,102 @@
+// speaks STEP…: does one step after the other, then waits for a signal that ends it.
+//   say=TEXT      to NOTIFY_SOCKET; "\n" in it stands for a newline
+//   child=TEXT    a child says it, and is gone before anybody can ask who it was
+//   session=TEXT  a child in a session of its own says it and stays
+//   flood=COUNT   STATUS=0, STATUS=1, … as fast as it is taken
+//   until=PATH    waits for a file
+//   after=MS      waits that long
+//   listen=PORT   on 127.0.0.1
+//   hold=MIB      of memory
+//   fork=MIB      in a child
+//   print=TEXT    to stdout
+//   end=CODE      ends
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+namespace {
+
+bool say(std::string text) {
+    for (std::size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n")) {
+        text.replace(at, 2, "\n");
+    }
+    const char* const path = std::getenv("NOTIFY_SOCKET");
+    if (path == nullptr) return false;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    static const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return ::sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&address),
+                    sizeof(address)) >= 0;
+}
+
+void hold(int mib) {
+    const std::size_t bytes = static_cast<std::size_t>(mib) << 20U;
+    char* const memory = static_cast<char*>(std::malloc(bytes));
+    for (std::size_t i = 0; i < bytes; i += 512) memory[i] = static_cast<char>(i);
+}
+
+bool listen_at(int port) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+    const int on = 1;
+    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    return ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+           ::listen(fd, 8) == 0;
+}
+
+bool in_child(bool stays, const std::string& step, const std::string& value) {
+    const pid_t child = ::fork();
+    if (child != 0) return stays || ::waitpid(child, nullptr, 0) == child;
+    if (step == "session") ::setsid();
+    bool is_done = true;
+    if (step == "fork") {
+        hold(std::atoi(value.c_str()));
+    } else {
+        is_done = say(value);
+    }
+    if (!stays) ::_exit(is_done ? 0 : 1);
+    while (true) ::pause();
+}
+
+bool act(const std::string& step, const std::string& value) {
+    if (step == "say") return say(value);
+    if (step == "child") return in_child(false, step, value);
+    if (step == "session" || step == "fork") return in_child(true, step, value);
+    if (step == "print") return std::printf("%s\n", value.c_str()) > 0 && std::fflush(stdout) == 0;
+    if (step == "listen") return listen_at(std::atoi(value.c_str()));
+    if (step == "end") std::exit(std::atoi(value.c_str()));
+    if (step == "hold") hold(std::atoi(value.c_str()));
+    if (step == "after") ::poll(nullptr, 0, std::atoi(value.c_str()));
+    if (step == "until") {
+        while (::access(value.c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
+    }
+    if (step == "flood") {
+        const int count = std::atoi(value.c_str());
+        for (int i = 0; i < count; ++i) say("STATUS=" + std::to_string(i));
+    }
+    return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string argument = argv[i];
+        const std::size_t equals = argument.find('=');
+        if (!act(argument.substr(0, equals), argument.substr(equals + 1))) return 111;
+    }
+    while (true) ::pause();
+}
