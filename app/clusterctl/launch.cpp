@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "clusterctl/view/text.hpp"
+#include "place/explain.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
@@ -117,11 +118,7 @@ pid_t spawn_daemon(const Session& session) {
 void prepare_directories(const Session& session) {
     const place::Directories& directories = session.directories();
     if (const Status made = place::prepare_runtime(directories, session.environment().uid); !made) {
-        const bool is_socket = made.error().op == Op::bind;
-        throw Failure(
-            kFailed, "failed",
-            describe(made.error(), is_socket ? directories.control_socket() : directories.runtime),
-            "choose another runtime directory with --runtime-dir or CLUSTER_RUNTIME_DIR");
+        throw Failure(kFailed, "failed", place::explain(directories, made.error()));
     }
     if (const Status made = sys::make_directories(directories.log, kLogDirectoryMode); !made) {
         throw Failure(kFailed, "failed", describe(made.error(), directories.log),
@@ -222,6 +219,18 @@ std::string find_daemon() {
     throw Failure(kFailed, "failed",
                   "the daemon's program, clusterd, is neither beside clusterctl nor in PATH",
                   "install it, or put its directory into PATH");
+}
+
+KnownWorkers known_workers(const Session& session) {
+    Client client(session.directories());
+    if (!client.try_connect()) {
+        const bool is_remembering =
+            sys::file_info(session.directories().state + "/state.json").has_value();
+        return is_remembering ? std::nullopt : KnownWorkers{std::vector<std::string>{}};
+    }
+    std::vector<std::string> names;
+    for (const ctl::WorkerStatus& worker : client.status({}).workers) names.push_back(worker.name);
+    return names;
 }
 
 bool connect_or_launch(const Session& session, Client& client) {

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "arguments.hpp"
-#include "failure.hpp"
 #include "keeper/keeper.hpp"
 #include "keeper/start.hpp"
 #include "place/directories.hpp"
+#include "place/explain.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 
@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
     const auto directories =
         cluster::place::resolve(cluster::place::from_environment(), arguments.runtime_dir);
     const auto fail_on = [&](cluster::Error error) {
-        clusterd::print_failure(directories, error);
+        std::fprintf(stderr, "clusterd: %s\n", cluster::place::explain(directories, error).c_str());
         return kExitFailure;
     };
     keeper::SupervisorProcess::Command command = make_command(arguments, directories);

@@ -98,8 +98,8 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
 
 }  // namespace
 
-Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status,
-                   Logs& logs, ControlServer& clients, KeeperLink& keeper, Journal& journal,
+Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
+                   ControlServer& clients, KeeperLink& keeper, Journal& journal,
                    std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
@@ -136,6 +136,8 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
                 return answer;
             },
             [&](const ctl::request::Status& request) -> std::optional<Reply> {
+                const auto selected = select(request.selectors, true);
+                if (!selected) return tl::unexpected(selected.error());
                 const DaemonRecord& daemon = records_.daemon();
                 return status_.read(request.selectors, {daemon.config, daemon.log_dir}, now);
             },

@@ -89,7 +89,8 @@ void check_server(const Daemon& daemon, const std::string& file, const std::stri
     REQUIRE(started.code == 0);
     REQUIRE(wait_until(answers));
     const pid_t first = daemon.pid_of(id);
-    REQUIRE(::kill(first, SIGKILL) == 0);
+    // The whole group: the processes of a dead nginx master would keep its port.
+    REQUIRE(::kill(-first, SIGKILL) == 0);
     REQUIRE(wait_until([&] {
         const pid_t pid = daemon.pid_of(id);
         return pid != 0 && pid != first && daemon.state_of(id) == "running";
