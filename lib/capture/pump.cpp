@@ -32,7 +32,14 @@ Result<Pump> Pump::open(sys::UniqueFd pipe, std::string path) {
 Pump::Pump(sys::UniqueFd pipe, std::shared_ptr<LogFile> log)
     : pipe_(std::move(pipe)), log_(std::move(log)) {}
 
+void Pump::stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)()) {
+    staging_.emplace(std::move(staging));
+    format_ = format;
+    wall_ms_ = wall_ms;
+}
+
 Pumped Pump::pump(std::size_t budget) {
+    if (staging_) return pump_staged(budget);
     // The size is asked anew: an operator may have emptied the file (copytruncate), and a second
     // pump of this process may write into it. A remembered offset would leave a hole or overwrite.
     const auto size = log_->size();
@@ -85,6 +92,51 @@ Result<std::size_t> Pump::rest_of_line() const {
     if (!seen) return seen;
     if (*seen == 0) return fail(Op::splice, EPIPE);
     return end_in(std::span<const std::byte>(buffer).first(*seen));
+}
+
+Pumped Pump::pump_staged(std::size_t budget) {
+    for (std::size_t left = budget; left > 0;) {
+        // First what waits: so it never grows beyond a batch and an unfinished line.
+        if (const Pumped written = write_staged(false); written != Pumped::idle) return written;
+        const auto taken = staging_->take(pipe_.get(), std::min(left, Staging::kBatchBytes));
+        if (!taken && taken.error().code == EAGAIN) return Pumped::idle;
+        if (!taken) {
+            error_ = taken.error();
+            return Pumped::blocked;
+        }
+        if (*taken == 0) {
+            const Pumped written = write_staged(true);
+            return written == Pumped::idle ? Pumped::ended : written;
+        }
+        bytes_ += *taken;
+        left -= *taken;
+    }
+    const Pumped written = write_staged(false);
+    return written == Pumped::idle ? Pumped::more : written;
+}
+
+Pumped Pump::flush() {
+    return staging_ ? write_staged(true) : Pumped::idle;
+}
+
+/// Idle: nothing waits, or only an unfinished line that is not taken.
+Pumped Pump::write_staged(bool takes_partial) {
+    while (true) {
+        const auto wrote = staging_->write_batch(*log_, format_, wall_ms_(), takes_partial);
+        if (!wrote) {
+            error_ = wrote.error();
+            return Pumped::blocked;
+        }
+        switch (*wrote) {
+            case Staging::Wrote::all:
+            case Staging::Wrote::partial:
+                return Pumped::idle;
+            case Staging::Wrote::full:
+                return Pumped::full;
+            case Staging::Wrote::some:
+                break;
+        }
+    }
 }
 
 Pumped Pump::drain() {

@@ -15,11 +15,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
 #include "capture/log_file.hpp"
+#include "capture/staging.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::capture {
@@ -57,22 +59,41 @@ public:
     [[nodiscard]] std::size_t drain_budget() const;
 
     [[nodiscard]] int pipe() const { return pipe_.get(); }
+    /// From now on lines are looked at: bytes go through `staging`, whose unfinished batch has been
+    /// recovered. `wall_ms`: the time that lines get.
+    void stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)());
+    [[nodiscard]] bool is_staged() const { return staging_.has_value(); }
+    void set_format(const LineFormat& format) { format_ = format; }
+    /// The beginning of a line of a shared log waits for its end; see flush().
+    [[nodiscard]] bool has_partial() const { return staging_ && staging_->waiting() > 0; }
+    /// Writes what is staged, unfinished lines too: idle when all of it is in the log.
+    [[nodiscard]] Pumped flush();
+    /// Bytes go straight to the log again. Requires: flush() has said idle.
+    void unstage() { staging_.reset(); }
+    /// Another log from now on. Requires: as unstage().
+    void set_log(std::shared_ptr<LogFile> log) { log_ = std::move(log); }
+
     [[nodiscard]] LogFile& log() const { return *log_; }
     [[nodiscard]] const std::string& path() const { return log_->path(); }
     [[nodiscard]] std::uint64_t bytes_written() const { return bytes_; }
     [[nodiscard]] Error last_error() const { return error_; }
-    /// Known after the first pump that found bytes.
+    /// Known after the first pump that found bytes; of a pump that is not staged.
     [[nodiscard]] Mode mode() const { return mode_; }
 
 private:
     /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.
     Result<std::size_t> move_some(std::size_t limit);
     Result<std::size_t> copy_some(std::size_t limit);
+    [[nodiscard]] Pumped pump_staged(std::size_t budget);
+    [[nodiscard]] Pumped write_staged(bool takes_partial);
     /// The log has reached its limit: how much of the pipe belongs to its last line; 0: it is full.
     Result<std::size_t> rest_of_line() const;
 
     sys::UniqueFd pipe_;
     std::shared_ptr<LogFile> log_;
+    std::optional<Staging> staging_;
+    LineFormat format_;
+    std::int64_t (*wall_ms_)() = nullptr;
     std::int64_t offset_ = 0;
     std::uint64_t bytes_ = 0;
     Mode mode_ = Mode::splice;

@@ -116,6 +116,12 @@ Status truncate(int fd, std::uint64_t size) {
     return done_or(Op::truncate, ::ftruncate(fd, static_cast<off_t>(size)) == 0);
 }
 
+Status punch_hole(int fd, std::uint64_t offset, std::uint64_t count) {
+    return done_or(Op::truncate, ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                             static_cast<off_t>(offset),
+                                             static_cast<off_t>(count)) == 0);
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
     auto file = open_file(path, O_RDONLY);
     if (!file) return tl::unexpected(file.error());

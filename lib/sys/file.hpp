@@ -39,6 +39,8 @@ struct Pipe {
                                          std::uint32_t mode = 0600);
 [[nodiscard]] Result<std::uint64_t> file_size(int fd);
 [[nodiscard]] Status truncate(int fd, std::uint64_t size);
+/// Gives the blocks of a range back; it reads as zeros, and the size stays.
+[[nodiscard]] Status punch_hole(int fd, std::uint64_t offset, std::uint64_t count);
 
 /// Whole file, refused above `limit` bytes. Errors: {read, EFBIG} and those of open, read.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t limit);
