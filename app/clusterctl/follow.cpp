@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "clusterctl/failure.hpp"
+#include "clusterctl/unpack.hpp"
 
 namespace cluster::clusterctl {
 namespace {
@@ -40,8 +41,8 @@ LogWatch::LogWatch(const std::vector<LogFile>& files, const std::string& directo
     }
 }
 
-void LogWatch::follow(LogFile file, std::uint64_t offset) {
-    capture::Follower follower(file.path, offset);
+void LogWatch::follow(LogFile file, std::uint64_t offset, std::uint64_t inode) {
+    capture::Follower follower(file.path, offset, inode, &unpack);
     followed_.push_back({std::move(file), std::move(follower)});
 }
 
@@ -95,7 +96,7 @@ void LogWatch::note(const std::string& directory, const std::string& file_name,
     LogFile log;
     if (directory != directory_ || !matches_log(file_name, selectors, log)) return;
     log.path = path;
-    follow(std::move(log), 0);
+    follow(std::move(log), 0, 0);
 }
 
 void LogWatch::show_changed(const ShowLine& show) {

@@ -18,7 +18,9 @@ public:
     /// lines, then follow: nothing that is written in between is lost. Throws Failure.
     LogWatch(const std::vector<LogFile>& files, const std::string& directory);
 
-    void follow(LogFile file, std::uint64_t offset);
+    /// From `offset` of the file with that inode on, which may be an archive by now; 0: the log
+    /// that is there.
+    void follow(LogFile file, std::uint64_t offset, std::uint64_t inode);
 
     using ShowLine = std::function<void(const LogFile&, const std::string&)>;
     /// Shows lines as they come, for ever; returns when stdout's reader is gone. New logs in

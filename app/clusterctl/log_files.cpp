@@ -14,9 +14,11 @@ namespace cluster::clusterctl {
 namespace {
 
 void add_worker(const ctl::WorkerStatus& worker, std::vector<LogFile>& files) {
-    if (!worker.out_log.empty()) files.push_back({worker.id, Stream::out, worker.out_log});
-    // One file for both streams is shown once.
-    if (!worker.err_log.empty() && worker.err_log != worker.out_log) {
+    const bool is_merged = worker.out_log == worker.err_log;
+    if (!worker.out_log.empty()) {
+        files.push_back({worker.id, is_merged ? Stream::both : Stream::out, worker.out_log});
+    }
+    if (!worker.err_log.empty() && !is_merged) {
         files.push_back({worker.id, Stream::err, worker.err_log});
     }
 }
@@ -32,6 +34,7 @@ std::optional<LogFiles> ask_daemon(Client& client, const std::vector<std::string
         if (failure.code != ctl::error_code_name(ctl::ErrorCode::no_match)) throw;
         return std::nullopt;
     }
+    if (found.files.empty() && !selectors.empty()) return std::nullopt;
     return found;
 }
 
@@ -48,7 +51,7 @@ bool matches_log(const std::string& file_name, const std::vector<std::string>& s
         });
     if (!is_selected) return false;
     log.id = core::instance_id(name->worker, name->instance);
-    log.stream = name->is_error_log ? Stream::err : Stream::out;
+    log.stream = name->stream;
     return true;
 }
 
@@ -68,8 +71,8 @@ std::vector<LogFile> list_log_files(const std::string& directory,
         found.push_back({*parse_log_name(file_name), std::move(log)});
     }
     std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
-        return std::tie(a.name.worker, a.name.instance, a.name.is_error_log) <
-               std::tie(b.name.worker, b.name.instance, b.name.is_error_log);
+        return std::tie(a.name.worker, a.name.instance, a.name.stream) <
+               std::tie(b.name.worker, b.name.instance, b.name.stream);
     });
     std::vector<LogFile> files;
     for (Found& each : found) files.push_back(std::move(each.file));

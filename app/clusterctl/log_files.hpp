@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "clusterctl/session.hpp"
+#include "clusterctl/view/words.hpp"
 
 namespace cluster::clusterctl {
 
-enum class Stream : std::uint8_t { out, err };
+using Stream = LogName::Stream;
 
 struct LogFile {
     std::string id;  // "api.0"

@@ -73,6 +73,7 @@ std::size_t find_first_line(std::string_view tail, std::size_t count) {
 LastLines split(std::string_view tail, std::size_t count, std::uint64_t size) {
     LastLines last{.lines = {},
                    .end_offset = size,
+                   .inode = 0,
                    .ends_in_partial_line = !tail.empty() && tail.back() != '\n'};
     tail.remove_prefix(find_first_line(tail, count));
     while (!tail.empty()) {
@@ -88,49 +89,137 @@ LastLines split(std::string_view tail, std::size_t count, std::uint64_t size) {
 Result<LastLines> read_last_lines(const std::string& path, std::size_t count) {
     const auto file = sys::open_file(path, kOpenFlags);
     if (!file) return tl::unexpected(file.error());
+    return read_last_lines(file->get(), count);
+}
+
+Result<LastLines> read_last_lines(int file, std::size_t count) {
     // With no lines wanted the last byte is still looked at, for ends_in_partial_line.
     const std::size_t looked_for = std::max<std::size_t>(count, 1);
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-        const auto size = sys::file_size(file->get());
+        const auto size = sys::file_size(file);
         if (!size) return tl::unexpected(size.error());
-        const auto tail = read_tail(file->get(), *size, looked_for);
+        const auto tail = read_tail(file, *size, looked_for);
         if (!tail) return tl::unexpected(tail.error());
-        if (*tail) return split(**tail, count, *size);
+        if (!*tail) continue;
+        LastLines last = split(**tail, count, *size);
+        if (const auto info = sys::file_info(file)) last.inode = info->inode;
+        return last;
     }
     return fail(Op::read, EAGAIN);
 }
 
-Follower::Follower(std::string path, std::uint64_t offset)
-    : path_(std::move(path)), offset_(offset) {
-    // Opened now, so that `offset` belongs to the file it was taken from. A failure shows again
-    // when reading.
-    static_cast<void>(open_current());
+std::optional<std::string> LineReader::next() {
+    while (true) {
+        const std::size_t waiting = buffer_.size() - begin_;
+        const std::size_t newline = buffer_.find('\n', begin_);
+        if (newline != std::string::npos && newline - begin_ <= kMaxLine) {
+            std::string line = buffer_.substr(begin_, newline - begin_);
+            begin_ = newline + 1;
+            return line;
+        }
+        const bool is_long = waiting > kMaxLine;
+        if (is_long || !read_block()) {
+            if (waiting == 0) return std::nullopt;
+            std::string piece = buffer_.substr(begin_, kMaxLine);
+            begin_ += piece.size();
+            return piece;
+        }
+    }
 }
 
-Status Follower::open_current() {
-    auto file = sys::open_file(path_, kOpenFlags);
-    if (!file) return tl::unexpected(file.error());
-    const auto info = sys::file_info(file->get());
-    if (!info) return tl::unexpected(info.error());
-    inode_ = info->inode;
-    file_ = std::move(*file);
-    return {};
+bool LineReader::read_block() {
+    const std::uint64_t left = size_ - std::min(size_, offset_);
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+    if (left == 0 || !file_.is_open()) return false;
+    const std::size_t before = buffer_.size();
+    buffer_.resize(before + static_cast<std::size_t>(std::min<std::uint64_t>(left, kBlock)));
+    const auto got = sys::read_at(
+        file_.get(), std::as_writable_bytes(std::span(buffer_)).subspan(before), offset_);
+    buffer_.resize(before + got.value_or(0));
+    offset_ += got.value_or(0);
+    return buffer_.size() > before;
+}
+
+Follower::Follower(std::string path, std::uint64_t offset, std::uint64_t inode, Unpack unpack)
+    : path_(std::move(path)), offset_(offset), unpack_(std::move(unpack)) {
+    // Opened now, so that `offset` belongs to the file it was taken from. A failure shows again
+    // when reading.
+    if (auto log = open_log()) now_ = std::move(*log);
+    if (inode != 0 && now_.inode != inode) begin_at(inode);
+}
+
+/// The file that the offset belongs to was rotated away before we could open it.
+void Follower::begin_at(std::uint64_t inode) {
+    const auto archives = list_archives(path_);
+    if (!archives) return;
+    for (const ArchiveFile& archive : *archives) {
+        const auto info = sys::file_info(archive.path);
+        if (archive.name.is_packed || !info || info->inode != inode) continue;
+        if (auto file = open_archive(archive, unpack_)) {
+            now_ = {std::move(*file), inode, archive.name.number};
+            return;
+        }
+    }
+    offset_ = 0;  // gone; what stands in its place is new
+}
+
+Result<Follower::Link> Follower::open_log() const {
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        auto file = sys::open_file(path_, kOpenFlags);
+        if (!file) return tl::unexpected(file.error());
+        const auto info = sys::file_info(file->get());
+        if (!info) return tl::unexpected(info.error());
+        // Every archive that there is while the name still stands for our file is older than it.
+        const auto archives = list_archives(path_);
+        const std::uint64_t last =
+            archives && !archives->empty() ? archives->back().name.number : 0;
+        const auto again = sys::open_file(path_, kOpenFlags);
+        const auto named = again ? sys::file_info(again->get()) : Result<sys::FileInfo>{*info};
+        if (named && named->inode != info->inode) continue;
+        return Link{std::move(*file), info->inode, last + 1};
+    }
+    return fail(Op::open, EAGAIN);
+}
+
+/// The oldest archive that is younger than our file, else the log itself. Requires: the log's name
+/// stands for another file than ours.
+Result<Follower::Link> Follower::open_next() const {
+    const auto archives = list_archives(path_);
+    if (!archives) return open_log();
+    std::uint64_t ours = now_.number;
+    for (const ArchiveFile& archive : *archives) {
+        const auto info = sys::file_info(archive.path);
+        if (!info || archive.name.is_packed) continue;
+        if (info->inode == now_.inode) ours = archive.name.number;
+        // Somebody else took our file away, and its number went to the next one.
+        if (archive.name.number == ours && info->inode != now_.inode) --ours;
+    }
+    for (const ArchiveFile& archive : *archives) {
+        if (archive.name.number <= ours) continue;
+        auto file = open_archive(archive, unpack_);
+        if (!file) continue;  // removed, or it cannot be unpacked
+        const auto info = sys::file_info(file->get());
+        if (info) return Link{std::move(*file), info->inode, archive.name.number};
+    }
+    return open_log();
 }
 
 Result<std::vector<std::string>> Follower::read_new_lines() {
     std::vector<std::string> lines;
-    if (!file_.is_open()) {
-        const auto opened = open_current();
+    if (!now_.file.is_open()) {
+        auto opened = open_log();
         if (!opened && opened.error().code == ENOENT) {
             offset_ = 0;  // whatever will stand there is new
             return lines;
         }
         if (!opened) return tl::unexpected(opened.error());
+        now_ = std::move(*opened);
     }
     std::array<char, kBlock> buffer;
     for (std::size_t taken = 0; taken < kCallBytes;) {
         const auto got =
-            sys::read_at(file_.get(), std::as_writable_bytes(std::span(buffer)), offset_);
+            sys::read_at(now_.file.get(), std::as_writable_bytes(std::span(buffer)), offset_);
         if (!got) return tl::unexpected(got.error());
         if (*got == 0) {
             const auto turned = turn_to_new_bytes();
@@ -146,13 +235,12 @@ Result<std::vector<std::string>> Follower::read_new_lines() {
 }
 
 Result<bool> Follower::turn_to_new_bytes() {
-    if (successor_.is_open()) {
-        file_ = std::move(successor_);
-        inode_ = successor_inode_;
+    if (next_.file.is_open()) {
+        now_ = std::exchange(next_, Link{});
         offset_ = 0;
         return true;
     }
-    const auto size = sys::file_size(file_.get());
+    const auto size = sys::file_size(now_.file.get());
     if (!size) return tl::unexpected(size.error());
     if (*size < offset_) {
         offset_ = 0;
@@ -160,14 +248,15 @@ Result<bool> Follower::turn_to_new_bytes() {
     }
     // The name is opened rather than looked at: that follows links, and what was compared is what
     // will be read.
-    auto file = sys::open_file(path_, kOpenFlags);
-    if (!file && file.error().code == ENOENT) return false;
-    if (!file) return tl::unexpected(file.error());
-    const auto info = sys::file_info(file->get());
+    const auto named = sys::open_file(path_, kOpenFlags);
+    if (!named && named.error().code == ENOENT) return false;
+    if (!named) return tl::unexpected(named.error());
+    const auto info = sys::file_info(named->get());
     if (!info) return tl::unexpected(info.error());
-    if (info->inode == inode_) return false;
-    successor_ = std::move(*file);
-    successor_inode_ = info->inode;
+    if (info->inode == now_.inode) return false;
+    auto next = open_next();
+    if (!next) return tl::unexpected(next.error());
+    next_ = std::move(*next);
     return true;
 }
 

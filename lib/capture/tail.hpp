@@ -8,11 +8,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "capture/chain.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::capture {
@@ -29,18 +32,43 @@ inline constexpr std::size_t kMaxLine = 64U * 1024U;
 struct LastLines {
     std::vector<std::string> lines;
     std::uint64_t end_offset = 0;
+    std::uint64_t inode = 0;  // of the file that was read; an archive may have it by now
     bool ends_in_partial_line = false;
 };
-/// Errors: those of open, stat and read; {read, EAGAIN} when the file shrinks again and again while it is read.
+/// Errors: those of open, stat and read; {read, EAGAIN} when the file shrinks again and again while
+/// it is read.
 [[nodiscard]] Result<LastLines> read_last_lines(const std::string& path, std::size_t count);
+[[nodiscard]] Result<LastLines> read_last_lines(int file, std::size_t count);
+
+/// The lines of an open file from its beginning to `size`, one after the other; longer ones in
+/// pieces of kMaxLine. The file may grow meanwhile.
+class LineReader {
+public:
+    LineReader() = default;
+    LineReader(sys::UniqueFd file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+
+    /// None at the end, and where the file cannot be read any more.
+    [[nodiscard]] std::optional<std::string> next();
+
+private:
+    bool read_block();
+
+    sys::UniqueFd file_;
+    std::uint64_t size_ = 0;
+    std::uint64_t offset_ = 0;
+    std::string buffer_;
+    std::size_t begin_ = 0;
+};
 
 /// Reads on from an offset; notices truncation and replacement (rename) of the file and goes on
-/// with the new one. The old file is read to its end first. A partial line there is continued by
-/// the new file's first bytes, since a rotation may cut anywhere. A name that is gone for the
-/// moment is waited for.
+/// with the new one. The old file is read to its end first, then the archives that were made of the
+/// log since, packed ones too. A partial line at a file's end is continued by the next file's first
+/// bytes, since a rotation may cut anywhere. A name that is gone for the moment is waited for.
 class Follower {
 public:
-    Follower(std::string path, std::uint64_t offset);
+    /// `inode`: of the file that the offset was taken from, which may be an archive by now; 0: the
+    /// one of that name. Without `unpack`, packed archives are left out.
+    Follower(std::string path, std::uint64_t offset, std::uint64_t inode = 0, Unpack unpack = {});
     /// Complete lines that have come since the last call. A partial line is kept until its newline
     /// comes. Bounds: about 4 MiB a call; call again until nothing comes, then wait. Errors: those
     /// of open, stat and read.
@@ -48,7 +76,15 @@ public:
     [[nodiscard]] const std::string& path() const { return path_; }
 
 private:
-    Status open_current();
+    /// A file of the chain. `number`: that of an archive, or the one that the log would get.
+    struct Link {
+        sys::UniqueFd file;
+        std::uint64_t inode = 0;
+        std::uint64_t number = 0;
+    };
+    [[nodiscard]] Result<Link> open_log() const;
+    [[nodiscard]] Result<Link> open_next() const;
+    void begin_at(std::uint64_t inode);
     /// True when there is something to read on: after a truncation, or in a file that has taken the
     /// old one's place.
     Result<bool> turn_to_new_bytes();
@@ -56,12 +92,10 @@ private:
 
     std::string path_;
     std::uint64_t offset_;
-    std::uint64_t inode_ = 0;
+    Unpack unpack_;
     std::string partial_;
-    sys::UniqueFd file_;
-    sys::UniqueFd
-        successor_;  // took the name of file_, which is read once more to its end before the change
-    std::uint64_t successor_inode_ = 0;
+    Link now_;
+    Link next_;  // stands behind now_, which is read once more to its end before the change
 };
 
 }  // namespace cluster::capture

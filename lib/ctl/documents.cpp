@@ -88,8 +88,13 @@ std::string validation_document(const std::vector<Validation>& files) {
     return dump_pretty(Json{{"ok", are_all_good}, {"files", std::move(list)}});
 }
 
-std::string log_line_document(std::string_view id, std::string_view stream, std::string_view line) {
-    return dump_line(Json{{"id", id}, {"stream", stream}, {"line", line}}) + "\n";
+std::string log_line_document(std::string_view id, std::string_view stream, std::string_view time,
+                              std::string_view line) {
+    return dump_line(Json{{"id", id},
+                          {"stream", stream},
+                          {"time", time.empty() ? Json() : Json(time)},
+                          {"line", line}}) +
+           "\n";
 }
 
 const char* error_code_name(ErrorCode code) {

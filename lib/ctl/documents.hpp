@@ -49,9 +49,11 @@ struct Validation {
 /// first line.
 [[nodiscard]] std::string validation_document(const std::vector<Validation>& files);
 
-/// {"id", "stream", "line"} on one line, newline included: `logs --json` is a stream of these.
+/// {"id", "stream", "time", "line"} on one line, newline included: `logs --json` is a stream of
+/// these. `stream`: out, err, or both for a merged log. `time`: as "2024-05-17T09:30:00.123Z";
+/// empty (JSON: null) where the log has none.
 [[nodiscard]] std::string log_line_document(std::string_view id, std::string_view stream,
-                                            std::string_view line);
+                                            std::string_view time, std::string_view line);
 
 /// "no_match", "bad_config", … as in CONTROL.md.
 [[nodiscard]] const char* error_code_name(ErrorCode code);

@@ -1,6 +1,4 @@
 // logs.rotate, and the same asked for by a signal.
-#include <fmt/core.h>
-
 #include <set>
 
 #include "supervisor/requests.hpp"
@@ -8,16 +6,8 @@
 namespace cluster::supervisor {
 
 Requests::Reply Requests::rotate(const ctl::request::Rotate& request) {
-    for (const std::string& selector : request.selectors) {
-        bool has_match = selector == "all";
-        for (const core::Place* place : fleet_.places()) {
-            has_match =
-                has_match || is_selected({selector}, fleet_.worker(place->worker)->spec, *place);
-        }
-        if (has_match) continue;
-        return tl::unexpected(ctl::RpcError{.code = ctl::ErrorCode::no_match,
-                                            .message = fmt::format("nothing matches {}", selector),
-                                            .diagnostics = {}});
+    if (const auto selected = select(request.selectors, true); !selected) {
+        return tl::unexpected(selected.error());
     }
     return ctl::RotateAnswer{.archives = rotate_logs(request.selectors)};
 }

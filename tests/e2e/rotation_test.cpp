@@ -233,6 +233,58 @@ TEST_SUITE("e2e") {
         CHECK(is_same(whole_log(daemon, "f.0.out.log"), firehose_text(kBytes)));
         CHECK(daemon.ctl({"shutdown"}, seconds{20}).code == 0);
     }
+
+    TEST_CASE("rotation/logs: the last lines reach back into archives, packed ones too") {
+        if (!find_program("gzip")) return skip("no gzip");
+        const Daemon daemon;
+        daemon.start(worker_table("p", {worker_program("lines"), "2"}, kOnce));
+        for (int i = 0; i < 3; ++i) {
+            REQUIRE(daemon.wait_for_state("p.0", "exited"));
+            if (i == 2) break;
+            REQUIRE(daemon.ctl({"logs", "--rotate"}).code == 0);
+            REQUIRE(daemon.ctl({"start", "p"}).code == 0);
+        }
+        REQUIRE(wait_until([&] {
+            const auto archives = archives_of(daemon, "p.0.out.log");
+            return archives.size() == 2 && std::all_of(archives.begin(), archives.end(), is_packed);
+        }));
+        CHECK(
+            daemon.ctl({"logs", "p"}).out ==
+            "p.0 | line 0\np.0 | line 1\np.0 | line 0\np.0 | line 1\np.0 | line 0\np.0 | line 1\n");
+        CHECK(daemon.ctl({"logs", "-n", "3", "p"}).out ==
+              "p.0 | line 1\np.0 | line 0\np.0 | line 1\n");
+        CHECK(daemon.ctl({"logs", "--grep", "1$", "p"}).out ==
+              "p.0 | line 1\np.0 | line 1\np.0 | line 1\n");
+        CHECK(daemon.ctl({"logs", "--grep", "1$", "-n", "1", "--json", "p"}).out ==
+              "{\"id\":\"p.0\",\"stream\":\"out\",\"time\":null,\"line\":\"line 1\"}\n");
+        const Outcome since = daemon.ctl({"logs", "--since", "1h", "p"});
+        CHECK(since.code == 0);
+        CHECK(std::count(since.out.begin(), since.out.end(), '\n') == 6);
+        CHECK(since.err.find("p.0.out.log") != std::string::npos);
+        CHECK(daemon.ctl({"logs", "--since", "2001-01-01 00:00", "-n", "1", "p"}).out ==
+              "p.0 | line 1\n");
+        CHECK(daemon.ctl({"logs", "--since", "then", "p"}).code == 2);
+        CHECK(daemon.ctl({"logs", "--grep", "(", "p"}).code == 2);
+    }
+
+    TEST_CASE("rotation/follow: not a line is missed or shown twice, however fast logs rotate") {
+        const Daemon daemon;
+        constexpr int kLines = 200'000;
+        REQUIRE(daemon
+                    .start(worker_table(
+                        "p", {worker_program("lines"), std::to_string(kLines)},
+                        kOnce + "autostart = false\n"
+                                "log = { max_size = \"20KB\", keep = 1000, compress = false }\n"))
+                    .code == 0);
+        Process follow = daemon.start_ctl({"logs", "-f", "p"});
+        pause(milliseconds{200});
+        daemon.ctl({"start", "p"});
+        REQUIRE(daemon.wait_for_state("p.0", "exited"));
+        std::string expected;
+        for (int i = 0; i < kLines; ++i) expected += "p.0 | line " + std::to_string(i) + "\n";
+        CHECK(wait_until([&] { return follow.out().size() >= expected.size(); }, seconds{30}));
+        CHECK(is_same(follow.out(), expected));
+    }
 }
 
 }  // namespace cluster::test

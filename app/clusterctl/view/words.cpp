@@ -71,12 +71,15 @@ tl::expected<std::pair<std::string, std::string>, std::string> parse_variable(
 
 std::optional<LogName> parse_log_name(std::string_view file_name) {
     LogName log;
-    if (ends_in(file_name, ".err.log")) {
-        log.is_error_log = true;
-    } else if (!ends_in(file_name, ".out.log")) {
-        return std::nullopt;
+    std::string_view end = ".log";
+    if (!ends_in(file_name, end)) return std::nullopt;
+    log.stream = LogName::Stream::both;
+    if (ends_in(file_name, ".err.log") || ends_in(file_name, ".out.log")) {
+        const bool is_error = ends_in(file_name, ".err.log");
+        log.stream = is_error ? LogName::Stream::err : LogName::Stream::out;
+        end = ".out.log";
     }
-    file_name.remove_suffix(std::string_view(".out.log").size());
+    file_name.remove_suffix(end.size());
     const std::size_t dot = file_name.rfind('.');
     if (dot == std::string_view::npos) return std::nullopt;
     const std::optional<std::uint32_t> number = parse_number(file_name.substr(dot + 1));

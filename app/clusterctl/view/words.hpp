@@ -41,11 +41,13 @@ struct ScaleBy {
 [[nodiscard]] tl::expected<std::pair<std::string, std::string>, std::string> parse_variable(
     std::string_view text);
 
-/// The parts of a log file's name "<worker>.<instance>.out.log"; none for any other name.
+/// The parts of a log file's name "<worker>.<instance>.out.log", "….err.log" or, merged, "….log";
+/// none for any other name.
 struct LogName {
+    enum class Stream : std::uint8_t { out, err, both };
     std::string worker;
     std::uint32_t instance = 0;
-    bool is_error_log = false;
+    Stream stream = Stream::out;
 };
 [[nodiscard]] std::optional<LogName> parse_log_name(std::string_view file_name);
 

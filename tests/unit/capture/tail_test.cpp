@@ -1,6 +1,7 @@
 #include "capture/tail.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sys/file.hpp"
 #include "unit/capture/place_for_files.hpp"
 
 namespace cluster::capture {
@@ -255,6 +257,87 @@ TEST_CASE("capture/follow: a large file comes whole, in bounded calls") {
     }
     CHECK(seen == kLines);
     CHECK(calls >= 3);
+}
+
+namespace {
+
+/// What rotation does: the log gets the name of archive `number`, and a new log is begun.
+std::string rotate(const std::string& log, std::uint64_t number) {
+    const ArchiveName name{.log = std::filesystem::path(log).filename().string(),
+                           .number = number,
+                           .rotated_s = 1'715'947'200,
+                           .is_packed = false};
+    const std::string archive = (std::filesystem::path(log).parent_path() / name.text()).string();
+    std::filesystem::rename(log, archive);
+    put(log, "");
+    return archive;
+}
+
+}  // namespace
+
+TEST_CASE("capture/follow: archives that were made since the last look are read in between") {
+    const PlaceForFiles place;
+    const std::string log = place.file("a.0.out.log");
+    put(log, "old\n");
+    rotate(log, 6);
+    append(log, "one\n");
+    Follower follower(log, 0);
+    CHECK(new_lines(follower) == Lines{"one"});
+    append(log, "two\n");
+    rotate(log, 7);
+    append(log, "three\nfo");
+    rotate(log, 8);
+    append(log, "ur\n");
+    rotate(log, 9);
+    append(log, "five\n");
+    CHECK(new_lines(follower) == Lines{"two", "three", "four", "five"});
+    CHECK(new_lines(follower).empty());
+}
+
+TEST_CASE("capture/follow: an archive that is packed or gone is unpacked or left out") {
+    const PlaceForFiles place;
+    const std::string log = place.file("a.0.out.log");
+    put(log, "one\n");
+    std::vector<std::string> unpacked;
+    Follower follower(log, 4, 0, [&](const std::string& path) -> Result<sys::UniqueFd> {
+        unpacked.push_back(path);
+        put(place.file("plain"), "of " + contents(path));
+        return sys::open_file(place.file("plain"), O_RDONLY);
+    });
+    // Ours is packed already, and so is the next; the third is gone, the fourth is plain.
+    for (std::uint64_t number = 1; number <= 4; ++number) {
+        append(log, "text " + std::to_string(number) + "\n");
+        const std::string archive = rotate(log, number);
+        if (number <= 2) std::filesystem::rename(archive, archive + ".gz");
+        if (number == 3) std::filesystem::remove(archive);
+    }
+    CHECK(new_lines(follower) == Lines{"text 1", "of text 2", "text 4"});
+    CHECK(unpacked.size() == 1);
+}
+
+TEST_CASE("capture/follow: an offset whose file was rotated away at once is continued in it") {
+    const PlaceForFiles place;
+    const std::string log = place.file("a.0.out.log");
+    put(log, "one\ntwo\n");
+    const LastLines last = last_lines(log, 1);
+    rotate(log, 1);
+    append(log, "four\n");
+    append(place.file("a.0.out.log.000001-20240517T120000Z"), "three\n");
+    Follower follower(log, last.end_offset, last.inode);
+    CHECK(new_lines(follower) == Lines{"three", "four"});
+}
+
+TEST_CASE("capture/follow: a log that somebody else moved away leaves no gap behind it") {
+    const PlaceForFiles place;
+    const std::string log = place.file("a.0.out.log");
+    put(log, "one\n");
+    Follower follower(log, 0);
+    CHECK(new_lines(follower) == Lines{"one"});
+    std::filesystem::rename(log, place.file("mine"));
+    put(log, "two\n");
+    rotate(log, 1);
+    append(log, "three\n");
+    CHECK(new_lines(follower) == Lines{"two", "three"});
 }
 
 }  // namespace cluster::capture

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+using cluster::clusterctl::LogName;
 using cluster::clusterctl::meaning_of;
 using cluster::clusterctl::name_from_program;
 using cluster::clusterctl::parse_log_name;
@@ -67,8 +68,11 @@ TEST_CASE("clusterctl/words: names of log files") {
     REQUIRE(out.has_value());
     CHECK(out->worker == "api");
     CHECK(out->instance == 12);
-    CHECK_FALSE(out->is_error_log);
-    CHECK(parse_log_name("a-b_c.0.err.log")->is_error_log);
+    CHECK(out->stream == LogName::Stream::out);
+    CHECK(parse_log_name("a-b_c.0.err.log")->stream == LogName::Stream::err);
+    CHECK(parse_log_name("a.7.log")->stream == LogName::Stream::both);
+    CHECK(parse_log_name("a.7.log")->instance == 7);
+    CHECK_FALSE(parse_log_name("clusterd.log").has_value());
     for (const char* other :
          {"clusterd.log", "api.out.log", "api.x.out.log", ".0.out.log", "api.0.out.log.1",
           "api.0.out.log.gz", "api.-1.out.log", "all.0.out.log", ".out.log", ""}) {

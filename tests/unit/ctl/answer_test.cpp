@@ -183,8 +183,8 @@ TEST_CASE("ctl/answer: bytes that are not UTF-8 become U+FFFD and throw nowhere"
     CHECK(parsed->workers[0].out_log == "/log/\xEF\xBF\xBD");
     CHECK(status_document(status).find("\xEF\xBF\xBD") != std::string::npos);
     CHECK(render_error(RequestId{"1"}, RpcError{ErrorCode::refused, "\x80", {"\xfe"}}).size() > 0);
-    CHECK(log_line_document("api.0", "err", "a\xff\tb\"") ==
-          "{\"id\":\"api.0\",\"stream\":\"err\",\"line\":\"a\xEF\xBF\xBD\\tb\\\"\"}\n");
+    CHECK(log_line_document("api.0", "err", "", "a\xff\tb\"") ==
+          "{\"id\":\"api.0\",\"stream\":\"err\",\"time\":null,\"line\":\"a\xEF\xBF\xBD\\tb\\\"\"}\n");
     CHECK(render_request(Request{RequestId{"1"}, request::Load{"/a", "\xff", "\xff"}}).size() > 0);
     CHECK(render_request(Request{RequestId{"1"}, request::Stop{{"\xff"}}}).size() > 0);
 }
