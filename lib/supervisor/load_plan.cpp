@@ -39,8 +39,10 @@ bool is_to_be_started(const core::Instance& instance, const core::WorkerSpec& sp
                       bool is_changed) {
     const bool is_wanted = instance.desired == core::Desired::up;
     if (scope == Scope::exact) return is_changed && is_wanted && has_ended(instance);
-    return spec.autostart && !core::is_occupied(instance.state) &&
-           !std::holds_alternative<core::Waiting>(instance.state);
+    // What is on its way up already is started once more: nothing happens to it, but the answer
+    // then waits for it.
+    const auto* running = std::get_if<core::Running>(&instance.state);
+    return spec.autostart && (running == nullptr || !running->is_good);
 }
 
 /// The plan for a worker that is there.

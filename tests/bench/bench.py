@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import pathlib
+import select
 import shutil
 import statistics
 import struct
@@ -228,7 +229,7 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     pids = bench.daemon_pids()
     figure("memory at 100 workers (PSS of both processes)", f"{pss_kib(pids) / 1024:.1f} MiB")
     before = switches(pids)
-    time.sleep(idle)
+    select.select([], [], [], idle)
     figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(switches(pids) - before))
     bench.ctl("start", bench.config(1000))
     figure("memory at 1,000 workers", f"{pss_kib(pids) / 1024:.1f} MiB")
