@@ -3,6 +3,8 @@
 
 #include <exception>
 
+#include <nlohmann/json.hpp>
+
 #include "ctl/spec_fields.hpp"
 
 namespace cluster::ctl {
