@@ -1,6 +1,7 @@
 #include "supervisor/events.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <variant>
 
 #include "base/overloaded.hpp"
@@ -11,6 +12,7 @@ namespace {
 
 /// Selectors and changed workers beyond it are left out: a line is for reading.
 constexpr std::size_t kMostNamed = 64;
+constexpr std::size_t kMostBytes = std::size_t{16} << 10U;
 
 std::vector<std::string> first_of(const std::vector<std::string>& names) {
     const std::size_t count = std::min(names.size(), kMostNamed);
@@ -83,7 +85,7 @@ void note_request(Journal& journal, const ClientRequest& request,
     EventLine event(reply ? "operation" : "refused");
     if (!std::visit(Naming{event}, request.request.method)) return;
     if (!reply) {
-        event.text("message", reply.error().message);
+        event.text("message", std::string_view(reply.error().message).substr(0, 1024));
     } else if (const auto* operation = std::get_if<ctl::OperationAnswer>(&*reply)) {
         event.number("operation", static_cast<std::int64_t>(operation->operation));
     }
@@ -102,7 +104,8 @@ void note_config(Journal& journal, const std::string& path,
             ++unchanged;
             continue;
         }
-        if (++count > kMostNamed) continue;
+        ++count;
+        if (count > kMostNamed || workers.size() > kMostBytes) continue;
         std::vector<std::string> keys;
         for (const ctl::PlannedChange& change : worker.changes) keys.push_back(change.key);
         std::string object = "{\"worker\":" + json_text(worker.worker) +

@@ -17,8 +17,8 @@ namespace cluster::supervisor {
 namespace {
 
 constexpr std::string_view kSequenceHead = "{\"seq\":";
-/// The last line is looked for in so many bytes; longer lines are never written.
-constexpr std::size_t kTailBytes = std::size_t{64} << 10U;
+/// The last line is looked for in so many bytes.
+constexpr std::size_t kTailBytes = Journal::kMaxLine + 4096;
 constexpr std::uint32_t kMode = 0640;
 
 /// The highest sequence number among the lines of a file's end; 0: none.
@@ -133,7 +133,7 @@ Status Journal::open_file() {
 
 void Journal::add(const EventLine& event) {
     if (path_.empty()) return;
-    if (pending_.size() >= kMaxEventsPerTurn) {
+    if (pending_.size() >= kMaxEventsPerTurn || event.fields().size() > kMaxLine) {
         ++lost_;
     } else {
         pending_.push_back(event.fields());

@@ -45,6 +45,8 @@ public:
     static constexpr std::uint64_t kMaxBytes = std::uint64_t{8} << 20U;
     /// Of one turn: a thousand workers that die at once tell about 3,000 events.
     static constexpr std::size_t kMaxEventsPerTurn = 4096;
+    /// Longer events count as lost: a successor must find the last line in what it reads.
+    static constexpr std::size_t kMaxLine = std::size_t{48} << 10U;
 
     /// Goes on with the file of a predecessor: behind its last sequence number, and behind a
     /// newline where a kill left half a line. Until this has worked, events are counted as lost;

@@ -59,7 +59,9 @@ ctl::PlannedWorker plan_update(const core::Fleet& fleet, const core::Worker& exi
         const core::Instance& instance = place->instance;
         is_any_up = is_any_up || (instance.desired == core::Desired::up && !has_ended(instance));
         if (!is_to_be_started(instance, spec, scope, is_changed)) continue;
-        is_any_started = true;
+        const bool is_on_its_way = core::is_occupied(instance.state) ||
+                                   std::holds_alternative<core::Waiting>(instance.state);
+        is_any_started = is_any_started || !is_on_its_way;
         plan.started.push_back(place->slot);
     }
     if (is_any_up && core::needs_new_run(existing.spec, spec)) {

@@ -7,7 +7,7 @@ _clusterctl() {
     prev=${COMP_WORDS[COMP_CWORD - 1]}
 
     # The verb, and the runtime directory whose daemon is asked; behind "--" stands a foreign command.
-    local verb='' word skip='' i
+    local verb='' word skip='' i words=0
     local -a place=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
@@ -20,6 +20,8 @@ _clusterctl() {
             skip=$word
         elif [[ $word != -* && -z $verb ]]; then
             verb=$word
+        elif [[ $word != -* ]]; then
+            ((words += 1))
         fi
     done
 
@@ -28,8 +30,9 @@ _clusterctl() {
         --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$cur")); return ;;
         --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --stop-signal) COMPREPLY=($(compgen -A signal -- "$cur")); return ;;
-        --timeout | --stop-timeout | --min-uptime) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
-        --name | --group | --env | -e | --instances | -i | --lines | -n) return ;;
+        --timeout | --stop-timeout | --min-uptime | --delay | -d) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
+        --name | --group | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
+        -n) [[ $verb == apply ]] || return ;;
     esac
 
     if [[ -z $verb ]]; then
@@ -41,7 +44,13 @@ _clusterctl() {
     case $verb in
         start) options+=' --no-wait --timeout --name --instances --cwd --env --keep-env --restart --user --group
                          --stop-signal --stop-timeout --min-uptime' ;;
-        stop | restart | scale | delete | remove | rm | shutdown | kill) options+=' --no-wait --timeout' ;;
+        stop | scale | delete | remove | rm | reset | shutdown | kill) options+=' --no-wait --timeout' ;;
+        restart) options+=' --no-wait --timeout --parallel' ;;
+        apply) options+=' --no-wait --timeout --dry-run' ;;
+        events) options+=' --follow --lines --since' ;;
+        env) options+=' --running' ;;
+        top | monit) options+=' --delay' ;;
+        startup) options+=' --user --print' ;;
         logs | log) options+=' --follow --lines --out --err' ;;
     esac
     if [[ $cur == -* ]]; then
@@ -52,9 +61,15 @@ _clusterctl() {
     case $verb in
         start) COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")
                           $(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
-        validate | check) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
+        signal)
+            if [[ $words == 0 ]]; then
+                COMPREPLY=($(compgen -A signal -- "$cur"))
+            else
+                COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur"))
+            fi ;;
+        validate | check | apply) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
         scale) COMPREPLY=($(compgen -W "$(clusterctl complete workers "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
-        stop | restart | delete | remove | rm | status | ls | list | ps | logs | log)
+        stop | restart | delete | remove | rm | reset | status | ls | list | ps | logs | log | describe | show | env | pid | top | monit)
             COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
         help) COMPREPLY=($(compgen -W "$(clusterctl complete verbs 2>/dev/null)" -- "$cur")) ;;
     esac

@@ -1,0 +1,205 @@
+#include <doctest/doctest.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "clusterctl/startup_unit.hpp"
+#include "clusterctl/view/describe_view.hpp"
+#include "clusterctl/view/event_view.hpp"
+#include "clusterctl/view/plan_view.hpp"
+#include "clusterctl/view/text.hpp"
+#include "clusterctl/view/top_view.hpp"
+
+using namespace cluster::clusterctl;
+namespace ctl = cluster::ctl;
+
+namespace {
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) lines.push_back(line);
+    return lines;
+}
+
+ctl::WorkerStatus row(const std::string& name, double cpu, std::uint64_t memory) {
+    ctl::WorkerStatus worker;
+    worker.id = name + ".0";
+    worker.name = name;
+    worker.state = "running";
+    worker.pid = 7;
+    worker.cpu_percent = cpu;
+    worker.rss_bytes = memory;
+    return worker;
+}
+
+std::string ids(const std::string& screen) {
+    std::string result;
+    for (const std::string& line : lines_of(screen)) {
+        if (line.find(".0") == 1) result += line.substr(0, 1);
+    }
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("clusterctl/plan_view: a line per worker, the changed keys below, the rest in one line") {
+    const std::vector<ctl::PlannedWorker> plan = {
+        {"web", "add", 2, {}},
+        {"api", "restart", 1, {{"env.PORT", "8000", "8080"}, {"env.OLD", "1", std::nullopt}}},
+        {"db", "change", 1, {{"group", std::nullopt, "site"}}},
+        {"a", "unchanged", 1, {}},
+        {"b", "unchanged", 1, {}},
+        {"old", "delete", 0, {}}};
+    CHECK(render_plan(plan, 0, false) ==
+          "+ web: add, 2 instances\n"
+          "~ api: restart\n"
+          "    env.PORT: 8000 → 8080\n"
+          "    env.OLD: 1 → (not set)\n"
+          "~ db: change in place\n"
+          "    group: (not set) → site\n"
+          "- old: stop and delete\n"
+          "  2 unchanged: a, b\n");
+    for (const std::string& line : lines_of(render_plan(plan, 20, false))) {
+        CHECK(display_width(line) <= 20);
+    }
+    CHECK(render_plan({}, 0, false) == "nothing to do: the file has no workers\n");
+    CHECK(render_plan({{"x", "change", 1, {{"k", "a\x1b[2J", "b"}}}}, 0, false).find('\x1b') ==
+          std::string::npos);
+}
+
+TEST_CASE("clusterctl/plan_view: many new workers share a line") {
+    std::vector<ctl::PlannedWorker> plan;
+    for (int i = 0; i < 9; ++i) plan.push_back({"w" + std::to_string(i), "add", 1, {}});
+    CHECK(render_plan(plan, 0, false) == "+ 9 new: w0, w1, w2, w3, w4, w5, w6, w7, w8\n");
+}
+
+TEST_CASE("clusterctl/event_view: what each kind of event says") {
+    const auto text = [](const std::string& fields) {
+        const auto event = ctl::parse_event("{\"seq\":1,\"at_ms\":1000,\"type\":" + fields + "}");
+        REQUIRE(event.has_value());
+        const std::string line = render_event(*event, {0, false, 1000});
+        return line.substr(line.find(' ') + 1);
+    };
+    CHECK(
+        text(
+            R"("state","id":"a.0","from":"running","to":"backoff","run":2,"next_start_ms":1500)") ==
+        "a.0: running → backoff, next start in 1s\n");
+    CHECK(text(R"("state","id":"a.0","to":"running","run":2,"ready":true)") ==
+          "a.0: running, ready\n");
+    CHECK(text(R"("exit","id":"a.0","run":2,"pid":3,"code":4,"reason":"exited","uptime_ms":61000,)"
+               R"("stderr":["oh","no"])") ==
+          "a.0: exited with 4 after 1m 1s\n    | oh\n    | no\n");
+    CHECK(text(R"("exit","id":"a.0","signal":"SIGKILL","reason":"killed")") ==
+          "a.0: killed by SIGKILL (killed)\n");
+    CHECK(text(R"("operation","method":"workers.stop","selectors":["a","@b"],"operation":7,)"
+               R"("by_pid":12,"by_uid":0)") == "workers.stop a @b: operation 7 (pid 12, uid 0)\n");
+    CHECK(
+        text(
+            R"("refused","method":"workers.add","worker":"a","message":"no","by_pid":1,"by_uid":2)") ==
+        "workers.add a refused: no (pid 1, uid 2)\n");
+    CHECK(text(R"("news","of":"tomorrow")") == "news: of=tomorrow\n");
+    CHECK(text(R"("daemon","what":"started","lost":3)") ==
+          "daemon started\n    (3 events before it could not be written)\n");
+}
+
+TEST_CASE(
+    "clusterctl/event_view: lines that are no events are none, and nothing steers a terminal") {
+    for (const char* line : {"", "{", "[]", "{\"seq\":-1,\"at_ms\":1,\"type\":\"x\"}",
+                             "{\"seq\":1,\"type\":\"x\"}", "{\"seq\":1,\"at_ms\":1}"}) {
+        CAPTURE(line);
+        CHECK_FALSE(ctl::parse_event(line).has_value());
+    }
+    const auto event = ctl::parse_event(
+        R"({"seq":1,"at_ms":1,"type":"exit","id":"\u001b[2J","stderr":["\u001b]0;x"]})");
+    REQUIRE(event.has_value());
+    const std::string text = render_event(*event, {40, false, 1});
+    CHECK(text.find('\x1b') == std::string::npos);
+    for (const std::string& line : lines_of(text)) CHECK(display_width(line) <= 40);
+}
+
+TEST_CASE("clusterctl/describe_view: differences of the environment are said") {
+    ctl::Description description;
+    description.status = row("a", 1, 1 << 20U);
+    description.run = 3;
+    description.is_environment_read = true;
+    description.environment = {{"SAME", "1", "1"},
+                               {"NEW", "2", std::nullopt},
+                               {"GONE", std::nullopt, "3"},
+                               {"OTHER", "4", "5"}};
+    description.spec = {{"command", "x", "/f.toml"}, {"stop_timeout", "10s", "default"}};
+    description.exits = {{{3, std::nullopt, "exited", std::nullopt, 1000}, 2, 99, 250}};
+    const std::string text = render_description(description, {0, false, 4000});
+    for (const char* part :
+         {"a.0: running, not ready\n", "  SAME=1\n", "  NEW=2  (not set in the running one)\n",
+          "  GONE  (of the running one only: 3)\n", "  OTHER=4  (running: 5)\n", "  3 differ",
+          "  command       x\n", "by default:\n  stop_timeout  10s\n",
+          "3s ago  run 2  exited with 3, after 250ms (pid 99)\n"}) {
+        CAPTURE(part);
+        CHECK(text.find(part) != std::string::npos);
+    }
+    for (const std::string& line : lines_of(render_description(description, {40, false, 4000}))) {
+        CHECK(display_width(line) <= 40);
+    }
+    description.is_environment_read = false;
+    CHECK(render_description(description, {0, false, 4000}).find("differ") == std::string::npos);
+}
+
+TEST_CASE("clusterctl/top_view: keys order and reverse") {
+    ctl::StatusAnswer status;
+    status.workers = {row("a", 1, 300), row("b", 3, 100), row("c", 2, 200)};
+    TopChoice choice;
+    const auto shown = [&] { return ids(render_top(status, choice, 10, "", {80, false, 0})); };
+    CHECK(shown() == "bca");
+    CHECK(take_top_key('m', 7, 3, choice));
+    CHECK(shown() == "acb");
+    CHECK(take_top_key('m', 7, 3, choice));
+    CHECK(shown() == "bca");
+    CHECK(take_top_key('n', 7, 3, choice));
+    CHECK(shown() == "abc");
+    CHECK_FALSE(take_top_key('x', 7, 3, choice));
+    CHECK(shown() == "abc");
+}
+
+TEST_CASE("clusterctl/top_view: a screen is full, never wider or higher, and scrolls to its end") {
+    ctl::StatusAnswer status;
+    for (char c = 'a'; c <= 'z'; ++c) status.workers.push_back(row(std::string(1, c), 0, 0));
+    TopChoice choice{TopOrder::id, false, 0};
+    for (const std::size_t height : {1, 2, 3, 4, 10, 40}) {
+        for (const std::size_t width : {20, 40, 80}) {
+            const auto lines =
+                lines_of(render_top(status, choice, height, "", {width, false, 0}) + "\n");
+            CHECK(lines.size() == height);
+            for (const std::string& line : lines) CHECK(display_width(line) <= width);
+        }
+    }
+    const auto shown = [&] { return ids(render_top(status, choice, 8, "", {80, false, 0})); };
+    CHECK(shown() == "abcde");
+    CHECK(take_top_key('j', 5, 26, choice));
+    CHECK(shown() == "bcdef");
+    for (int i = 0; i < 9; ++i) (void)take_top_key(' ', 5, 26, choice);
+    CHECK(shown() == "vwxyz");
+    for (int i = 0; i < 9; ++i) (void)take_top_key('b', 5, 26, choice);
+    CHECK(take_top_key('k', 5, 26, choice));
+    CHECK(shown() == "abcde");
+    CHECK(render_top(status, choice, 8, "no daemon", {80, false, 0}).rfind("no daemon\n", 0) == 0);
+}
+
+TEST_CASE("clusterctl/startup: paths and values are quoted as systemd reads them") {
+    const UnitSettings settings{
+        true, "/opt/my $x/clusterd", {{"CLUSTER_STATE_DIR", "/a\"b\\c%d\ne"}}};
+    const std::string unit = make_unit(settings);
+    CHECK(unit.find("\nExecStart=\"/opt/my $$x/clusterd\"\n"
+                    "Environment=\"CLUSTER_STATE_DIR=/a\\\"b\\\\c%%d\\ne\"\n") !=
+          std::string::npos);
+    CHECK(unit.find("/usr/bin/clusterd") == std::string::npos);
+    CHECK(unit.find("WantedBy=default.target") != std::string::npos);
+    const std::string system = make_unit({false, "/usr/sbin/clusterd", {}});
+    for (const char* line :
+         {"Type=notify", "NotifyAccess=all", "KillMode=process", "OOMPolicy=continue",
+          "Delegate=yes", "Restart=always", "TasksMax=infinity", "WantedBy=multi-user.target"}) {
+        CAPTURE(line);
+        CHECK(system.find(std::string("\n") + line + "\n") != std::string::npos);
+    }
+}
