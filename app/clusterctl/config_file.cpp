@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
@@ -39,9 +40,34 @@ Result<std::string> read_text(const std::string& name) {
     return read_all(file->get());
 }
 
+void load_text(ConfigFile& file, const std::string& name, const KnownWorkers& known) {
+    conf::LoadResult loaded = conf::load(file.text, {file.path, file.base_path, known});
+    if (loaded) {
+        file.config = std::move(*loaded);
+    } else {
+        for (const conf::Diagnostic& diagnostic : loaded.error()) {
+            // As the user named it: that is what an editor opens from here.
+            conf::Diagnostic named = diagnostic;
+            named.file = name == "-" ? "stdin" : name;
+            file.diagnostics.push_back(conf::format(named));
+        }
+    }
+}
+
+/// Whether a worker requires one that the file does not have.
+bool requires_others(const core::Config& config) {
+    const auto is_here = [&](const std::string& name) {
+        return std::any_of(config.workers.begin(), config.workers.end(),
+                           [&](const core::WorkerSpec& spec) { return spec.name == name; });
+    };
+    return std::any_of(config.workers.begin(), config.workers.end(), [&](const auto& spec) {
+        return !std::all_of(spec.requirements.begin(), spec.requirements.end(), is_here);
+    });
+}
+
 }  // namespace
 
-ConfigFile read_config(const std::string& name) {
+ConfigFile read_config(const std::string& name, const KnownWorkers& known) {
     ConfigFile file;
     std::error_code ignored;
     file.path = std::filesystem::absolute(name == "-" ? "stdin" : name, ignored).lexically_normal();
@@ -54,22 +80,18 @@ ConfigFile read_config(const std::string& name) {
         return file;
     }
     file.text = std::move(*text);
-    conf::LoadResult loaded = conf::load(file.text, {file.path, file.base_path});
-    if (loaded) {
-        file.config = std::move(*loaded);
-    } else {
-        for (const conf::Diagnostic& diagnostic : loaded.error()) {
-            // As the user named it: that is what an editor opens from here.
-            conf::Diagnostic named = diagnostic;
-            named.file = name == "-" ? "stdin" : name;
-            file.diagnostics.push_back(conf::format(named));
-        }
-    }
+    load_text(file, name, known);
     return file;
 }
 
-ConfigFile read_good_config(const std::string& name, const char* consequence) {
-    ConfigFile file = read_config(name);
+ConfigFile read_good_config(const std::string& name,
+                            const std::function<KnownWorkers()>& find_known,
+                            const char* consequence) {
+    ConfigFile file = read_config(name, std::nullopt);
+    if (file.config && requires_others(*file.config)) {
+        file.config.reset();
+        load_text(file, name, find_known());
+    }
     if (!file.unreadable.empty()) {
         throw Failure(kUsage, "bad_config", file.unreadable,
                       "name a config file that is there: clusterctl start FILE.toml");

@@ -1,6 +1,7 @@
 // A config file as clusterctl reads it: the whole text, checked before it goes anywhere.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,12 +19,18 @@ struct ConfigFile {
     std::vector<std::string> diagnostics;  // each a text for people, newline at the end
 };
 
+/// Workers of other files; nothing where only the daemon can tell.
+using KnownWorkers = std::optional<std::vector<std::string>>;
+
 /// "-" is stdin, with relative paths taken from the working directory. Never throws for what is
-/// wrong with the file.
-[[nodiscard]] ConfigFile read_config(const std::string& name);
+/// wrong with the file. `known`: what its workers may require beside one another.
+[[nodiscard]] ConfigFile read_config(const std::string& name, const KnownWorkers& known);
 
 /// As read_config, but anything wrong is a Failure (exit code 2) with all mistakes; `consequence`
 /// says what follows: "nothing was started".
-[[nodiscard]] ConfigFile read_good_config(const std::string& name, const char* consequence);
+/// `find_known` is asked only where a worker requires one that the file does not have.
+[[nodiscard]] ConfigFile read_good_config(const std::string& name,
+                                          const std::function<KnownWorkers()>& find_known,
+                                          const char* consequence);
 
 }  // namespace cluster::clusterctl

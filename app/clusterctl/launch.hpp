@@ -2,6 +2,7 @@
 #pragma once
 
 #include "clusterctl/client.hpp"
+#include "clusterctl/config_file.hpp"
 #include "clusterctl/session.hpp"
 
 namespace cluster::clusterctl {
@@ -16,6 +17,9 @@ bool connect_or_launch(const Session& session, Client& client);
 
 /// The first operation of every daemon (CONTROL.md).
 inline constexpr std::uint64_t kRestoreOperation = 1;
+
+/// The workers that the daemon has; nothing where it would bring back what it remembers first.
+[[nodiscard]] KnownWorkers known_workers(const Session& session);
 
 /// The absolute path of clusterd: beside our own executable, else in PATH. Throws Failure.
 [[nodiscard]] std::string find_daemon();

@@ -19,7 +19,7 @@ namespace {
 struct ConfigDraft {
     core::Config config;
     FileContext file;
-    const std::vector<std::string>* known_workers = nullptr;
+    const std::optional<std::vector<std::string>>* known_workers = nullptr;
 };
 
 /// More instances than a daemon may have.
@@ -59,7 +59,8 @@ void read_workers(ConfigDraft& draft, const Field& field) {
         draft.config.workers.push_back(read_worker(field.inner(member), draft.file));
     }
     // In an incomplete text, a worker may have been lost to a syntax error.
-    if (draft.file.is_complete) check_known(draft.config.workers, field, *draft.known_workers);
+    const auto& known = *draft.known_workers;
+    if (draft.file.is_complete && known) check_known(draft.config.workers, field, *known);
     check_cycles(draft.config.workers, field);
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -40,7 +41,9 @@ struct LoadContext {
     std::string path;  // of the file, absolute: WorkerSpec::source; relative paths in it start at
                        // its directory
     std::string base_path;                        // PATH for Launch::base_path
-    std::vector<std::string> known_workers = {};  // of other files, for `requires`
+    /// Workers of other files, which `requires` may name. Nothing: whoever acts on the config
+    /// knows them, so no name is unknown.
+    std::optional<std::vector<std::string>> known_workers = std::vector<std::string>{};
 };
 
 using LoadResult = tl::expected<core::Config, std::vector<Diagnostic>>;

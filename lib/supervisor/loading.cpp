@@ -83,13 +83,43 @@ tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::reque
             error.diagnostics.push_back(conf::format(diagnostic));
         return tl::unexpected(std::move(error));
     }
-    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
+    const bool is_foreign =
+        config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec;
+    if (is_foreign && !can_adopt(config->daemon)) {
         return refuse(ctl::ErrorCode::refused,
                       fmt::format("{}: its [daemon] table differs from that of the running daemon: "
                                   "shut the daemon down first, or remove the table",
                                   request.path));
     }
     return std::move(*config);
+}
+
+/// A daemon that was started without a config takes the [daemon] table of the first file; where
+/// logs go to only while nothing writes them.
+bool Requests::can_adopt(const core::DaemonSpec& spec) const {
+    const DaemonRecord& daemon = records_.daemon();
+    if (daemon.config || daemon.spec != core::DaemonSpec{}) return false;
+    return !spec.log_dir || *spec.log_dir == daemon.log_dir || fleet_.places().empty();
+}
+
+std::optional<ctl::RpcError> Requests::adopt(const core::DaemonSpec& spec) {
+    DaemonRecord daemon = records_.daemon();
+    if (spec.log_dir && *spec.log_dir != daemon.log_dir) {
+        if (auto made = sys::make_directories(*spec.log_dir, 0750); !made) {
+            return ctl::RpcError{
+                .code = ctl::ErrorCode::refused,
+                .message = fmt::format("cannot use the log directory {}: {}", *spec.log_dir,
+                                       std::strerror(made.error().code)),
+                .diagnostics = {}};
+        }
+        daemon.log_dir = *spec.log_dir;
+        journal_.open(events_file(daemon.log_dir));
+    }
+    if (spec.log_level != daemon.spec.log_level) log::open(spec.log_level);
+    fleet_.set_parallel_starts(spec.parallel_starts);
+    daemon.spec = spec;
+    records_.store_daemon(std::move(daemon));
+    return std::nullopt;
 }
 
 Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
@@ -103,6 +133,12 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         answer.state = "done";
         answer.plan = std::move(plan.workers);
         return answer;
+    }
+    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
+        // Only with a file that will be accepted.
+        const LoadPlan plan = plan_load(fleet_, *config, request.path, scope);
+        if (auto error = check_plan(fleet_, plan)) return tl::unexpected(std::move(*error));
+        if (auto error = adopt(config->daemon)) return tl::unexpected(std::move(*error));
     }
     auto plan = load(std::move(*config), request.path, scope, now);
     if (!plan) return tl::unexpected(std::move(plan.error()));

@@ -31,8 +31,8 @@ class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
     Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-             ControlServer& clients,
-             KeeperLink& keeper, Journal& journal, std::function<void(Instant)> begin_shutdown);
+             ControlServer& clients, KeeperLink& keeper, Journal& journal,
+             std::function<void(Instant)> begin_shutdown);
 
     /// Does what the request says; its answer waits for send_answers().
     void handle(const ClientRequest& request, Instant now);
@@ -76,6 +76,8 @@ private:
     [[nodiscard]] Reply remove(const std::vector<std::string>& selectors, Instant now);
     [[nodiscard]] Reply load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
                                   Instant now);
+    [[nodiscard]] bool can_adopt(const core::DaemonSpec& spec) const;
+    [[nodiscard]] std::optional<ctl::RpcError> adopt(const core::DaemonSpec& spec);
     [[nodiscard]] tl::expected<core::Config, ctl::RpcError> read_config(
         const ctl::request::Load& request, Scope scope) const;
     [[nodiscard]] tl::expected<std::vector<const core::Place*>, ctl::RpcError> select(

@@ -105,6 +105,8 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     if (const auto* running = std::get_if<core::Running>(&instance.state))
         row.ready = running->ready_at.has_value() && !running->is_leaving;
     row.waits_for = waits_for_text(fleet_, place);
+    const std::string probe = watch_.last_probe_failure({place.slot, instance.generation});
+    if (!row.waits_for && !probe.empty()) row.waits_for = "it to be ready: " + probe;
     if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
         row.next_start_ms = std::max<std::int64_t>(0, to_ms(backoff->until - now));
     }

@@ -81,6 +81,20 @@ std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& st
                        seconds_text(state.kill_at - now));
 }
 
+/// Why we ended a run that nobody asked to end.
+std::string reason_text(const core::WorkerSpec& spec, core::ExitReason reason) {
+    if (reason == core::ExitReason::start_timeout) {
+        return fmt::format("not ready within start_timeout ({})",
+                           conf::format_duration(spec.policy.start_timeout));
+    }
+    if (reason == core::ExitReason::max_memory) {
+        return fmt::format("its processes held more than max_memory ({})",
+                           conf::format_size(spec.policy.max_memory));
+    }
+    return fmt::format("said that it ends, and did not within stop_timeout ({})",
+                       conf::format_duration(spec.policy.stop_timeout));
+}
+
 }  // namespace
 
 std::string signal_text(int signal) {
@@ -115,6 +129,9 @@ std::string exit_text(const core::Launch& launch, const core::ExitStatus& status
 }
 
 std::string failure_text(const core::WorkerSpec& spec, const core::Instance& instance) {
+    // The run that failed is still on its way out: the exit that is known is an earlier one's.
+    const auto* const stopping = std::get_if<core::Stopping>(&instance.state);
+    if (stopping != nullptr && stopping->is_failure) return reason_text(spec, stopping->reason);
     if (!instance.history.last_exit) return "failed";
     const core::LastExit& last = *instance.history.last_exit;
     const std::string how = exit_text(spec.launch, last.status);
@@ -122,11 +139,8 @@ std::string failure_text(const core::WorkerSpec& spec, const core::Instance& ins
         case core::ExitReason::spawn_failed:
             return how;
         case core::ExitReason::start_timeout:
-            return fmt::format("not ready within start_timeout ({})",
-                               conf::format_duration(spec.policy.start_timeout));
         case core::ExitReason::max_memory:
-            return fmt::format("its processes held more than max_memory ({})",
-                               conf::format_size(spec.policy.max_memory));
+            return reason_text(spec, last.reason);
         case core::ExitReason::exited:
         case core::ExitReason::stopped:
         case core::ExitReason::killed:

@@ -30,7 +30,8 @@ public:
                                 "for example: clusterctl apply --dry-run site.toml");
         }
         (void)wait_.limit();
-        ConfigFile file = read_good_config(files_.front(), "nothing was changed");
+        ConfigFile file = read_good_config(
+            files_.front(), [&] { return known_workers(session); }, "nothing was changed");
         Shown shown;
         for (const core::WorkerSpec& worker : file.config->workers) {
             shown.names.push_back(worker.name);

@@ -148,7 +148,8 @@ private:
     }
 
     int start_file(Session& session, const std::string& name) {
-        ConfigFile file = read_good_config(name, "nothing was started");
+        ConfigFile file = read_good_config(
+            name, [&] { return known_workers(session); }, "nothing was started");
         Shown shown;
         for (const core::WorkerSpec& worker : file.config->workers) {
             shown.names.push_back(worker.name);

@@ -16,7 +16,7 @@ namespace {
 ctl::Validation validate(const std::string& name) {
     ctl::Validation result;
     result.file = name;
-    const ConfigFile file = read_config(name);
+    const ConfigFile file = read_config(name, std::vector<std::string>{});
     if (!file.unreadable.empty()) {
         result.diagnostics.push_back(file.unreadable);
         print_error("clusterctl: " + file.unreadable + "\n");

@@ -395,8 +395,8 @@ TEST_CASE("conf/worker: requires names workers of the file, or of those that are
     CHECK(one->workers.front().requirements == Words{"b"});
     CHECK(mistake_of(two + "[\"b\", \"c\"]" + rest) ==
           "3:18 worker.a.requires: there is no worker \"c\"");
-    const LoadResult known =
-        load(two + "[\"b\", \"c\"]" + rest, {"/srv/site/clusterd.toml", "/bin", {"c"}});
+    const LoadResult known = load(two + "[\"b\", \"c\"]" + rest, {"/srv/site/clusterd.toml", "/bin",
+                                                                  std::vector<std::string>{"c"}});
     REQUIRE(known);
     CHECK(known->workers.front().requirements == Words{"b", "c"});
 }
