@@ -143,6 +143,22 @@ TEST_SUITE("e2e") {
         CHECK(::access(socket.c_str(), F_OK) != 0);
     }
 
+    TEST_CASE("ready/notify: a worker of another user has a socket of its own") {
+        if (!is_root()) return skip("needs root");
+        const Daemon daemon;
+        // The test's directory is for its owner only; the user has to get to program and socket.
+        REQUIRE(::chmod(daemon.dir().path().c_str(), 0711) == 0);
+        const std::string program = daemon.copy_in(worker_program("speaks"));
+        REQUIRE(daemon
+                    .start(worker_table("w", {program, "child=READY=1"},
+                                        kNotify + "user = \"nobody\"\ncwd = \"/\""))
+                    .code == 0);
+        struct stat info {};
+        REQUIRE(::stat((daemon.dir() / "run/notify/w.0.sock").c_str(), &info) == 0);
+        CHECK(info.st_uid != 0);
+        CHECK((info.st_mode & 07777) == 0600);
+    }
+
     TEST_CASE("ready/notify: systemd-notify from a shell script") {
         if (!find_program("systemd-notify")) return skip("no systemd-notify here");
         const Daemon daemon;
