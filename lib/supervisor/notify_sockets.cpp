@@ -54,7 +54,8 @@ void NotifySockets::add(Run run, std::string path, sys::UniqueFd socket) {
                   .watch = {},
                   .said = {},
                   .is_unconfirmed = false,
-                  .is_paused = false};
+                  .is_paused = false,
+                  .read_in_window = 0};
     if (auto watched = watch(entry); !watched) {
         log::error(fmt::format("{}: {}", entry.path, std::strerror(watched.error().code)));
     }
@@ -100,10 +101,11 @@ void NotifySockets::read(Slot slot) {
     const auto found = entries_.find(slot);
     if (found == entries_.end()) return;
     Entry& entry = found->second;
-    for (int i = 0; i < kMaxPerTurn; ++i) {
+    while (entry.read_in_window < kMaxPerWindow) {
         if (entry.is_unconfirmed || !read_one(entry)) return;
+        if (++entry.read_in_window == 1) active_.push_back(slot);
     }
-    pause(entry);
+    if (!entry.is_paused) pause(entry);
 }
 
 void NotifySockets::pause(Entry& entry) {
@@ -183,12 +185,16 @@ void NotifySockets::confirm() {
 }
 
 void NotifySockets::on_time(Instant now) {
-    if (!has_paused_) return;
-    if (!resume_at_) resume_at_ = now + kPause;
-    if (now < *resume_at_) return;
-    resume_at_.reset();
+    if (active_.empty()) return;
+    if (!window_end_) window_end_ = now + kWindow;
+    if (now < *window_end_) return;
+    window_end_.reset();
     has_paused_ = false;
-    for (auto& [slot, entry] : entries_) {
+    for (const Slot slot : std::exchange(active_, {})) {
+        const auto found = entries_.find(slot);
+        if (found == entries_.end()) continue;
+        Entry& entry = found->second;
+        entry.read_in_window = 0;
         if (!std::exchange(entry.is_paused, false)) continue;
         if (auto watched = watch(entry); !watched) {
             log::error(fmt::format("{}: {}", entry.path, std::strerror(watched.error().code)));

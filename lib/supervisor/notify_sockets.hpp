@@ -8,9 +8,9 @@
 // have opened the socket.
 //
 // A datagram that changes the state of an instance stays in the socket until that state is stored
-// (confirm), so none is lost with a supervisor that is killed; the keeper holds the sockets. Each
-// turn reads a bounded number of datagrams, and a socket that has more to say than that is left
-// alone for kPause: a worker that shouts waits, and nobody else does.
+// (confirm), so none is lost with a supervisor that is killed; the keeper holds the sockets. A
+// socket that has more to say than kMaxPerWindow is left alone for the rest of the window: a worker
+// that shouts waits, and nobody else does.
 #pragma once
 
 #include <functional>
@@ -33,8 +33,9 @@ namespace cluster::supervisor {
 
 class NotifySockets {
 public:
-    static constexpr int kMaxPerTurn = 64;
-    static constexpr Duration kPause = std::chrono::milliseconds{10};
+    /// So many datagrams of one socket are read within a window; the rest waits for the next one.
+    static constexpr int kMaxPerWindow = 64;
+    static constexpr Duration kWindow = std::chrono::milliseconds{10};
 
     /// What a run said of itself and no state machine needs.
     struct Said {
@@ -71,7 +72,9 @@ public:
     [[nodiscard]] std::optional<Run> run_of(Slot slot) const;
 
     void on_time(Instant now);
-    [[nodiscard]] std::optional<Instant> next_deadline() const { return resume_at_; }
+    [[nodiscard]] std::optional<Instant> next_deadline() const {
+        return has_paused_ ? window_end_ : std::nullopt;
+    }
 
 private:
     struct Entry {
@@ -82,6 +85,7 @@ private:
         Said said;
         bool is_unconfirmed = false;  // the next datagram was heard and is not yet to be read on
         bool is_paused = false;
+        int read_in_window = 0;
     };
 
     [[nodiscard]] std::string path_of(const std::string& instance_id) const;
@@ -100,7 +104,8 @@ private:
     std::unordered_map<Slot, Entry> entries_;
     std::vector<Heard> heard_;
     std::vector<Slot> unconfirmed_;
-    std::optional<Instant> resume_at_;
+    std::vector<Slot> active_;  // that were read from in this window
+    std::optional<Instant> window_end_;
     bool has_paused_ = false;
 };
 
