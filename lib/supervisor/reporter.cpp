@@ -49,12 +49,16 @@ std::string error_log_of(const core::WorkerSpec& spec, std::uint32_t number,
 
 }  // namespace
 
-Reporter::Reporter(const core::Fleet& fleet, Journal& journal)
-    : fleet_(fleet), journal_(journal), shown_(wire::kMaxSlots) {}
+Reporter::Reporter(const core::Fleet& fleet, Journal& journal) : fleet_(fleet), journal_(journal) {}
+
+Reporter::Shown& Reporter::shown_of(Slot slot) {
+    if (slot.value >= shown_.size()) shown_.resize(slot.value + 1);
+    return shown_[slot.value];
+}
 
 void Reporter::resume() {
     for (const core::Place* place : fleet_.places()) {
-        Shown& shown = shown_[place->slot.value];
+        Shown& shown = shown_of(place->slot);
         shown.id = core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
         shown.state = core::state_name(place->instance.state);
         shown.is_ready = shows_ready(place->instance);
@@ -64,7 +68,7 @@ void Reporter::resume() {
 
 void Reporter::note_spawn(Slot slot, const std::string& error_log) {
     const auto info = sys::file_info(error_log);
-    Shown& shown = shown_[slot.value];
+    Shown& shown = shown_of(slot);
     shown.error_inode = info ? info->inode : 0;
     shown.error_size = info ? info->size : 0;
 }
@@ -96,8 +100,8 @@ void Reporter::report_exit(const Records::Exit& exit, const std::string& log_dir
         ++tails_;
         const std::int64_t started_ms =
             sys::wall_ms() - to_ms(now - from_ns(exit.entry.at_ns - exit.entry.uptime_ns));
-        const auto lines = last_words(shown_[exit.slot.value],
-                                      error_log_of(spec, place->number, log_dir), started_ms);
+        const auto lines =
+            last_words(shown_of(exit.slot), error_log_of(spec, place->number, log_dir), started_ms);
         if (!lines.empty()) event.texts("stderr", lines);
     }
     journal_.add(event);
@@ -123,7 +127,7 @@ std::vector<std::string> Reporter::last_words(const Shown& shown, const std::str
 }
 
 void Reporter::report_state(Slot slot, Instant now) {
-    Shown& shown = shown_[slot.value];
+    Shown& shown = shown_of(slot);
     const core::Place* place = fleet_.find(slot);
     std::string id;
     if (place != nullptr) {

@@ -40,6 +40,7 @@ private:
         std::uint64_t error_size = 0;
     };
 
+    [[nodiscard]] Shown& shown_of(Slot slot);
     void report_exit(const Records::Exit& exit, const std::string& log_dir, Instant now);
     void report_state(Slot slot, Instant now);
     [[nodiscard]] std::vector<std::string> last_words(const Shown& shown, const std::string& path,
@@ -47,7 +48,7 @@ private:
 
     const core::Fleet& fleet_;
     Journal& journal_;
-    std::vector<Shown> shown_;  // by slot
+    std::vector<Shown> shown_;  // by slot, as far as slots were used: the fleet takes the lowest
     int tails_ = 0;             // read in this turn
 };
 
