@@ -29,7 +29,7 @@ Look look_once(const Segment& segment, const u64* word, u64 hash, Bytes key, Sna
                  value_words_of(segment.block(match.granule), match.lengths));
         break;
     }
-    if (planted(Fault::unvalidated_old_intent)) return Look::stable;
+    if (planted(Fault::unvalidated_snapshot)) return Look::stable;
     return is_unchanged(word, snapshot.word) ? Look::stable : Look::changed;
 }
 

@@ -21,7 +21,8 @@ enum class Fault : std::uint8_t {
     publish_before_fill,     // the bucket is changed before the entry is written
     intent_cleared_early,    // the intent goes before the old blocks are free
     intent_word_late,        // the fresh block is named before the word that it is for
-    unvalidated_old_intent,  // old blocks are named from a bucket that may have changed
+    unvalidated_snapshot,    // old blocks are named from a bucket that may have changed
+    unchecked_read,          // a value is believed without the second look
     settle_clears_first,     // settling forgets the intent and then acts on it
     claim_without_settling,  // a slot of the dead is used as if it were clean
     count

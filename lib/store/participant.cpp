@@ -142,8 +142,9 @@ Settled settle(Segment& segment, const DeadProcess& dead) {
     for (u32 i = 0; i < segment.geometry().participants_count; ++i) {
         const u64 word = load_acquire(&segment.slot(i).claim);
         const Claim owner = Claim::of(word);
-        const bool is_it = owner.pid == gone.pid && owner.namespaces == gone.namespaces &&
-                           (owner.start == gone.start || owner.start == 0);
+        if (owner.pid != gone.pid || owner.namespaces != gone.namespaces) continue;
+        // One that could not tell when it started may by now be another process of that number.
+        const bool is_it = owner.start == gone.start || (owner.start == 0 && is_dead(owner, own));
         if (word != 0 && is_it) settle_and_free(segment, i, word, own, total);
     }
     return total;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "store/fault.hpp"
 #include "store/table.hpp"
 
 namespace cluster::store {
@@ -99,6 +100,7 @@ Result<Value> Table::get(Bytes key, Buffer buffer) const {
         copy_out(buffer.first(std::min<std::size_t>(buffer.size(), value.size)),
                  value_words_of(block, match.lengths));
         if (is_large ? is_unchanged(block, match.state) : is_unchanged(bucket, word)) return value;
+        if (planted(Fault::unchecked_read)) return value;
         pause_processor();
     }
     return fail(Op::store, EBUSY);

@@ -2,8 +2,11 @@
 // free or reachable exactly once, everything reachable is sound, and no intent names anything.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "store/entry.hpp"
 #include "store/snapshot.hpp"
@@ -12,15 +15,19 @@ namespace cluster::store::test {
 
 class Audit {
 public:
-    explicit Audit(const Segment& segment) : segment_(segment) {}
+    explicit Audit(const Segment& segment)
+        : segment_(segment), resident_((segment.geometry().bytes + kPageBytes - 1) / kPageBytes) {
+        const int code = ::mincore(segment.word_at(0), segment.geometry().bytes, resident_.data());
+        if (code != 0) resident_.assign(resident_.size(), 1);
+    }
 
     /// Empty, or the first thing that is wrong.
     std::string run() {
         for (u64 i = 0; i < segment_.geometry().buckets.count && wrong_.empty(); ++i) {
-            visit(segment_.bucket(i), "bucket " + std::to_string(i));
+            visit(segment_.bucket(i), "bucket ", i);
         }
         for (u32 i = 0; i < segment_.geometry().counters && wrong_.empty(); ++i) {
-            visit(&segment_.place(i).name, "counter " + std::to_string(i));
+            visit(&segment_.place(i).name, "counter ", i);
         }
         for (u32 i = 0; i < segment_.geometry().chunk_count && wrong_.empty(); ++i) visit_chunk(i);
         for (u32 i = 0; i < segment_.geometry().participants_count && wrong_.empty(); ++i) {
@@ -34,6 +41,11 @@ public:
     }
 
 private:
+    /// A page that was never touched is zero, and looking at it would only cost its memory.
+    [[nodiscard]] bool is_resident(const u64* word) const {
+        return (resident_[segment_.offset_of(word) / kPageBytes] & 1U) != 0;
+    }
+
     void reach(u64 granule, const std::string& from) {
         const u32 size_class = segment_.class_of_block(granule);
         if (size_class == kClasses) {
@@ -45,7 +57,9 @@ private:
         }
     }
 
-    void visit(const u64* word, const std::string& name) {
+    void visit(const u64* word, const char* what, u64 index) {
+        if (!is_resident(word) || Bucket::is_empty(load_relaxed(word))) return;
+        const std::string name = what + std::to_string(index);
         Snapshot snapshot;
         if (take_snapshot(segment_, word, snapshot) != Look::stable) {
             wrong_ = name + " is broken";
@@ -81,6 +95,7 @@ private:
         if (size_class == kClasses) return;
         for (u32 i = 0; i < blocks_per_chunk(size_class) && wrong_.empty(); ++i) {
             const u64 granule = segment_.chunk_granule(chunk) + u64{i} * class_granules(size_class);
+            if (!is_resident(segment_.block(granule))) continue;
             const u64 state = load_relaxed(segment_.block(granule));
             if (!BlockState::is_used(state)) continue;
             ++used_;
@@ -93,6 +108,7 @@ private:
     }
 
     const Segment& segment_;
+    std::vector<unsigned char> resident_;
     std::string wrong_;
     std::unordered_map<u64, std::string> reached_;
     u64 used_ = 0;
