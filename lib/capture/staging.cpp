@@ -154,7 +154,8 @@ Result<Staging::Wrote> Staging::write_batch(LogFile& log, const LineFormat& form
     const std::uint64_t line_bytes = is_ours ? record_.line_bytes : 0;
     const bool is_foreign_open = !is_ours && !log.is_at_line_start(*size);
     const bool is_over = *size >= log.limit();
-    const bool is_cut = is_over && *size - log.limit() >= kLongestEnd;
+    // The length of the line counts, not how far the log is over: a single batch may go that far.
+    const bool is_cut = is_over && line_bytes >= kLongestEnd;
     if (is_over && (line_bytes == 0 || is_cut)) return Wrote::full;
 
     const std::uint64_t most =

@@ -55,7 +55,12 @@ void Outputs::resume(Run run, Stream stream, sys::UniqueFd pipe, const std::stri
                      const core::LogSpec& spec) {
     auto spare = sys::duplicate(pipe.get());
     const auto opened = open(run, stream, std::move(pipe), path, spec);
-    if (opened) return;
+    if (opened) {
+        // What the predecessor had taken from the pipe already waits in the staging file, and no
+        // pipe tells of that.
+        move_bytes({run, stream});
+        return;
+    }
     log::error(fmt::format("{}: {}: {}; trying again", path, op_name(opened.error().op),
                            std::strerror(opened.error().code)));
     if (!spare) return;  // the keeper still has the pipe, and our successor will
