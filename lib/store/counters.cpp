@@ -69,6 +69,18 @@ bool Counter::compare_exchange(std::int64_t& expected, std::int64_t desired) con
     return is_changed;
 }
 
+Result<Stripe> StripedCounter::stripe_of(Participant& me) const {
+    if (const auto joined = me.ensure(); !joined) return refused(joined.error());
+    return Stripe{segment_->stripe_cell(me.slot(), stripe_), &me.page()};
+}
+
+Status StripedCounter::add(Participant& me, std::int64_t amount) const {
+    const auto stripe = stripe_of(me);
+    if (!stripe) return refused(stripe.error());
+    (void)stripe->add(amount);
+    return {};
+}
+
 std::int64_t StripedCounter::get() const {
     return sum_stripes(*segment_, stripe_);
 }

@@ -58,18 +58,41 @@ private:
     bool is_writable_;
 };
 
-/// One of the kind `striped`.
+/// The cell of one participant in a striped counter: what a thread keeps to add without looking
+/// anything up.
+class Stripe {
+public:
+    /// One instruction without a lock. False, and nothing done, when the process has forked since
+    /// or the participant has left: ask the counter again. Requires: the participant is this
+    /// thread's.
+    [[nodiscard]] bool add(std::int64_t amount) const {
+        if (page_->joined != joined_) [[unlikely]] {
+            return false;
+        }
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+        asm volatile("addq %1, %0" : "+m"(*cell_) : "er"(amount) : "cc");
+#else
+        store_relaxed(cell_, load_relaxed(cell_) + static_cast<u64>(amount));
+#endif
+        return true;
+    }
+
+private:
+    friend class StripedCounter;
+    Stripe(u64* cell, const PrivatePage* page) : cell_(cell), page_(page), joined_(page->joined) {}
+
+    u64* cell_;
+    const PrivatePage* page_;
+    u64 joined_;
+};
+
+/// One of the kind `striped`. Copies are the same counter; any thread may use any copy.
 class StripedCounter {
 public:
-    /// Adds to the cell of this participant: one instruction without a lock. Requires: the
-    /// participant is this thread's. Errors: as Participant::ensure, and only after a fork.
-    [[nodiscard]] Status add(Participant& me, std::int64_t amount) const {
-        if (const auto joined = me.ensure(); !joined) [[unlikely]] {
-            return joined;
-        }
-        add_alone(segment_->stripe_cell(me.slot(), stripe_), amount);
-        return {};
-    }
+    /// The cell to which this participant alone adds. Errors: as Participant::ensure.
+    [[nodiscard]] Result<Stripe> stripe_of(Participant& me) const;
+    /// The same and an addition in one. Errors: as Participant::ensure, and only after a fork.
+    [[nodiscard]] Status add(Participant& me, std::int64_t amount) const;
     /// The sum over all participants that ever were: a load for each.
     [[nodiscard]] std::int64_t get() const;
     [[nodiscard]] u32 index() const { return index_; }
@@ -78,15 +101,6 @@ private:
     friend class Counters;
     StripedCounter(const Segment* segment, u32 index, u32 stripe)
         : segment_(segment), index_(index), stripe_(stripe) {}
-
-    /// To a cell that nobody else writes to.
-    static void add_alone(u64* cell, std::int64_t amount) {
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        asm volatile("addq %1, %0" : "+m"(*cell) : "er"(amount) : "cc");
-#else
-        store_relaxed(cell, load_relaxed(cell) + static_cast<u64>(amount));
-#endif
-    }
 
     const Segment* segment_;
     u32 index_;

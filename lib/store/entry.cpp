@@ -35,8 +35,7 @@ Look look_once(const Segment& segment, const u64* word, u64 hash, Bytes key, Sna
 
 }  // namespace
 
-bool has_passed(u64 deadline) {
-    if (deadline == 0) return false;
+bool is_past(u64 deadline) {
     return static_cast<u64>(to_ns(sys::monotonic_coarse_now())) >= deadline;
 }
 

@@ -73,8 +73,11 @@ enum class Inspection : std::uint8_t { same_key, other_key, unsound };
     return Inspection::same_key;
 }
 
+[[nodiscard]] bool is_past(u64 deadline);
 /// Whether a deadline has passed, by the coarse clock, which is asked only if there is one.
-[[nodiscard]] bool has_passed(u64 deadline);
+[[nodiscard]] inline bool has_passed(u64 deadline) {
+    return deadline != 0 && is_past(deadline);
+}
 
 /// A snapshot and the entry of the key in it, both proven. With `value`, the entry's value too, as
 /// far as it goes. Look::changed never comes back: it is tried again, kMaxAttempts times.

@@ -49,6 +49,20 @@ inline constexpr u32 kClasses = 48;
 [[nodiscard]] constexpr u32 blocks_per_chunk(u32 size_class) {
     return static_cast<u32>(kChunkGranules) / class_granules(size_class);
 }
+/// For dividing by class_granules without dividing: ceil(2^32 / granules), exact below 2^14.
+inline constexpr auto kGranuleReciprocals = [] {
+    std::array<u64, kClasses> reciprocals{};
+    for (u32 i = 0; i < kClasses; ++i) {
+        reciprocals[i] = ((u64{1} << 32U) + class_granules(i) - 1) / class_granules(i);
+    }
+    return reciprocals;
+}();
+/// Whether a granule, counted from the start of its chunk, is the first of a block.
+[[nodiscard]] constexpr bool starts_block(u64 granule_in_chunk, u32 size_class) {
+    const u64 index = (granule_in_chunk * kGranuleReciprocals[size_class]) >> 32U;
+    const u64 granules = class_granules(size_class);
+    return index * granules == granule_in_chunk && granule_in_chunk + granules <= kChunkGranules;
+}
 /// The smallest class whose blocks hold so many bytes; kClasses when none does.
 [[nodiscard]] constexpr u32 class_for(u64 bytes) {
     const u64 granules = (bytes + kGranuleBytes - 1) / kGranuleBytes;

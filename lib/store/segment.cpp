@@ -103,18 +103,4 @@ Result<Segment> Segment::attach(int fd, Access access) {
     return segment;
 }
 
-u32 Segment::class_of_block(u64 granule) const {
-    const u64 first = geometry_.first_granule();
-    if (granule < first) return kClasses;
-    const u64 chunk = (granule - first) / kChunkGranules;
-    if (chunk >= geometry_.chunk_count) return kClasses;
-    const u32 size_class = class_of_chunk(static_cast<u32>(chunk));
-    if (size_class == kClasses) return kClasses;
-    const u32 granules = class_granules(size_class);
-    const u64 within = (granule - first) % kChunkGranules;
-    const bool is_start =
-        within % granules == 0 && within / granules < blocks_per_chunk(size_class);
-    return is_start ? size_class : kClasses;
-}
-
 }  // namespace cluster::store

@@ -80,7 +80,14 @@ public:
         return value >= 1 && value <= kClasses ? static_cast<u32>(value) - 1 : kClasses;
     }
     /// The class of the block that starts at this granule; kClasses when none does.
-    [[nodiscard]] u32 class_of_block(u64 granule) const;
+    [[nodiscard]] u32 class_of_block(u64 granule) const {
+        const u64 first = geometry_.first_granule();
+        const u64 chunk = (granule - first) / kChunkGranules;
+        if (granule < first || chunk >= geometry_.chunk_count) return kClasses;
+        const u32 size_class = class_of_chunk(static_cast<u32>(chunk));
+        if (size_class == kClasses) return kClasses;
+        return starts_block((granule - first) % kChunkGranules, size_class) ? size_class : kClasses;
+    }
     /// Private memory of the owner of a slot, one page that a forked child finds zeroed.
     [[nodiscard]] void* private_page(u32 slot) const {
         return private_pages_.as<std::byte>() + u64{slot} * kPageBytes;

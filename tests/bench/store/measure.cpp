@@ -1,0 +1,137 @@
+#include "measure.hpp"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+
+namespace cluster::store::bench {
+namespace {
+
+constexpr int kMaxWorkers = 8;
+
+/// Time that passes for this thread: all but what it waited for a processor that others had. So
+/// waiting for one another counts, and what else the machine does hardly.
+double own_ns() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    const double wall = static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+    double waited = 0;
+    std::FILE* file = std::fopen("/proc/thread-self/schedstat", "re");
+    if (file == nullptr) return wall;
+    if (std::fscanf(file, "%*f %lf", &waited) != 1) waited = 0;
+    std::fclose(file);
+    return wall - waited;
+}
+
+struct Gate {
+    std::atomic<int> ready{0};
+    std::array<std::atomic<double>, kMaxWorkers> ns{};
+};
+
+/// Those that work together have a processor each, or they would take turns instead.
+void stay_on(int worker) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(worker), &set);
+    ::sched_setaffinity(0, sizeof set, &set);
+}
+
+/// Everybody begins when everybody is there.
+void work_once(const Subject& subject, int worker, std::uint64_t operations, Gate& gate) {
+    if (subject.workers > 1) stay_on(worker);
+    const Work work = subject.prepare(worker);
+    work(operations / 10 + 1);
+    gate.ready.fetch_add(1);
+    while (gate.ready.load() < subject.workers) ::sched_yield();
+    const double begin = own_ns();
+    work(operations);
+    gate.ns[static_cast<std::size_t>(worker)] =
+        (own_ns() - begin) / static_cast<double>(operations);
+}
+
+std::vector<double> run_round(const Subject& subject, std::uint64_t operations) {
+    void* memory =
+        ::mmap(nullptr, sizeof(Gate), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) std::abort();
+    Gate& gate = *new (memory) Gate{};
+    if (subject.uses_threads) {
+        std::vector<std::thread> threads;
+        for (int i = 0; i < subject.workers; ++i) {
+            threads.emplace_back([&, i] { work_once(subject, i, operations, gate); });
+        }
+        for (std::thread& thread : threads) thread.join();
+    } else {
+        for (int i = 0; i < subject.workers; ++i) {
+            if (::fork() != 0) continue;
+            work_once(subject, i, operations, gate);
+            ::_exit(0);
+        }
+        for (int i = 0; i < subject.workers; ++i) ::wait(nullptr);
+    }
+    std::vector<double> result;
+    for (int i = 0; i < subject.workers; ++i)
+        result.push_back(gate.ns[static_cast<std::size_t>(i)]);
+    ::munmap(memory, sizeof(Gate));
+    return result;
+}
+
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+}  // namespace
+
+std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t operations,
+                             int rounds) {
+    std::vector<std::vector<double>> ns(subjects.size());
+    std::vector<std::vector<double>> rates(subjects.size());
+    for (int round = 0; round < rounds; ++round) {
+        for (std::size_t i = 0; i < subjects.size(); ++i) {
+            double rate = 0;
+            double total = 0;
+            for (const double each : run_round(subjects[i], operations)) {
+                total += each / subjects[i].workers;
+                rate += 1e9 / each;
+            }
+            ns[i].push_back(total);
+            rates[i].push_back(rate);
+        }
+    }
+    std::vector<Outcome> outcomes;
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+        outcomes.push_back({subjects[i].name, median(ns[i]), median(rates[i])});
+    }
+    return outcomes;
+}
+
+void print_heading(const char* text) {
+    std::printf("\n%s\n", text);
+    std::fflush(stdout);
+}
+
+void print_outcomes(const std::vector<Outcome>& outcomes) {
+    for (const Outcome& outcome : outcomes) {
+        std::printf("  %-46s %9.2f ns  %10.2f M op/s\n", outcome.name.c_str(), outcome.ns,
+                    outcome.per_second / 1e6);
+    }
+    std::fflush(stdout);
+}
+
+void print_ratio(const char* name, double value, bool at_least, double target) {
+    const bool is_reached = at_least ? value >= target : value <= target;
+    std::printf("  %-46s %9.2f x   target %s %.2f  %s\n", name, value,
+                at_least ? ">=" : "<=", target, is_reached ? "reached" : "MISSED");
+    std::fflush(stdout);
+}
+
+}  // namespace cluster::store::bench
