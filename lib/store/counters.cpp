@@ -212,8 +212,8 @@ std::optional<CounterItem> Counters::next(u32* at) const {
         if (granule == 0 || !segment_->geometry().holds(granule, kGranuleBytes)) continue;
         const u64* block = segment_->block(granule);
         const Lengths lengths = Lengths::of(load_relaxed(block + kLengthsWord));
-        const bool is_sound = lengths.key <= kMaxCounterName && lengths.flags >= 1 &&
-                              lengths.flags <= 2 &&
+        const bool is_sound = lengths.are_sound() && lengths.key <= kMaxCounterName &&
+                              lengths.flags >= 1 && lengths.flags <= 2 &&
                               segment_->geometry().holds(granule, lengths.entry_bytes());
         if (!is_sound) continue;
         CounterItem item;
@@ -222,6 +222,7 @@ std::optional<CounterItem> Counters::next(u32* at) const {
         item.name_size = lengths.key;
         copy_out(std::as_writable_bytes(std::span{item.name}).first(lengths.key),
                  key_words_of(block));
+        if (!is_utf8(item.name_view())) continue;
         const u64 stripe = load_acquire(&place.stripe);
         if (item.kind == CounterKind::atomic) {
             item.value = static_cast<std::int64_t>(load_relaxed(segment_->cell(*at)));

@@ -62,7 +62,9 @@ enum class Inspection : std::uint8_t { same_key, other_key, unsound };
     const u64 state = load_acquire(block);
     if (load_relaxed(block + kHashWord) != hash) return Inspection::other_key;
     const Lengths lengths = Lengths::of(load_relaxed(block + kLengthsWord));
-    if (!segment.geometry().holds(granule, lengths.entry_bytes())) return Inspection::unsound;
+    if (!lengths.are_sound() || !segment.geometry().holds(granule, lengths.entry_bytes())) {
+        return Inspection::unsound;
+    }
     if (lengths.key != key.size() || !equal_words(key_words_of(block), key)) {
         return Inspection::other_key;
     }

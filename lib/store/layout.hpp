@@ -264,6 +264,10 @@ struct Lengths {
     [[nodiscard]] constexpr u64 entry_bytes() const {
         return kEntryHeaderBytes + (key_words() + value_words()) * 8;
     }
+    /// What a participant may have written; anybody may have written anything.
+    [[nodiscard]] constexpr bool are_sound() const {
+        return key - 1U < kMaxKeyBytes && entry_bytes() <= kMaxBlockBytes;
+    }
 };
 /// Any value up to here fits beside any key.
 inline constexpr u64 kMaxValueBytes = kMaxBlockBytes - kEntryHeaderBytes - kMaxKeyBytes;

@@ -62,7 +62,9 @@ bool copy_item(const Segment& segment, u64 granule, Buffer key, Buffer value, It
     const u64* block = segment.block(granule);
     const u64 state = load_acquire(block);
     const Lengths lengths = Lengths::of(load_relaxed(block + kLengthsWord));
-    if (!segment.geometry().holds(granule, lengths.entry_bytes())) return false;
+    if (!lengths.are_sound() || !segment.geometry().holds(granule, lengths.entry_bytes())) {
+        return false;
+    }
     item = {.key_size = lengths.key,
             .value = {.size = lengths.value,
                       .token = Incarnation::of(state, granule),

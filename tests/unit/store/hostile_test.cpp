@@ -142,6 +142,25 @@ TEST_CASE("store/hostile: each region full of each pattern still gets every call
     }
 }
 
+TEST_CASE("store/hostile: sizes that are told are never more than can be") {
+    Place place;
+    REQUIRE(place.set("k", "v"));
+    const u64* bucket = place.segment->bucket_of(place.segment->hash(bytes("k")));
+    u64* block = place.segment->block(Bucket::granule(load_relaxed(bucket)));
+    std::array<std::byte, kMaxKeyBytes> key{};
+    for (const Lengths& lengths :
+         {Lengths{.value = 1, .key = 65535}, Lengths{.value = 1, .key = 0},
+          Lengths{.value = UINT32_MAX, .key = 1}, Lengths{.value = kMaxBlockBytes, .key = 1}}) {
+        store_relaxed(block + kLengthsWord, lengths.word());
+        Cursor cursor;
+        const auto item = place.table.next(cursor, key, {});
+        REQUIRE(item);
+        CHECK_FALSE(*item);
+        CHECK(code_of(place.table.get(bytes("k"), key)) == EBADMSG);
+        CHECK(code_of(place.table.set(place.me, bytes("k"), bytes("w"))) == EBADMSG);
+    }
+}
+
 TEST_CASE("store/hostile: a bucket that never holds still gives a writer an error, not a hang") {
     Place place;
     REQUIRE(place.set("k", "v"));
