@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; not in the headers of glibc 2.36
@@ -15,6 +17,13 @@ namespace {
 
 constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW;
 
+/// CLUSTER_KERNEL_FEATURES=none makes a new kernel look like the oldest one that is supported, for
+/// tests.
+bool has_newer_features() {
+    const char* chosen = std::getenv("CLUSTER_KERNEL_FEATURES");
+    return chosen == nullptr || std::strcmp(chosen, "none") != 0;
+}
+
 Status add_seals(int fd, int seals) {
     if (::fcntl(fd, F_ADD_SEALS, seals) != 0) return fail(Op::seal, errno);
     return {};
@@ -23,7 +32,8 @@ Status add_seals(int fd, int seals) {
 }  // namespace
 
 Result<UniqueFd> open_memory_file(const char* name, std::size_t bytes) {
-    int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    const unsigned int newer = has_newer_features() ? MFD_NOEXEC_SEAL : 0U;
+    int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | newer);
     if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return fail(Op::memfd, errno);
     UniqueFd file{fd};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -25,6 +26,21 @@ TEST_CASE("sys/memory: a memory file has its size, is zero and close-on-exec") {
     REQUIRE(mapping);
     CHECK(mapping->as<const char>()[0] == 0);
     CHECK(mapping->as<const char>()[kSize - 1] == 0);
+}
+
+TEST_CASE("sys/memory: an old kernel can be pretended, and a new one forbids execution") {
+    constexpr int kSealExec = 0x0020;  // F_SEAL_EXEC, Linux 6.3; not in the headers of glibc 2.36
+    REQUIRE(::setenv("CLUSTER_KERNEL_FEATURES", "none", 1) == 0);
+    const auto plain = open_memory_file("unit", kSize);
+    REQUIRE(::unsetenv("CLUSTER_KERNEL_FEATURES") == 0);
+    REQUIRE(plain);
+    CHECK((::fcntl(plain->get(), F_GET_SEALS) & kSealExec) == 0);
+    // What the kernel has is used, what it has not is done without.
+    const int probe = ::memfd_create("probe", MFD_CLOEXEC | MFD_ALLOW_SEALING | 0x0008U);
+    const auto sealed = open_memory_file("unit", kSize);
+    REQUIRE(sealed);
+    CHECK(((::fcntl(sealed->get(), F_GET_SEALS) & kSealExec) != 0) == (probe >= 0));
+    if (probe >= 0) ::close(probe);
 }
 
 TEST_CASE("sys/memory: two mappings see each other's writes") {
