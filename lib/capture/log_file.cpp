@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <utility>
 
 #include "sys/file.hpp"
@@ -36,6 +37,17 @@ bool LogFile::is_at_line_start(std::uint64_t size) const {
     std::array<std::byte, 1> last{};
     const auto count = sys::read_at(readable->get(), last, size - 1);
     return count && *count == 1 && last[0] == std::byte{'\n'};
+}
+
+Status LogFile::append_line(std::string_view line) {
+    const auto size = this->size();
+    if (!size) return tl::unexpected(size.error());
+    std::string text = is_at_line_start(*size) ? "" : "\n";
+    text += line;
+    const auto count = sys::write_at(file_.get(), std::as_bytes(std::span(text)), *size);
+    if (count && *count == text.size()) return {};
+    static_cast<void>(sys::truncate(file_.get(), *size));
+    return fail(Op::write, count ? ENOSPC : count.error().code);
 }
 
 bool LogFile::has_its_name() const {

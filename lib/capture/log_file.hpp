@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "sys/fd.hpp"
@@ -29,6 +30,9 @@ public:
     [[nodiscard]] Result<std::uint64_t> size() const;
     /// True when the next byte begins a line. `size`: as just asked for.
     [[nodiscard]] bool is_at_line_start(std::uint64_t size) const;
+
+    /// Writes a line of ours at the end, behind the end of the last line; all of it or nothing.
+    [[nodiscard]] Status append_line(std::string_view line);
 
     /// A pump stops here, at the end of a line, and says so. Units: bytes.
     [[nodiscard]] std::uint64_t limit() const { return limit_; }

@@ -20,7 +20,7 @@ constexpr std::uint64_t kTrimBytes = std::uint64_t{64} << 10U;
 constexpr std::uint64_t kPage = 4096;
 /// No line can be so long; what claims to be longer is no record of ours.
 constexpr std::uint64_t kMaxBatchBytes = std::uint64_t{4} << 20U;
-/// As for a pump without staging: a line that goes on for so long behind the limit is cut.
+/// Where a log is full, a line that is so long already is cut.
 constexpr std::uint64_t kLongestEnd = std::uint64_t{64} << 10U;
 
 struct Half {
@@ -81,6 +81,12 @@ Result<Staging> Staging::attach(sys::UniqueFd file) {
 
 Staging::Staging(sys::UniqueFd file, sys::Mapping header, std::uint64_t size)
     : file_(std::move(file)), header_(std::move(header)), size_(size), trimmed_(kHeaderBytes) {}
+
+LineFormat Staging::format() const {
+    return {.has_stamps = record_.has_stamps != 0,
+            .is_shared = record_.is_shared != 0,
+            .max_line = record_.max_line};
+}
 
 void Staging::load() {
     const Half first = read_half(header_, 0);
@@ -164,9 +170,9 @@ Result<Staging::Wrote> Staging::write_batch(LogFile& log, const LineFormat& form
     auto bytes = read(record_.done, end);
     if (!bytes) return tl::unexpected(bytes.error());
     std::size_t count = batch_size(*bytes, format, takes_partial);
-    // Behind the limit only the end of the line that is open.
-    if (is_over && count > 0) count = std::min(count, std::min(bytes->find('\n'), count - 1) + 1);
     if (count == 0) return Wrote::partial;
+    const std::uint64_t room = log.limit() - std::min(log.limit(), *size);
+    count = size_until_full(std::string_view(*bytes).substr(0, count), format, room);
     bytes->resize(count);
 
     record_.batch_end = record_.done + count;
@@ -185,9 +191,7 @@ Result<Staging::Wrote> Staging::write_batch(LogFile& log, const LineFormat& form
 
 /// Writes the batch of the record. Requires: the record is stored.
 Status Staging::write(LogFile& log, std::string_view waiting) {
-    const Batch batch{.format = {.has_stamps = record_.has_stamps != 0,
-                                 .is_shared = record_.is_shared != 0,
-                                 .max_line = record_.max_line},
+    const Batch batch{.format = format(),
                       .stamp_ms = record_.stamp_ms,
                       .line_bytes = record_.line_bytes,
                       .ends_foreign_line = record_.ends_foreign_line != 0};

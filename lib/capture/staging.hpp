@@ -47,6 +47,8 @@ public:
     [[nodiscard]] static Result<Staging> attach(sys::UniqueFd file);
 
     [[nodiscard]] int descriptor() const { return file_.get(); }
+    /// Of the last batch.
+    [[nodiscard]] LineFormat format() const;
 
     /// Finishes the batch that a kill has cut off, in the file that it was meant for: `log`, where
     /// output goes to now, or one of `former`, the paths where it may have gone to before. Where

@@ -5,6 +5,11 @@
 #include "capture/archive.hpp"
 
 namespace cluster::capture {
+namespace {
+
+constexpr std::size_t kStampBytes = 25;  // "2024-05-17T09:30:00.123Z "
+
+}  // namespace
 
 Transformed transform(std::string_view bytes, const Batch& batch) {
     const std::uint64_t max_line = std::max<std::uint64_t>(batch.format.max_line, 1);
@@ -41,6 +46,19 @@ std::size_t batch_size(std::string_view waiting, const LineFormat& format, bool 
     const std::size_t newline = waiting.rfind('\n');
     const std::size_t whole = newline == std::string_view::npos ? 0 : newline + 1;
     return waiting.size() - whole > format.max_line ? waiting.size() : whole;
+}
+
+std::size_t size_until_full(std::string_view bytes, const LineFormat& format, std::uint64_t room) {
+    const std::size_t stamp_bytes = format.has_stamps ? kStampBytes : 0;
+    std::uint64_t written = 0;
+    for (std::size_t at = 0; at < bytes.size();) {
+        const std::size_t newline = bytes.find('\n', at);
+        if (newline == std::string_view::npos) break;
+        written += stamp_bytes + newline + 1 - at;
+        at = newline + 1;
+        if (written >= room) return at;
+    }
+    return bytes.size();
 }
 
 }  // namespace cluster::capture

@@ -42,4 +42,9 @@ struct Transformed {
 [[nodiscard]] std::size_t batch_size(std::string_view waiting, const LineFormat& format,
                                      bool takes_partial);
 
+/// How many of these bytes (at least one, if there is one) fill a log in which `room` bytes are
+/// left, up to the end of the line in which that happens; all of them when they do not fill it.
+[[nodiscard]] std::size_t size_until_full(std::string_view bytes, const LineFormat& format,
+                                          std::uint64_t room);
+
 }  // namespace cluster::capture

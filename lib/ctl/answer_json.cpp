@@ -177,6 +177,8 @@ Json worker_fields(const WorkerStatus& worker) {
                 {"out_log", worker.out_log},
                 {"err_log", worker.err_log},
                 {"status_text", or_null(worker.status_text)},
+                {"log_problem", or_null(worker.log_problem)},
+                {"log_lost_bytes", worker.log_lost_bytes},
                 {"waits_for", or_null(worker.waits_for)}};
 }
 
@@ -222,6 +224,10 @@ WorkerStatus read_worker(const Json& value, const std::string& where) {
     worker.out_log = fields.text("out_log");
     worker.err_log = fields.text("err_log");
     worker.status_text = fields.optional_text("status_text");
+    worker.log_problem = fields.optional_text("log_problem");
+    if (fields.find("log_lost_bytes") != nullptr) {
+        worker.log_lost_bytes = fields.counter("log_lost_bytes");
+    }
     worker.waits_for = fields.optional_text("waits_for");
     return worker;
 }
@@ -259,9 +265,9 @@ Json answer_fields(const OperationAnswer& answer) {
     for (const InstanceOutcome& instance : answer.instances) {
         instances.push_back(instance_fields(instance));
     }
-    return Json{{"operation", answer.operation}, {"state", answer.state},
-                {"instances", instances},        {"done", answer.done},
-                {"selected", answer.selected},   {"notes", answer.notes},
+    return Json{{"operation", answer.operation},   {"state", answer.state},
+                {"instances", instances},          {"done", answer.done},
+                {"selected", answer.selected},     {"notes", answer.notes},
                 {"plan", plan_fields(answer.plan)}};
 }
 

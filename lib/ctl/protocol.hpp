@@ -146,6 +146,8 @@ struct WorkerStatus {
     bool is_wanted = false;                     // JSON: "wanted"
     std::string out_log;                        // absolute paths; JSON: "out_log", "err_log"
     std::string err_log;
+    std::optional<std::string> log_problem{};  // why its output cannot be written now
+    std::uint64_t log_lost_bytes = 0;          // of this run's output, thrown away because of that
     std::optional<std::string> status_text;  // what it said of itself (STATUS= of sd_notify)
     std::optional<std::string> waits_for;    // "db to be ready"
 };

@@ -2,80 +2,160 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 #include "supervisor/log.hpp"
+#include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/memory.hpp"
 
 namespace cluster::supervisor {
+namespace {
+
+wire::HeldKey key_of(wire::HeldKind kind, Run run, std::uint16_t index) {
+    return {
+        .kind = kind, .index = index, .slot = run.slot.value, .generation = run.generation.value};
+}
+
+/// A budget and a staging file fill so many of the smallest logs.
+constexpr int kMaxRotationsPerTurn = 512;
+
+bool looks_at_lines(const core::LogSpec& spec) {
+    return spec.timestamp || spec.merge;
+}
+
+capture::LineFormat format_of(const core::LogSpec& spec) {
+    return {.has_stamps = spec.timestamp, .is_shared = spec.merge, .max_line = spec.max_line};
+}
+
+}  // namespace
 
 wire::HeldKey held_key(Run run, Stream stream) {
-    const auto kind =
-        stream == Stream::output ? wire::HeldKind::output : wire::HeldKind::error_output;
-    return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
+    return key_of(stream == Stream::output ? wire::HeldKind::output : wire::HeldKind::error_output,
+                  run, 0);
+}
+
+wire::HeldKey staging_key(Run run, Stream stream) {
+    return key_of(wire::HeldKind::staging, run, static_cast<std::uint16_t>(stream));
 }
 
 wire::HeldKey path_key(Run run, Stream stream) {
-    return {.kind = wire::HeldKind::log_path,
-            .index = static_cast<std::uint16_t>(stream),
-            .slot = run.slot.value,
-            .generation = run.generation.value};
+    return key_of(wire::HeldKind::log_path, run, static_cast<std::uint16_t>(stream));
 }
 
-Outputs::Outputs(ev::Loop& loop, KeeperLink& keeper, Logs& logs, SlotChange on_slot_change)
-    : loop_(loop), keeper_(keeper), logs_(logs), on_slot_change_(std::move(on_slot_change)) {}
+Outputs::Outputs(ev::Loop& loop, KeeperLink& keeper, Logs& logs, SlotChange on_slot_change,
+                 TargetOf target_of)
+    : loop_(loop),
+      keeper_(keeper),
+      logs_(logs),
+      on_slot_change_(std::move(on_slot_change)),
+      target_of_(std::move(target_of)) {}
+
+// --- opening and closing
 
 Status Outputs::open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
                      const core::LogSpec& spec) {
-    auto log = logs_.open(path, spec);
+    return open_entry({run, stream}, {.pipe = std::move(pipe), .staging = {}}, path, spec, {});
+}
+
+Status Outputs::open_entry(const Key& key, Held held, const std::string& path,
+                           const std::optional<core::LogSpec>& spec,
+                           const std::vector<std::string>& former) {
+    auto log = logs_.open(path, spec.value_or(core::LogSpec{}));
     if (!log) return tl::unexpected(log.error());
-    capture::Pump pump{std::move(pipe), std::move(*log)};
-    const Key key{run, stream};
-    if (const auto former = entries_.find(key); former != entries_.end()) {
+    capture::Pump pump{std::move(held.pipe), std::move(*log)};
+    if (const auto present = entries_.find(key); present != entries_.end()) {
         // A pipe that a predecessor made for this run, which then never began: custody has the new
         // one by now.
-        loop_.remove(former->second.watch);
-        if (former->second.is_blocked) --blocked_;
-        --open_per_slot_[run.slot];
-        entries_.erase(former);
+        loop_.remove(present->second.watch);
+        if (present->second.flow != Flow::runs) --blocked_;
+        --open_per_slot_[key.run.slot];
+        entries_.erase(present);
+        partials_.erase(key);
     }
-    const auto position = entries_.emplace(key, Entry{.pump = std::move(pump), .watch = {}}).first;
+    if (held.staging.is_open()) attach_staging(key, pump, std::move(held.staging), former);
+    if (spec) apply_format(key, pump, *spec);
+    const auto position = entries_.emplace(key, Entry{std::move(pump)}).first;
     if (auto watched = watch(key, position->second); !watched) {
         entries_.erase(position);
         return watched;
     }
-    if (++open_per_slot_[run.slot] == 1) on_slot_change_(run.slot, true);
+    note_partial(key, position->second);
+    if (++open_per_slot_[key.run.slot] == 1) on_slot_change_(key.run.slot, true);
     return {};
 }
 
-void Outputs::resume(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
-                     const core::LogSpec& spec) {
-    auto spare = sys::duplicate(pipe.get());
-    const auto opened = open(run, stream, std::move(pipe), path, spec);
-    if (opened) {
-        // What the predecessor had taken from the pipe already waits in the staging file, and no
-        // pipe tells of that.
-        move_bytes({run, stream});
+/// Before anybody writes to the log: the batch that a kill has cut off is written first.
+void Outputs::attach_staging(const Key& key, capture::Pump& pump, sys::UniqueFd file,
+                             const std::vector<std::string>& former) {
+    auto staging = capture::Staging::attach(std::move(file));
+    if (!staging) {
+        log::error(
+            fmt::format("{}: its staging file cannot be read; what it holds is lost", pump.path()));
+        keeper_.drop(staging_key(key.run, key.stream));
         return;
     }
+    if (auto recovered = staging->recover(pump.log(), former); !recovered) {
+        log::warn(fmt::format("{}: {}", pump.path(), std::strerror(recovered.error().code)));
+    }
+    const capture::LineFormat format = staging->format();
+    pump.stage(std::move(*staging), format, &sys::wall_ms);
+}
+
+void Outputs::apply_format(const Key& key, capture::Pump& pump, const core::LogSpec& spec) {
+    // A staged pump with the format of a plain log passes bytes on as they are.
+    if (pump.is_staged()) pump.set_format(format_of(spec));
+    if (looks_at_lines(spec) == pump.is_staged()) return;
+    if (pump.is_staged()) {
+        if (pump.flush() != capture::Pumped::idle) return;  // stays staged, which is only slower
+        pump.unstage();
+        keeper_.drop(staging_key(key.run, key.stream));
+        return;
+    }
+    auto staging = capture::Staging::create();
+    if (!staging) {
+        log::error(fmt::format("{}: no memory for a staging file; its lines stay as they are",
+                               pump.path()));
+        return;
+    }
+    keeper_.hold(staging_key(key.run, key.stream), staging->descriptor());
+    pump.stage(std::move(*staging), format_of(spec), &sys::wall_ms);
+}
+
+void Outputs::resume(Run run, Stream stream, Held held, const std::string& path,
+                     const std::optional<core::LogSpec>& spec, std::vector<std::string> former) {
+    Held spare;
+    if (auto pipe = sys::duplicate(held.pipe.get())) spare.pipe = std::move(*pipe);
+    if (held.staging.is_open()) {
+        if (auto staging = sys::duplicate(held.staging.get())) spare.staging = std::move(*staging);
+    }
+    const auto opened = open_entry({run, stream}, std::move(held), path, spec, former);
+    if (opened) return;
     log::error(fmt::format("{}: {}: {}; trying again", path, op_name(opened.error().op),
                            std::strerror(opened.error().code)));
-    if (!spare) return;  // the keeper still has the pipe, and our successor will
-    unopened_.push_back({{run, stream}, std::move(*spare), path, spec});
+    if (!spare.pipe.is_open()) return;  // the keeper still has it, and our successor will
+    unopened_.push_back({{run, stream}, std::move(spare), path, spec, std::move(former)});
+}
+
+void Outputs::write_staged() {
+    std::vector<Key> waiting;
+    for (const auto& [key, entry] : entries_) {
+        if (entry.pump.has_partial()) waiting.push_back(key);
+    }
+    for (const Key& key : waiting) {
+        Entry& entry = entries_.at(key);
+        act_on(key, entry, pump(entry, 0));
+    }
 }
 
 void Outputs::open_again() {
     for (Unopened& item : std::exchange(unopened_, {})) {
-        auto spare = sys::duplicate(item.pipe.get());
-        const Key key = item.key;
-        if (spare && open(key.run, key.stream, std::move(*spare), item.path, item.spec)) {
+        resume(item.key.run, item.key.stream, std::move(item.held), item.path, item.spec,
+               std::move(item.former));
+        if (entries_.contains(item.key))
             log::info(fmt::format("{}: takes output again", item.path));
-        } else {
-            unopened_.push_back(std::move(item));
-        }
     }
 }
 
@@ -97,60 +177,10 @@ void Outputs::keep_paths(Slot slot) {
 }
 
 Status Outputs::watch(const Key& key, Entry& entry) {
-    auto added =
-        loop_.add(entry.pump.pipe(), {}, [this, key](const ev::Ready&) { move_bytes(key); });
+    auto added = loop_.add(entry.pump.pipe(), {}, [this, key](const ev::Ready&) { on_ready(key); });
     if (!added) return tl::unexpected(added.error());
     entry.watch = *added;
     return {};
-}
-
-void Outputs::move_bytes(const Key& key) {
-    const auto found = entries_.find(key);
-    if (found != entries_.end()) act_on(key, found->second, pump(found->second, kBudgetPerTurn));
-}
-
-/// Pumps through as many rotations as the budget leads to.
-capture::Pumped Outputs::pump(Entry& entry, std::size_t budget) {
-    while (true) {
-        const std::uint64_t before = entry.pump.bytes_written();
-        const capture::Pumped result = entry.pump.pump(budget);
-        if (result != capture::Pumped::full) return result;
-        logs_.rotate_full(entry.pump.path());
-        const std::uint64_t moved = entry.pump.bytes_written() - before;
-        // Nothing moved: the rotation before made no room either, so another would not.
-        if (moved >= budget || moved == 0) return capture::Pumped::more;
-        budget -= static_cast<std::size_t>(moved);
-    }
-}
-
-void Outputs::act_on(const Key& key, Entry& entry, capture::Pumped result) {
-    switch (result) {
-        case capture::Pumped::idle:
-        case capture::Pumped::more:
-        case capture::Pumped::full:
-            return;
-        case capture::Pumped::ended:
-            remove(key);
-            return;
-        case capture::Pumped::blocked:
-            break;
-    }
-    if (entry.is_blocked) return;
-    log::warn(fmt::format("{}: {}; output waits in the pipe, and its worker once that is full",
-                          entry.pump.path(), std::strerror(entry.pump.last_error().code)));
-    loop_.remove(std::exchange(entry.watch, {}));
-    entry.is_blocked = true;
-    ++blocked_;
-}
-
-void Outputs::drain(Run run) {
-    for (const Stream stream : {Stream::output, Stream::error_output}) {
-        const Key key{run, stream};
-        const auto found = entries_.find(key);
-        if (found == entries_.end()) continue;
-        Entry& entry = found->second;
-        act_on(key, entry, pump(entry, entry.pump.drain_budget()));
-    }
 }
 
 void Outputs::close(Run run) {
@@ -161,10 +191,13 @@ void Outputs::close(Run run) {
 
 void Outputs::remove(const Key& key) {
     const auto found = entries_.find(key);
-    loop_.remove(found->second.watch);
-    if (found->second.is_blocked) --blocked_;
-    if (found->second.is_path_held) keeper_.drop(path_key(key.run, key.stream));
+    const Entry& entry = found->second;
+    loop_.remove(entry.watch);
+    if (entry.flow != Flow::runs) --blocked_;
+    if (entry.is_path_held) keeper_.drop(path_key(key.run, key.stream));
+    if (entry.pump.is_staged()) keeper_.drop(staging_key(key.run, key.stream));
     entries_.erase(found);
+    partials_.erase(key);
     keeper_.drop(held_key(key.run, key.stream));
     const auto count = open_per_slot_.find(key.run.slot);
     if (--count->second == 0) {
@@ -173,7 +206,130 @@ void Outputs::remove(const Key& key) {
     }
 }
 
+// --- pumping
+
+void Outputs::on_ready(const Key& key) {
+    const auto found = entries_.find(key);
+    if (found == entries_.end()) return;
+    Entry& entry = found->second;
+    if (entry.flow == Flow::discards) return discard(key, entry, kBudgetPerTurn);
+    act_on(key, entry, pump(entry, kBudgetPerTurn));
+}
+
+/// Pumps through as many rotations as the budget leads to, and writes what it took out of the pipe:
+/// only what is still in there makes it ready again.
+capture::Pumped Outputs::pump(Entry& entry, std::size_t budget) {
+    for (int i = 0; i < kMaxRotationsPerTurn; ++i) {
+        const std::uint64_t before = entry.pump.bytes_written();
+        const capture::Pumped result = entry.pump.pump(budget);
+        if (result != capture::Pumped::full) return result;
+        logs_.rotate_full(entry.pump.path());
+        const std::uint64_t moved = entry.pump.bytes_written() - before;
+        budget -= static_cast<std::size_t>(std::min<std::uint64_t>(moved, budget));
+    }
+    return capture::Pumped::more;
+}
+
+/// Writes what is staged, unfinished lines too. Idle: all of it.
+capture::Pumped Outputs::flush(Entry& entry) {
+    for (int i = 0; i < kMaxRotationsPerTurn; ++i) {
+        const capture::Pumped result = entry.pump.flush();
+        if (result != capture::Pumped::full) return result;
+        logs_.rotate_full(entry.pump.path());
+    }
+    return capture::Pumped::more;
+}
+
+void Outputs::act_on(const Key& key, Entry& entry, capture::Pumped result) {
+    switch (result) {
+        case capture::Pumped::idle:
+        case capture::Pumped::more:
+        case capture::Pumped::full:
+            return note_partial(key, entry);
+        case capture::Pumped::ended:
+            return remove(key);
+        case capture::Pumped::blocked:
+            break;
+    }
+    if (entry.flow == Flow::runs) begin_waiting(key, entry);
+}
+
+void Outputs::drain(Run run) {
+    for (const Stream stream : {Stream::output, Stream::error_output}) {
+        const Key key{run, stream};
+        const auto found = entries_.find(key);
+        if (found == entries_.end()) continue;
+        Entry& entry = found->second;
+        entry.is_over = true;
+        capture::Pumped result = pump(entry, entry.pump.drain_budget());
+        const bool is_open = result == capture::Pumped::idle || result == capture::Pumped::more;
+        if (is_open && entry.pump.has_partial()) {
+            if (flush(entry) == capture::Pumped::blocked) result = capture::Pumped::blocked;
+        }
+        act_on(key, entry, result);
+    }
+}
+
+void Outputs::update() {
+    std::vector<Key> keys;
+    for (const auto& [key, entry] : entries_) keys.push_back(key);
+    for (const Key& key : keys) retarget(key, entries_.at(key));
+}
+
+void Outputs::retarget(const Key& key, Entry& entry) {
+    entry.is_stale = false;
+    const auto target = target_of_(key.run);
+    if (!target) return;
+    const bool is_output = key.stream == Stream::output;
+    const std::string& path = is_output ? target->paths.output : target->paths.error;
+    logs_.update(path, target->spec);
+    const bool is_staged = entry.pump.is_staged();
+    if (path == entry.pump.path() && !is_staged && !looks_at_lines(target->spec)) return;
+    if (path != entry.pump.path()) {
+        // What was read before the change belongs into the log of before.
+        if (flush(entry) != capture::Pumped::idle) {
+            entry.is_stale = true;
+            if (entry.flow == Flow::runs) begin_waiting(key, entry);
+            return;
+        }
+        auto log = logs_.open(path, target->spec);
+        if (!log) {
+            log::error(fmt::format("{}: {}; {} goes on", path, std::strerror(log.error().code),
+                                   entry.pump.path()));
+            return;
+        }
+        entry.pump.set_log(std::move(*log));
+        entry.is_path_held = false;
+    }
+    apply_format(key, entry.pump, target->spec);
+    note_partial(key, entry);
+}
+
+// --- unfinished lines of merged logs
+
+void Outputs::note_partial(const Key& key, const Entry& entry) {
+    if (entry.pump.has_partial()) {
+        partials_.try_emplace(key, std::nullopt);
+    } else if (!partials_.empty()) {
+        partials_.erase(key);
+    }
+}
+
+void Outputs::flush_partials(Instant now) {
+    std::vector<Key> due;
+    for (auto& [key, until] : partials_) {
+        if (!until) until = now + kLinePatience;
+        if (now >= *until) due.push_back(key);
+    }
+    for (const Key& key : due) {
+        partials_.erase(key);
+        const auto found = entries_.find(key);
+        if (found != entries_.end()) act_on(key, found->second, flush(found->second));
+    }
+}
+
 void Outputs::on_time(Instant now) {
+    if (!partials_.empty()) flush_partials(now);
     if (blocked_ == 0 && unopened_.empty()) {
         retry_at_.reset();
         return;
@@ -184,22 +340,16 @@ void Outputs::on_time(Instant now) {
     open_again();
     std::vector<Key> blocked;
     for (const auto& [key, entry] : entries_) {
-        if (entry.is_blocked) blocked.push_back(key);
+        if (entry.flow != Flow::runs) blocked.push_back(key);
     }
-    for (const Key& key : blocked) {
-        Entry& entry = entries_.at(key);
-        const auto result = pump(entry, kBudgetPerTurn);
-        if (result == capture::Pumped::blocked) continue;
-        if (result != capture::Pumped::ended && !watch(key, entry)) continue;
-        log::info(fmt::format("{}: takes output again", entry.pump.path()));
-        entry.is_blocked = false;
-        --blocked_;
-        act_on(key, entry, result);
-    }
+    for (const Key& key : blocked) retry(key, entries_.at(key), now);
 }
 
 std::optional<Instant> Outputs::next_deadline() const {
-    return blocked_ == 0 && unopened_.empty() ? std::nullopt : retry_at_;
+    std::optional<Instant> next;
+    if (blocked_ > 0 || !unopened_.empty()) next = retry_at_;
+    for (const auto& [key, until] : partials_) next = earliest(next, until);
+    return next;
 }
 
 }  // namespace cluster::supervisor

@@ -10,8 +10,8 @@
 #include <variant>
 
 #include "core/selector.hpp"
-#include "place/directories.hpp"
 #include "supervisor/log.hpp"
+#include "supervisor/logs.hpp"
 #include "supervisor/status.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
@@ -43,8 +43,7 @@ std::vector<std::string> last_lines(std::string_view text, bool begins_in_a_line
 
 std::string error_log_of(const core::WorkerSpec& spec, std::uint32_t number,
                          const std::string& log_dir) {
-    return spec.log.merge ? place::output_log(log_dir, spec.name, number)
-                          : place::error_log(log_dir, spec.name, number);
+    return log_paths(log_dir, spec, number).error;
 }
 
 }  // namespace

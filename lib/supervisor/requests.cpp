@@ -7,7 +7,6 @@
 
 #include "base/overloaded.hpp"
 #include "core/selector.hpp"
-#include "place/directories.hpp"
 #include "supervisor/events.hpp"
 #include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
@@ -89,7 +88,7 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
     if (instance.outcome == core::Outcome::failed) {
         result.detail = failure_text(fleet, place);
         if (has_spoken(instance))
-            result.err_log = place::error_log(log_dir, spec.name, place.number);
+            result.err_log = log_paths(log_dir, spec, place.number).error;
     } else {
         result.detail = pending_text(fleet, place, now);
     }

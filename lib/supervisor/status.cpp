@@ -100,6 +100,9 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     const LogPaths logs = log_paths(log_dir, spec, place.number);
     row.out_log = logs.output;
     row.err_log = logs.error;
+    const LogTrouble trouble = outputs_.trouble_of({place.slot, instance.generation});
+    if (!trouble.problem.empty()) row.log_problem = trouble.problem;
+    row.log_lost_bytes = trouble.lost_bytes;
     if (instance.history.last_exit)
         row.last_exit = describe_exit(*instance.history.last_exit, spec.launch, now);
     if (const auto* running = std::get_if<core::Running>(&instance.state))

@@ -12,6 +12,7 @@
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/outputs.hpp"
 #include "supervisor/run_watch.hpp"
 
 namespace cluster::supervisor {
@@ -44,8 +45,9 @@ struct DaemonFacts {
 
 class StatusReader {
 public:
-    StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch)
-        : fleet_(fleet), keeper_(keeper), watch_(watch) {}
+    StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch,
+                 const Outputs& outputs)
+        : fleet_(fleet), keeper_(keeper), watch_(watch), outputs_(outputs) {}
 
     /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
     [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
@@ -62,6 +64,7 @@ private:
     const core::Fleet& fleet_;
     const KeeperLink& keeper_;
     const RunWatch& watch_;
+    const Outputs& outputs_;
     CpuSamples cpu_;
 };
 

@@ -67,11 +67,13 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       null_(std::move(null)),
       jobs_(link_, path_of_jobs(), null_.get()),
       logs_(jobs_),
-      outputs_(loop_, link_, logs_,
-               [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); }),
+      outputs_(
+          loop_, link_, logs_,
+          [this](Slot slot, bool is_busy) { fleet_.set_slot_busy(slot, is_busy); },
+          [this](Run run) { return log_target(run); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
       watch_(loop_, link_, jobs_, fleet_, safe_base_, options_.directories.runtime),
-      status_(fleet_, link_, watch_),
+      status_(fleet_, link_, watch_, outputs_),
       requests_(fleet_, records_, status_, logs_, clients_, link_, journal_,
                 [this](Instant now) { begin_shutdown(now); }) {
     records_.rebind(link_);
@@ -358,7 +360,7 @@ Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std:
     return worker_end;
 }
 
-/// A changed log = { … } holds at once.
+/// A changed log = { … } holds at once, for what runs and for what was left of what does not.
 void Supervisor::update_logs() {
     for (const core::Place* place : fleet_.places()) {
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
@@ -366,6 +368,15 @@ void Supervisor::update_logs() {
         logs_.update(paths.output, spec.log);
         logs_.update(paths.error, spec.log);
     }
+    outputs_.update();
+}
+
+/// Where the output of a run goes by the spec in force.
+std::optional<Outputs::Target> Supervisor::log_target(Run run) const {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr) return std::nullopt;
+    const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+    return Outputs::Target{log_paths(records_.daemon().log_dir, spec, place->number), spec.log};
 }
 
 void Supervisor::remember(const Records::Changes& changes) {

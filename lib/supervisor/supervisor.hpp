@@ -64,6 +64,7 @@ private:
                     std::vector<Slot>& wanted);
     [[nodiscard]] Status take_over(std::vector<HeldDescriptor> held, Instant now);
     void resume_outputs(std::vector<HeldDescriptor>& held);
+    [[nodiscard]] std::vector<std::string> former_logs(Run run) const;
     void reconcile(const core::Place& place, Instant now);
     void reconcile_slot(Slot slot);
 
@@ -89,6 +90,7 @@ private:
                                                     const core::LogSpec& spec);
     void signal(Run run, int signal);
     void update_logs();
+    [[nodiscard]] std::optional<Outputs::Target> log_target(Run run) const;
     void remember(const Records::Changes& changes);
     void remember_all();
     void report(const Records::Changes& changes, Instant now);

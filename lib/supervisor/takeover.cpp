@@ -213,11 +213,16 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
 }
 
 void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
-    std::map<std::pair<Run, std::uint16_t>, std::string> paths_of_forgotten;
-    for (const HeldDescriptor& item : held) {
-        if (item.key.kind != wire::HeldKind::log_path) continue;
-        const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
-        paths_of_forgotten[{run, item.key.index}] = read_held_text(item.fd.get()).value_or("");
+    using Key = std::pair<Run, std::uint16_t>;  // stream
+    std::map<Key, std::string> paths_of_forgotten;
+    std::map<Key, sys::UniqueFd> stagings;
+    for (HeldDescriptor& item : held) {
+        const Key key{{Slot{item.key.slot}, Generation{item.key.generation}}, item.key.index};
+        if (item.key.kind == wire::HeldKind::log_path) {
+            paths_of_forgotten[key] = read_held_text(item.fd.get()).value_or("");
+        } else if (item.key.kind == wire::HeldKind::staging) {
+            stagings[key] = std::move(item.fd);
+        }
     }
     for (HeldDescriptor& item : held) {
         const bool is_output = item.key.kind == wire::HeldKind::output;
@@ -226,20 +231,38 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
         const Stream stream = is_output ? Stream::output : Stream::error_output;
         const auto record = link_.slot(run.slot);
         const bool never_began = record && record->generation < run.generation.value;
-        const auto forgotten = paths_of_forgotten.find({run, static_cast<std::uint16_t>(stream)});
-        const core::Place* place = fleet_.find(run.slot);
-        if (never_began || (place == nullptr && forgotten == paths_of_forgotten.end())) {
+        const Key key{run, static_cast<std::uint16_t>(stream)};
+        const auto forgotten = paths_of_forgotten.find(key);
+        const auto target = log_target(run);
+        if (never_began || (!target && forgotten == paths_of_forgotten.end())) {
             link_.drop(item.key);
-        } else if (forgotten != paths_of_forgotten.end()) {
-            outputs_.resume(run, stream, std::move(item.fd), forgotten->second, core::LogSpec{});
+            continue;
+        }
+        Outputs::Held output{.pipe = std::move(item.fd), .staging = {}};
+        if (auto staging = stagings.extract(key)) output.staging = std::move(staging.mapped());
+        if (forgotten != paths_of_forgotten.end()) {
+            outputs_.resume(run, stream, std::move(output), forgotten->second, std::nullopt, {});
             outputs_.keep_paths(run.slot);
         } else {
-            const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-            const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
-            const std::string& path = is_output ? paths.output : paths.error;
-            outputs_.resume(run, stream, std::move(item.fd), path, spec.log);
+            outputs_.resume(run, stream, std::move(output),
+                            is_output ? target->paths.output : target->paths.error, target->spec,
+                            former_logs(run));
         }
     }
+    for (const auto& [key, staging] : stagings) {
+        link_.drop(staging_key(key.first, static_cast<Stream>(key.second)));
+    }
+    outputs_.write_staged();
+}
+
+/// Everywhere that the output of a run may have gone before its worker's log = { … } was changed.
+std::vector<std::string> Supervisor::former_logs(Run run) const {
+    const core::Place* place = fleet_.find(run.slot);
+    const std::string& worker = fleet_.worker(place->worker)->spec.name;
+    const std::string& log_dir = records_.daemon().log_dir;
+    return {place::output_log(log_dir, worker, place->number),
+            place::error_log(log_dir, worker, place->number),
+            place::merged_log(log_dir, worker, place->number)};
 }
 
 /// Brings an instance that may have a process in line with what the table says of it. Whatever the

@@ -62,8 +62,10 @@ enum class HeldKind : std::uint16_t {
     lock = 4,          // the lock file of the runtime directory
     state = 5,         // the state memfd
     spec = 6,          // sealed memfd with one worker's spec; index: the worker
-    log_path = 7,      // sealed memfd: where an output goes whose instance is gone; index: 0 stdout, 1 stderr
-    notify = 8,        // notify socket of a run: slot, generation
+    log_path =
+        7,  // sealed memfd: where an output goes whose instance is gone; index: 0 stdout, 1 stderr
+    notify = 8,   // notify socket of a run: slot, generation
+    staging = 9,  // staging file of an output (lib/capture/STAGING.md); index: 0 stdout, 1 stderr
 };
 
 struct HeldKey {

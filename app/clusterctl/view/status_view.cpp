@@ -32,6 +32,9 @@ std::string info_text(const ctl::WorkerStatus& worker, std::int64_t now_ms) {
     if (worker.next_start_ms) {
         info = "next start in " + format_duration(*worker.next_start_ms);
     }
+    if (worker.log_problem) {
+        info += (info.empty() ? "log: " : "; log: ") + *worker.log_problem;
+    }
     const bool is_up = worker.state == "running" || worker.state == "starting";
     const bool was_asked_for = worker.last_exit && worker.last_exit->reason == "stopped";
     if (worker.last_exit && !is_up && !was_asked_for) {

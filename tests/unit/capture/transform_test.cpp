@@ -95,4 +95,18 @@ TEST_CASE("capture/transform: a shared log gets whole lines, unless a line is to
     CHECK(batch_size("abc", format, false) == 3);
 }
 
+TEST_CASE("capture/transform: a batch ends with the line that fills the log") {
+    LineFormat format{.has_stamps = false, .is_shared = false, .max_line = 100};
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 100) == 15);
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 10) == 10);
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 6) == 10);
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 5) == 5);
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 0) == 5);
+    CHECK(size_until_full("aaaa", format, 0) == 4);
+    CHECK(size_until_full("", format, 0) == 0);
+    format.has_stamps = true;
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 31) == 10);
+    CHECK(size_until_full("aaaa\nbbbb\ncccc\n", format, 30) == 5);
+}
+
 }  // namespace cluster::capture

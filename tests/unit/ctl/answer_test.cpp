@@ -49,6 +49,8 @@ WorkerStatus running_worker() {
     worker.out_log = "/log/api.0.out.log";
     worker.err_log = "/log/api.0.err.log";
     worker.status_text = "3 requests";
+    worker.log_problem = "No space left on device";
+    worker.log_lost_bytes = 4096;
     return worker;
 }
 
@@ -88,24 +90,26 @@ OperationAnswer sample_operation() {
 }  // namespace
 
 TEST_CASE("ctl/answer: status has the promised shape, field by field") {
-    CHECK(render_answer(RequestId{"\"q\""}, sample_status()) ==
-          R"({"jsonrpc":"2.0","id":"q","result":{)"
-          R"("daemon":{"pid":100,"supervisor_pid":101,"version":"0.1.0","uptime_ms":99000,)"
-          R"("config":"/etc/cluster.toml","log_dir":"/log","supervisor_starts":3},)"
-          R"("workers":[)"
-          R"({"id":"api.0","name":"api","instance":0,"group":"site","state":"running",)"
-          R"("ready":true,"pid":4711,"restarts":2,"uptime_ms":65000,)"
-          R"("rss_bytes":18446744073709551615,"cpu_percent":12.5,)"
-          R"("last_exit":{"code":null,"signal":"SIGKILL","reason":"killed","detail":null,)"
-          R"("at_ms":1700000000000},"next_start_ms":null,"wanted":true,)"
-          R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log",)"
-          R"("status_text":"3 requests","waits_for":null},)"
-          R"({"id":"cron.1","name":"cron","instance":1,"group":null,"state":"backoff",)"
-          R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
-          R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
-          R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
-          R"("wanted":false,"out_log":"","err_log":"","status_text":null,"waits_for":"db to be ready"}]}})"
-          "\n");
+    CHECK(
+        render_answer(RequestId{"\"q\""}, sample_status()) ==
+        R"({"jsonrpc":"2.0","id":"q","result":{)"
+        R"("daemon":{"pid":100,"supervisor_pid":101,"version":"0.1.0","uptime_ms":99000,)"
+        R"("config":"/etc/cluster.toml","log_dir":"/log","supervisor_starts":3},)"
+        R"("workers":[)"
+        R"({"id":"api.0","name":"api","instance":0,"group":"site","state":"running",)"
+        R"("ready":true,"pid":4711,"restarts":2,"uptime_ms":65000,)"
+        R"("rss_bytes":18446744073709551615,"cpu_percent":12.5,)"
+        R"("last_exit":{"code":null,"signal":"SIGKILL","reason":"killed","detail":null,)"
+        R"("at_ms":1700000000000},"next_start_ms":null,"wanted":true,)"
+        R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log",)"
+        R"("status_text":"3 requests","log_problem":"No space left on device",)"
+        R"("log_lost_bytes":4096,"waits_for":null},)"
+        R"({"id":"cron.1","name":"cron","instance":1,"group":null,"state":"backoff",)"
+        R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
+        R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
+        R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
+        R"("wanted":false,"out_log":"","err_log":"","status_text":null,"log_problem":null,"log_lost_bytes":0,"waits_for":"db to be ready"}]}})"
+        "\n");
 }
 
 TEST_CASE("ctl/answer: status comes back as it was rendered") {
@@ -128,14 +132,15 @@ TEST_CASE("ctl/answer: version and operation come back as they were rendered") {
     CHECK(parsed_version->supervisor_pid == 11);
 
     const std::string line = render_answer(RequestId{"1"}, sample_operation());
-    CHECK(line ==
-          R"({"jsonrpc":"2.0","id":1,"result":{"operation":42,"state":"failed","instances":[)"
-          R"({"id":"api.1","outcome":"failed","state":"fatal",)"
-          R"("detail":"exec ./srv: Permission denied","err_log":"/l/e"},)"
-          R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null}],)"
-          R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"],"plan":[{"worker":"api","action":"restart","instances":2,)"
-          R"("changes":[{"key":"env.PORT","before":"1","after":null}]}]}})"
-          "\n");
+    CHECK(
+        line ==
+        R"({"jsonrpc":"2.0","id":1,"result":{"operation":42,"state":"failed","instances":[)"
+        R"({"id":"api.1","outcome":"failed","state":"fatal",)"
+        R"("detail":"exec ./srv: Permission denied","err_log":"/l/e"},)"
+        R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null}],)"
+        R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"],"plan":[{"worker":"api","action":"restart","instances":2,)"
+        R"("changes":[{"key":"env.PORT","before":"1","after":null}]}]}})"
+        "\n");
     const auto operation = parse_operation(line);
     REQUIRE(operation.has_value());
     CHECK(render_answer(RequestId{"1"}, *operation) == line);
@@ -183,8 +188,9 @@ TEST_CASE("ctl/answer: bytes that are not UTF-8 become U+FFFD and throw nowhere"
     CHECK(parsed->workers[0].out_log == "/log/\xEF\xBF\xBD");
     CHECK(status_document(status).find("\xEF\xBF\xBD") != std::string::npos);
     CHECK(render_error(RequestId{"1"}, RpcError{ErrorCode::refused, "\x80", {"\xfe"}}).size() > 0);
-    CHECK(log_line_document("api.0", "err", "", "a\xff\tb\"") ==
-          "{\"id\":\"api.0\",\"stream\":\"err\",\"time\":null,\"line\":\"a\xEF\xBF\xBD\\tb\\\"\"}\n");
+    CHECK(
+        log_line_document("api.0", "err", "", "a\xff\tb\"") ==
+        "{\"id\":\"api.0\",\"stream\":\"err\",\"time\":null,\"line\":\"a\xEF\xBF\xBD\\tb\\\"\"}\n");
     CHECK(render_request(Request{RequestId{"1"}, request::Load{"/a", "\xff", "\xff"}}).size() > 0);
     CHECK(render_request(Request{RequestId{"1"}, request::Stop{{"\xff"}}}).size() > 0);
 }
