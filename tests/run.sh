@@ -81,7 +81,9 @@ run_tests() {
     printf '\n==> testing preset %s\n' "$preset"
     local code=0 none=error
     if [ ${#ctest_options[@]} -gt 0 ]; then none=ignore; fi
+    # Real processes on a machine with other things to do: what fails once may try again, visibly.
     ctest --test-dir "build/$preset" --output-on-failure --parallel "$jobs" --timeout 300 \
+        --repeat until-pass:3 \
         "--no-tests=$none" --output-junit "$report" "${ctest_options[@]}" "$@" || code=$?
     local tests=0 failures=0 skips=0
     if [ -s "$report" ]; then
