@@ -51,7 +51,7 @@ _clusterctl() {
         env) options+=' --running' ;;
         top | monit) options+=' --delay' ;;
         startup) options+=' --user --print' ;;
-        logs | log) options+=' --follow --lines --out --err' ;;
+        logs | log) options+=' --follow --lines --since --grep --out --err --rotate' ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))

@@ -74,5 +74,8 @@ complete -c clusterctl -n '__fish_seen_subcommand_from startup' -l print -d 'Onl
 set -l logs '__fish_seen_subcommand_from logs'
 complete -c clusterctl -n $logs -s f -l follow -d 'Go on with what is written'
 complete -c clusterctl -n $logs -s n -l lines -x -d 'How many lines'
+complete -c clusterctl -n $logs -l since -x -d 'From then on: 10m, 09:30, 2024-05-17'
+complete -c clusterctl -n $logs -l grep -x -d 'Only lines that match'
+complete -c clusterctl -n $logs -l rotate -d 'Make archives of the logs now'
 complete -c clusterctl -n $logs -l out -d 'Standard output only'
 complete -c clusterctl -n $logs -l err -d 'Standard error only'
