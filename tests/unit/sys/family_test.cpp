@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <array>
 #include <cstring>
 #include <functional>
+#include <vector>
 
 namespace cluster::sys {
 namespace {
@@ -62,12 +64,37 @@ TEST_CASE("sys/family: session, parent and children") {
     for (const pid_t pid : {leader.pid(), other.pid()}) {
         CHECK(std::find(children->begin(), children->end(), pid) != children->end());
     }
+}
+
+// The session of whoever started the tests may lie outside of this pid namespace and have no number
+// in it, so the orphan comes from a session that is made here.
+TEST_CASE("sys/family: an orphan is found by the session that its dead parent led") {
+    REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+    std::array<int, 2> ends{};
+    REQUIRE(::pipe(ends.data()) == 0);
+    const pid_t leader = ::fork();
+    if (leader == 0) {
+        ::setsid();
+        const pid_t orphan = ::fork();
+        if (orphan == 0) {
+            while (true) ::pause();
+        }
+        static_cast<void>(!::write(ends[1], &orphan, sizeof(orphan)));
+        ::_exit(0);
+    }
+    pid_t orphan = 0;
+    REQUIRE(::read(ends[0], &orphan, sizeof(orphan)) == sizeof(orphan));
+    REQUIRE(::waitpid(leader, nullptr, 0) == leader);
     const Orphans orphans = orphans_of(::getpid());
-    const auto found = orphans.find(::getsid(0));
-    REQUIRE(found != orphans.end());
-    CHECK(std::find(found->second.begin(), found->second.end(), other.pid()) !=
-          found->second.end());
-    CHECK_FALSE(orphans.contains(leader.pid()));
+    const auto found = orphans.find(leader);
+    const bool is_there = found != orphans.end();
+    CHECK(is_there);
+    if (is_there) CHECK(found->second == std::vector<std::int32_t>{orphan});
+    ::kill(orphan, SIGKILL);
+    ::waitpid(orphan, nullptr, 0);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+    for (const int end : ends) ::close(end);
+    CHECK_FALSE(orphans_of(::getpid()).contains(leader));
 }
 
 TEST_CASE("sys/family: a process belongs by session or by descent, a stranger by neither") {
