@@ -100,7 +100,6 @@ Result<Variables> worker_environment(const core::Launch& launch, const InstanceN
     result["CLUSTER_INSTANCE"] = std::to_string(instance.number);
     result["CLUSTER_INSTANCES"] = std::to_string(instance.instances);
     result["NODE_APP_INSTANCE"] = std::to_string(instance.number);
-    if (!instance.notify_socket.empty()) result["NOTIFY_SOCKET"] = instance.notify_socket;
     return result;
 }
 

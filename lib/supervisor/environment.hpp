@@ -20,13 +20,12 @@ struct InstanceName {
     std::string worker;
     std::uint32_t number = 0;
     std::uint32_t instances = 1;
-    std::string notify_socket = {};  // empty: it has none
 };
 
 /// Safe base (or, for an ad-hoc worker with keep_env, its caller's environment), then PATH, HOME,
-/// USER …, then the environment files, then `env`, then what the daemon says: CLUSTER_WORKER,
-/// CLUSTER_INSTANCE, CLUSTER_INSTANCES, NODE_APP_INSTANCE, NOTIFY_SOCKET. Errors: {env_file,
-/// errno}; EBADMSG: a line of it cannot be understood.
+/// USER …, then the environment files, then `env`, then who it is: CLUSTER_WORKER,
+/// CLUSTER_INSTANCE, CLUSTER_INSTANCES, NODE_APP_INSTANCE. Errors: {env_file, errno}; EBADMSG: a
+/// line of it cannot be understood.
 [[nodiscard]] Result<Variables> worker_environment(const core::Launch& launch,
                                                    const InstanceName& instance,
                                                    const Variables& safe_base,

@@ -68,6 +68,14 @@ void add_descriptors(wire::PlanBuilder& plan) {
     plan.dup(static_cast<std::uint32_t>(AttachedFd::standard_error), 2);
 }
 
+void add_inheritance(wire::PlanBuilder& plan, const Inheritance& inheritance) {
+    const std::size_t count = inheritance.descriptors().size();
+    for (std::uint32_t i = 0; i < count; ++i) {
+        plan.dup(static_cast<std::uint32_t>(AttachedFd::first_inherited) + i,
+                 static_cast<std::uint32_t>(Inheritance::kFirst) + i);
+    }
+}
+
 void add_identity(wire::PlanBuilder& plan, const Identity& identity) {
     if (!identity.changes_user) return;
     plan.groups(sys::groups_of(identity.user.name, identity.gid));
@@ -135,22 +143,25 @@ std::optional<OutputOwner> output_owner(const core::Launch& launch) {
 }
 
 Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceName& instance,
-                                   const Variables& safe_base) {
+                                   const Inheritance& inheritance, const Variables& safe_base) {
     const auto identity = identity_of(launch);
     if (!identity) return tl::unexpected(identity.error());
-    const auto variables = worker_environment(launch, instance, safe_base, identity->user);
+    auto variables = worker_environment(launch, instance, safe_base, identity->user);
     if (!variables) return tl::unexpected(variables.error());
+    for (auto& [key, value] : inheritance.variables()) (*variables)[key] = value;
     const auto program = find_command(launch.command.front(), variables->at("PATH"), launch.cwd);
     if (!program) return tl::unexpected(program.error());
 
     wire::PlanBuilder plan;
     for (const std::string& argument : launch.command) plan.add_argument(argument);
     for (const auto& [name, value] : *variables) plan.add_environment(name, value);
+    if (inheritance.has_sockets()) plan.add_environment_pid("LISTEN_PID");
     plan.session();
     if (auto limits = add_limits(plan, launch); !limits) return tl::unexpected(limits.error());
     if (launch.nice) plan.nice(*launch.nice);
     plan.umask(launch.umask);
     add_descriptors(plan);
+    add_inheritance(plan, inheritance);
     add_identity(plan, *identity);
     plan.chdir(launch.cwd);  // as the worker's user, who may see directories that others do not, or
                              // the reverse

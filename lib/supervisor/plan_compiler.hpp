@@ -12,15 +12,17 @@
 #include "base/result.hpp"
 #include "core/spec.hpp"
 #include "supervisor/environment.hpp"
+#include "supervisor/inheritance.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::supervisor {
 
-/// Positions of the descriptors that every plan expects beside it.
+/// Positions of the descriptors that every plan expects beside it; those of the inheritance follow.
 enum class AttachedFd : std::uint32_t {
     standard_input = 0,
     standard_output = 1,
-    standard_error = 2
+    standard_error = 2,
+    first_inherited = 3
 };
 
 /// Who has to own the output pipes of a worker that runs as another user: it may open /dev/stdout
@@ -37,9 +39,11 @@ struct OutputOwner {
 /// {memfd, …}, {env_file, …}.
 [[nodiscard]] Result<sys::UniqueFd> compile_plan(const core::Launch& launch,
                                                  const InstanceName& instance,
+                                                 const Inheritance& inheritance,
                                                  const Variables& safe_base);
 
-/// The environment that such a plan would have. Errors: of the user, and of env_file.
+/// The environment that such a plan would have, but for what is inherited. Errors: of the user, and
+/// of env_file.
 [[nodiscard]] Result<Variables> next_environment(const core::Launch& launch,
                                                  const InstanceName& instance,
                                                  const Variables& safe_base);

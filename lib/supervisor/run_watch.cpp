@@ -18,7 +18,7 @@ Result<sys::UniqueFd> probe_plan(const core::Place& place, const core::WorkerSpe
     if (!launch.nice || *launch.nice < kProbePriority) launch.nice = kProbePriority;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = spec.instances};
-    return compile_plan(launch, name, safe_base);
+    return compile_plan(launch, name, {}, safe_base);
 }
 
 }  // namespace
@@ -35,13 +35,17 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
               }),
       memory_(keeper) {}
 
-Result<std::string> RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec) {
-    if (spec.policy.ready.kind != core::Readiness::Kind::notify) return std::string{};
+Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
+                         Inheritance& inheritance) {
+    if (spec.policy.ready.kind != core::Readiness::Kind::notify) return {};
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
         output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
-    return sockets_.open({place.slot, place.instance.generation},
-                         core::instance_id(spec.name, place.number), owner.uid, owner.gid);
+    auto path = sockets_.open({place.slot, place.instance.generation},
+                              core::instance_id(spec.name, place.number), owner.uid, owner.gid);
+    if (!path) return tl::unexpected(path.error());
+    inheritance.set_variable("NOTIFY_SOCKET", std::move(*path));
+    return {};
 }
 
 void RunWatch::resume(std::vector<HeldDescriptor>& held) {

@@ -10,6 +10,7 @@
 
 #include "core/fleet.hpp"
 #include "supervisor/environment.hpp"
+#include "supervisor/inheritance.hpp"
 #include "supervisor/memory_watch.hpp"
 #include "supervisor/notify_sockets.hpp"
 #include "supervisor/probes.hpp"
@@ -21,10 +22,9 @@ public:
     RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::Fleet& fleet,
              const Variables& safe_base, const std::string& runtime_dir);
 
-    /// Before a spawn. Returns what NOTIFY_SOCKET shall be: "" for a run that has none.
-    /// Errors: {notify_socket, errno}.
-    [[nodiscard]] Result<std::string> prepare(const core::Place& place,
-                                              const core::WorkerSpec& spec);
+    /// Before a spawn: adds what the run shall speak through. Errors: {notify_socket, errno}.
+    [[nodiscard]] Status prepare(const core::Place& place, const core::WorkerSpec& spec,
+                                 Inheritance& inheritance);
     /// The run never came to be.
     void close(Run run) { sockets_.close(run); }
     /// Before its exit is told to the fleet: what it had said by then comes out first.

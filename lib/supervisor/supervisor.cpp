@@ -312,13 +312,11 @@ void Supervisor::spawn(Run run) {
 
 Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec) {
     const Run run{place.slot, place.instance.generation};
-    auto notify_socket = watch_.prepare(place, spec);
-    if (!notify_socket) return tl::unexpected(notify_socket.error());
-    const InstanceName name{.worker = spec.name,
-                            .number = place.number,
-                            .instances = spec.instances,
-                            .notify_socket = std::move(*notify_socket)};
-    const auto plan = compile_plan(spec.launch, name, safe_base_);
+    Inheritance inheritance;
+    if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
+    const InstanceName name{
+        .worker = spec.name, .number = place.number, .instances = spec.instances};
+    const auto plan = compile_plan(spec.launch, name, inheritance, safe_base_);
     if (!plan) return tl::unexpected(plan.error());
     sys::UniqueFd input;
     if (const std::string& path = spec.launch.standard_input; !path.empty()) {
@@ -338,7 +336,9 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
     }
     reporter_.note_spawn(run.slot, logs.error);
     const int input_fd = input.is_open() ? input.get() : null_.get();
-    const std::array<int, 3> attached{input_fd, output->get(), error->get()};
+    std::vector<int> attached{input_fd, output->get(), error->get()};
+    const std::vector<int> inherited = inheritance.descriptors();
+    attached.insert(attached.end(), inherited.begin(), inherited.end());
     link_.spawn(run, place.instance.epoch, plan->get(), attached);
     return {};
 }

@@ -163,12 +163,12 @@ TEST_CASE("supervisor/plan: a command is looked for in the worker's own PATH") {
 TEST_CASE("supervisor/plan: what cannot be resolved says which step failed") {
     core::Launch launch = launch_of({"true"});
     launch.user = "no-such-user-here";
-    CHECK(sup::compile_plan(launch, {}, {}).error() == cluster::Error{Op::lookup_user, ENOENT});
+    CHECK(sup::compile_plan(launch, {}, {}, {}).error() == cluster::Error{Op::lookup_user, ENOENT});
     launch.user.clear();
     launch.group = "no-such-group-here";
-    CHECK(sup::compile_plan(launch, {}, {}).error() == cluster::Error{Op::lookup_group, ENOENT});
+    CHECK(sup::compile_plan(launch, {}, {}, {}).error() == cluster::Error{Op::lookup_group, ENOENT});
     launch.group.clear();
-    const auto plan = sup::compile_plan(launch, {}, {});
+    const auto plan = sup::compile_plan(launch, {}, {}, {});
     REQUIRE(plan);
     CHECK(cluster::sys::is_sealed(plan->get()));
 }
@@ -176,7 +176,7 @@ TEST_CASE("supervisor/plan: what cannot be resolved says which step failed") {
 TEST_CASE("supervisor/plan: an environment beyond the bound is an error, not a truncation") {
     core::Launch launch = launch_of({"true"});
     launch.env["BIG"] = std::string(2U << 20U, 'x');
-    CHECK(sup::compile_plan(launch, {}, {}).error() == cluster::Error{Op::plan, E2BIG});
+    CHECK(sup::compile_plan(launch, {}, {}, {}).error() == cluster::Error{Op::plan, E2BIG});
 }
 
 TEST_CASE("supervisor/wording: a spawn failure names its object and what is really missing") {

@@ -1,0 +1,66 @@
+// What a worker inherits beside its three standard streams: descriptors from 3 on without a hole,
+// and the variables that name them.
+//
+// The order is fixed: listening sockets first, since socket activation counts from 3; then the
+// channel; then the store. Whoever has something to hand over adds it here before the plan is
+// compiled, in any order; numbers are asked for when everything was added.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "supervisor/environment.hpp"
+#include "sys/fd.hpp"
+
+namespace cluster::supervisor {
+
+class Inheritance {
+public:
+    static constexpr int kFirst = 3;
+
+    /// A listening socket of the config, which stays the caller's: LISTEN_FDS, LISTEN_FDNAMES and,
+    /// written by the child itself, LISTEN_PID.
+    void add_socket(std::string name, int fd);
+    /// The worker's end of its channel: CLUSTER_CHANNEL_FD and, if `speaks_node`, what makes it
+    /// process.send() of Node.
+    void set_channel(sys::UniqueFd fd, bool speaks_node);
+    /// The store's memfd, which stays the caller's: CLUSTER_STORE.
+    void set_store(int fd, std::uint64_t inode, std::uint64_t generation);
+    /// A variable that names no descriptor, as NOTIFY_SOCKET.
+    void set_variable(std::string name, std::string value);
+
+    /// Position i is the worker's descriptor kFirst + i.
+    [[nodiscard]] std::vector<int> descriptors() const;
+    [[nodiscard]] Variables variables() const;
+    /// LISTEN_PID has to be among the variables: only the child knows it.
+    [[nodiscard]] bool has_sockets() const { return !sockets_.empty(); }
+    /// The worker's number of a socket; nothing: it does not get that one.
+    [[nodiscard]] std::optional<int> socket_number(std::string_view name) const;
+
+private:
+    struct Socket {
+        std::string name;
+        int fd;
+    };
+    struct Channel {
+        sys::UniqueFd fd;
+        bool speaks_node;
+    };
+    struct Store {
+        int fd;
+        std::uint64_t inode;
+        std::uint64_t generation;
+    };
+    void add_socket_variables(Variables& variables) const;
+
+    std::vector<Socket> sockets_;
+    std::optional<Channel> channel_;
+    std::optional<Store> store_;
+    Variables others_;
+};
+
+}  // namespace cluster::supervisor

@@ -1,0 +1,52 @@
+#include "supervisor/inheritance.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+
+#include "sys/file.hpp"
+
+namespace sup = cluster::supervisor;
+namespace sys = cluster::sys;
+
+TEST_CASE("supervisor/inheritance: nothing to hand over is nothing") {
+    const sup::Inheritance none;
+    CHECK(none.descriptors().empty());
+    CHECK(none.variables().empty());
+    CHECK_FALSE(none.has_sockets());
+    CHECK_FALSE(none.socket_number("web"));
+}
+
+TEST_CASE("supervisor/inheritance: sockets, channel, store; in this order, however they came") {
+    auto channel = sys::open_file("/dev/null", O_RDONLY);
+    REQUIRE(channel);
+    const int channel_fd = channel->get();
+    sup::Inheritance all;
+    all.set_store(70, 4711, 3);
+    all.set_channel(std::move(*channel), true);
+    all.set_variable("NOTIFY_SOCKET", "/run/x");
+    all.add_socket("web", 50);
+    all.add_socket("admin", 51);
+    CHECK(all.descriptors() == std::vector<int>{50, 51, channel_fd, 70});
+    CHECK(all.variables() == sup::Variables{{"LISTEN_FDS", "2"},
+                                            {"LISTEN_FDNAMES", "web:admin"},
+                                            {"CLUSTER_CHANNEL_FD", "5"},
+                                            {"NODE_CHANNEL_FD", "5"},
+                                            {"NODE_CHANNEL_SERIALIZATION_MODE", "json"},
+                                            {"CLUSTER_STORE", "v1:6:4711:3"},
+                                            {"NOTIFY_SOCKET", "/run/x"}});
+    CHECK(all.has_sockets());
+    CHECK(all.socket_number("web") == 3);
+    CHECK(all.socket_number("admin") == 4);
+    CHECK_FALSE(all.socket_number("other"));
+}
+
+TEST_CASE("supervisor/inheritance: numbers begin at 3, and only Node hears of Node") {
+    sup::Inheritance store_only;
+    store_only.set_store(70, 1, 1);
+    CHECK(store_only.variables() == sup::Variables{{"CLUSTER_STORE", "v1:3:1:1"}});
+    auto channel = sys::open_file("/dev/null", O_RDONLY);
+    REQUIRE(channel);
+    store_only.set_channel(std::move(*channel), false);
+    CHECK(store_only.variables() ==
+          sup::Variables{{"CLUSTER_CHANNEL_FD", "3"}, {"CLUSTER_STORE", "v1:4:1:1"}});
+}
