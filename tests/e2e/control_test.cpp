@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::test {
 namespace {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::test {
 namespace {

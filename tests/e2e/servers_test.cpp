@@ -10,6 +10,7 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::test {
 namespace {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/instance.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::core {
 

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <stdexcept>
 
+#include "support/paths.hpp"
 #include "sys/socket.hpp"
 
 namespace cluster::test {

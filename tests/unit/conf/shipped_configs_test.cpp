@@ -4,6 +4,7 @@
 
 #include "conf/worker.hpp"
 #include "loading.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::conf {
 namespace {

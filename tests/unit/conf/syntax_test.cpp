@@ -5,6 +5,7 @@
 
 #include "base/prng.hpp"
 #include "loading.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::conf {
 namespace {
