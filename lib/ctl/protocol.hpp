@@ -61,6 +61,7 @@ struct Load {
     std::string path;      // absolute, for diagnostics and relative paths
     std::string text;
     std::string base_path; // the caller's PATH
+    bool after_restore = false; // the caller has just started the daemon: what that brought back and has ended, ran
 };
 /// workers.apply: as workers.load, but the workers that came from this file are exactly those in it
 /// afterwards. dry_run: only the plan.

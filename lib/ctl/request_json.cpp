@@ -81,6 +81,9 @@ Method read_load(FieldReader& fields) {
     }
     load.text = fields.text("text");
     load.base_path = fields.exact("base_path");
+    if (fields.find("after_restore") != nullptr) {
+        load.after_restore = fields.boolean("after_restore");
+    }
     return load;
 }
 
@@ -156,8 +159,7 @@ constexpr std::array kMethods = {
     MethodRow{"workers.add", read_add},        MethodRow{"workers.scale", read_scale},
     MethodRow{"workers.apply", read_apply},    MethodRow{"workers.signal", read_signal},
     MethodRow{"workers.reset", read_reset},    MethodRow{"workers.describe", read_describe},
-    MethodRow{"operation.wait", read_wait},
-    MethodRow{"logs.rotate", read_rotate},
+    MethodRow{"operation.wait", read_wait},    MethodRow{"logs.rotate", read_rotate},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -270,9 +272,10 @@ struct Renderer {
         return {"workers.delete", selectors_of(r.selectors)};
     }
     Rendered operator()(const request::Load& r) const {
-        return {"workers.load", Json{{"path", exact_text(r.path)},
-                                     {"text", r.text},
-                                     {"base_path", exact_text(r.base_path)}}};
+        Json fields{
+            {"path", exact_text(r.path)}, {"text", r.text}, {"base_path", exact_text(r.base_path)}};
+        if (r.after_restore) fields["after_restore"] = true;
+        return {"workers.load", std::move(fields)};
     }
     Rendered operator()(const request::Apply& r) const {
         return {"workers.apply", Json{{"path", exact_text(r.path)},

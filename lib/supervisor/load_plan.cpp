@@ -39,6 +39,8 @@ bool is_to_be_started(const core::Instance& instance, const core::WorkerSpec& sp
                       bool is_changed) {
     const bool is_wanted = instance.desired == core::Desired::up;
     if (scope == Scope::exact) return is_changed && is_wanted && has_ended(instance);
+    const bool has_just_run = scope == Scope::add_after_restore && is_wanted && has_ended(instance);
+    if (has_just_run && !is_changed) return false;
     // What is on its way up already is started once more: nothing happens to it, but the answer
     // then waits for it.
     const auto* running = std::get_if<core::Running>(&instance.state);

@@ -16,7 +16,11 @@ enum class Scope : std::uint8_t {
     /// The workers of the file are added and updated, and those that are down are started where
     /// autostart says so. No other worker is touched.
     add,
-    /// Besides, workers that came from the file and are gone from it are stopped and deleted. What
+    /// As add, by somebody who has just started the daemon: what that brought back from its
+    /// remembered state and has ended since is not run a second time.
+    add_after_restore,
+    /// As add; besides, workers that came from the file and are gone from it are stopped and
+    /// deleted. What
     /// somebody stopped stays stopped; what had given up or ended starts again if its table was
     /// changed.
     exact,

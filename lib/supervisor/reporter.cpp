@@ -68,8 +68,7 @@ void Reporter::resume() {
 void Reporter::note_spawn(Slot slot, const std::string& error_log) {
     const auto info = sys::file_info(error_log);
     Shown& shown = shown_of(slot);
-    shown.error_inode = info ? info->inode : 0;
-    shown.error_size = info ? info->size : 0;
+    shown.error_log = info ? Shown::ErrorLog{info->inode, info->size} : Shown::ErrorLog{};
 }
 
 void Reporter::report(const Records::Changes& changes, const std::string& log_dir, Instant now) {
@@ -112,10 +111,13 @@ std::vector<std::string> Reporter::last_words(const Shown& shown, const std::str
     const auto file = sys::open_file(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return {};
     const auto info = sys::file_info(file->get());
-    if (!info || info->modified_ms < started_ms) return {};
-    // A file of another inode was begun by a rotation during the run.
-    const bool is_same = shown.error_inode == info->inode;
-    const std::uint64_t begin = is_same ? std::min(shown.error_size, info->size) : 0;
+    if (!info) return {};
+    // Times of files are coarse: a run of a millisecond may seem to have written before it began.
+    // So the time decides only where nothing better is known.
+    if (!shown.error_log && info->modified_ms < started_ms) return {};
+    // A file of another inode was begun during the run.
+    const bool is_same = shown.error_log && shown.error_log->inode == info->inode;
+    const std::uint64_t begin = is_same ? std::min(shown.error_log->size, info->size) : 0;
     const std::uint64_t from =
         std::max(begin, info->size - std::min<std::uint64_t>(info->size, kTailBytes));
     std::string text(static_cast<std::size_t>(info->size - from), '\0');

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,12 @@ private:
         const char* state = "";
         bool is_ready = false;
         std::uint64_t generation = 0;
-        std::uint64_t error_inode = 0;  // 0: not known
-        std::uint64_t error_size = 0;
+        // Of the error log when the run began; nothing: a predecessor began it.
+        struct ErrorLog {
+            std::uint64_t inode = 0;  // 0: there was none
+            std::uint64_t size = 0;
+        };
+        std::optional<ErrorLog> error_log;
     };
 
     [[nodiscard]] Shown& shown_of(Slot slot);

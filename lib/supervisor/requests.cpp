@@ -87,8 +87,7 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
     result.state = core::state_name(instance.state);
     if (instance.outcome == core::Outcome::failed) {
         result.detail = failure_text(fleet, place);
-        if (has_spoken(instance))
-            result.err_log = log_paths(log_dir, spec, place.number).error;
+        if (has_spoken(instance)) result.err_log = log_paths(log_dir, spec, place.number).error;
     } else {
         result.detail = pending_text(fleet, place, now);
     }
@@ -153,7 +152,9 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
                 return remove(request.selectors, now);
             },
             [&](const ctl::request::Load& request) -> std::optional<Reply> {
-                return load_text(request, Scope::add, false, now);
+                return load_text(request,
+                                 request.after_restore ? Scope::add_after_restore : Scope::add,
+                                 false, now);
             },
             [&](const ctl::request::Apply& request) -> std::optional<Reply> {
                 return load_text({request.path, request.text, request.base_path}, Scope::exact,

@@ -74,7 +74,8 @@ TEST_SUITE("e2e") {
         CHECK(exit.at("stderr") == Json({"one", "two"}));
         CHECK(exit.at("uptime_ms").get<long>() >= 0);
         const Json backoff = find("state", "to", "backoff");
-        CHECK(backoff.at("from") == "running");
+        // A run this short may be over before anybody has seen it run.
+        CHECK((backoff.at("from") == "running" || backoff.at("from") == "starting"));
         CHECK(backoff.at("next_start_ms").get<long>() > 3'000'000);
         CHECK(find("state", "to", "stopped").at("from") == "backoff");
         CHECK(find("operation", "method", "workers.stop").at("selectors") == Json({"bad"}));

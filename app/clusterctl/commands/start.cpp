@@ -164,6 +164,7 @@ private:
         Client client(session.directories());
         const bool is_launched = connect_or_launch(session, client);
         if (is_launched && has_remembered(session)) {
+            if (auto* load = std::get_if<ctl::request::Load>(&method)) load->after_restore = true;
             const ctl::OperationAnswer restored = client.wait(kRestoreOperation, 0);
             if (!session.options().is_json && !restored.selected.empty()) {
                 print_error(restored_note(restored) + "\n");

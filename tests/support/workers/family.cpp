@@ -42,10 +42,13 @@ int main(int argc, char** argv) {
         return 101;
     }
     if (argc > 3) {
-        FILE* file = std::fopen(argv[3], "w");
+        // Whole or not at all: this process may be killed at any moment.
+        const std::string unfinished = std::string(argv[3]) + ".new";
+        FILE* file = std::fopen(unfinished.c_str(), "w");
         if (file == nullptr) return 102;
         std::fprintf(file, "%d\n", child);
         std::fclose(file);
+        if (std::rename(unfinished.c_str(), argv[3]) != 0) return 103;
     }
     if (std::strcmp(argv[1], "exit") == 0) {
         ::poll(nullptr, 0, 50);

@@ -71,6 +71,8 @@ TEST_CASE("ctl/request: every method comes back as it was rendered") {
     CHECK(load.path == "/etc/\xff/a b.toml");
     CHECK(load.text == "[worker.a]\n# \"é\"\n");
     CHECK(load.base_path == "/bin");
+    CHECK_FALSE(load.after_restore);
+    CHECK(round_trip(request::Load{"/a.toml", "", "/bin", true}).after_restore);
 
     CHECK(round_trip(request::Scale{"api", 4, {}}).instances == 4U);
     CHECK(round_trip(request::Scale{"api", {}, -2}).delta == -2);

@@ -85,6 +85,20 @@ TEST_CASE("supervisor/load_plan: the PATH of whoever loads the file is no change
     CHECK(plan_text(world, {a}, Scope::add) == "a restart env.X PATH");
 }
 
+TEST_CASE(
+    "supervisor/load_plan: what a restore ran to its end does not run again by the same start") {
+    World world = running_world();
+    core::WorkerSpec once = spec_of("a");
+    once.policy.restart = core::RestartPolicy::never;
+    REQUIRE(world.fleet.update(once, world.now) == core::Refusal::none);
+    world.exits(0, 0);
+    REQUIRE(world.state(0) == "exited");
+    CHECK(plan_text(world, {once}, Scope::add_after_restore) == "a unchanged");
+    CHECK(plan_text(world, {once}, Scope::add) == "a start");
+    once.launch.env["X"] = "1";
+    CHECK(plan_text(world, {once}, Scope::add_after_restore) == "a start env.X");
+}
+
 TEST_CASE("supervisor/load_plan: what somebody stopped starts by start, and not by apply") {
     World world = running_world();
     world.fleet.begin_operation();
