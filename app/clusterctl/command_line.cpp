@@ -36,7 +36,12 @@ public:
     }
     void value(const char* names, std::string& target, const char* placeholder,
                const char* help) override {
-        app_.add_option(names, target, help)->type_name(placeholder);
+        // Given but empty is a variable of a script that was never set, not an option left out.
+        app_.add_option(names, target, help)
+            ->type_name(placeholder)
+            ->check([](const std::string& text) {
+                return text.empty() ? std::string("expected a value, got \"\"") : std::string();
+            });
     }
     void values(const char* names, std::vector<std::string>& target, const char* placeholder,
                 const char* help) override {

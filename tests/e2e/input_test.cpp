@@ -243,7 +243,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("input/names: strange names and words are refused before anything happens") {
         const Daemon daemon;
         REQUIRE(daemon.start(idle("api")).code == 0);
-        for (const char* name : {"all", "a b", "a/b", "..", "a.0"}) {
+        for (const char* name : {"", "all", "a b", "a/b", "..", "a.0"}) {
             const Outcome outcome =
                 daemon.ctl({"start", "--name", name, "--", worker_program("idle")});
             INFO(std::string(name), ": ", outcome.err);
