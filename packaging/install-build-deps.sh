@@ -52,6 +52,7 @@ servers=()
 if [ "$with_tests" = yes ]; then
     want packages doctest-dev
     want packages python3 python3
+    want packages python3-pip
     want packages nodejs node
     want packages curl curl
     want servers redis-server redis-server

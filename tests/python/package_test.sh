@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# package_test.sh PYTHON SOURCE PLACE LIBRARY WITH_STORE: pip installs the package without a compiler and
+# without the network, and it works from there, with a library beside it.
+set -euo pipefail
+python=$1 source=$2 place=$3 library=$4 with_store=$5
+if ! "$python" -c 'import setuptools, wheel, pip' 2>/dev/null; then
+    echo "SKIPPED: $python has no pip, setuptools and wheel"
+    exit 0
+fi
+rm -rf "$place"
+mkdir -p "$place"
+cp -r "$source" "$place/source"
+cp -L "$library" "$place/source/clusterd/libcluster.so.0"
+export CC=/bin/false PYTHONPATH= CLUSTER_LIBRARY=
+"$python" -m pip install --quiet --no-index --no-build-isolation --no-deps --disable-pip-version-check \
+    --root-user-action ignore --target "$place/installed" "$place/source"
+test -f "$place/installed/clusterd/py.typed"
+cd "$place/installed"
+"$with_store" "$python" -c '
+import clusterd, os
+assert os.path.dirname(clusterd.__file__).endswith("installed/clusterd")
+assert clusterd.counter("n").add(5) == 5
+'
