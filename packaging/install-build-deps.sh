@@ -54,6 +54,10 @@ if [ "$with_tests" = yes ]; then
     want packages python3 python3
     want packages python3-pip
     want packages nodejs node
+    # The headers of Node-API; a Node that did not come from Debian brings its own.
+    if ! ls "$(dirname "$(readlink -f "$(command -v node || echo /)")")"/../include/node/node_api.h >/dev/null 2>&1; then
+        want packages libnode-dev
+    fi
     want packages curl curl
     want servers redis-server redis-server
     want servers nginx-light nginx
