@@ -57,7 +57,7 @@ RAW_EXCEPTIONS = {
     ("supervisor", "sys/resource.h"): "RLIMIT_ numbers that a plan carries",
     ("supervisor", "signal.h"): "signal numbers",
     ("lib/supervisor/environment.cpp", "unistd.h"): "environ, a variable",
-    ("lib/conf/ready_keys.cpp", "arpa/inet.h"): "inet_pton, a pure function of text",
+    ("lib/conf/address.cpp", "arpa/inet.h"): "inet_pton and inet_ntop, pure functions of text",
     ("lib/conf/cpus.cpp", "sched.h"): "sched_getaffinity for instances = \"max\"; conf may not include sys",
 }
 

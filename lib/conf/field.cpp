@@ -101,6 +101,21 @@ std::optional<std::int64_t> read_integer(const Field& field, std::int64_t low, s
     return std::nullopt;
 }
 
+std::optional<std::uint32_t> read_octal(const Field& field, std::string_view example) {
+    const std::string expected =
+        "an octal number in quotes, \"0\" to \"0777\", such as " + in_quotes(example);
+    const std::string& text = field.value().text;
+    std::uint32_t number = 0;
+    bool is_octal = field.is(Node::Kind::string) && !text.empty() && text.size() <= 4;
+    for (const char c : text) {
+        is_octal = is_octal && c >= '0' && c <= '7';
+        if (is_octal) number = number * 8 + static_cast<std::uint32_t>(c - '0');
+    }
+    if (is_octal && number <= 0777) return number;
+    field.refuse_type(expected);
+    return std::nullopt;
+}
+
 std::optional<double> read_number(const Field& field, double low, double high) {
     std::optional<double> number;
     if (field.is(Node::Kind::integer)) number = static_cast<double>(field.value().integer);

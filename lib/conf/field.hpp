@@ -58,6 +58,8 @@ void refuse_unknown(const Field& field, std::string_view table,
 /// Bounds: low … high, both included.
 [[nodiscard]] std::optional<std::int64_t> read_integer(const Field& field, std::int64_t low,
                                                        std::int64_t high);
+/// An octal number in quotes, "0" to "0777"; `example` stands in the message.
+[[nodiscard]] std::optional<std::uint32_t> read_octal(const Field& field, std::string_view example);
 /// An integer or a float; never NaN or infinity.
 [[nodiscard]] std::optional<double> read_number(const Field& field, double low, double high);
 /// Bounds: low … kMaxDuration.

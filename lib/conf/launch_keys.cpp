@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "conf/address.hpp"
 #include "conf/dotenv.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
@@ -147,13 +148,6 @@ void read_one_env_file(WorkerDraft& draft, const Field& field) {
         field.refuse_type("a file such as \".env\", or { path = \".env\", interpolate = false }");
     }
     if (!parts.file.path.empty()) draft.spec.launch.env_files.push_back(std::move(parts.file));
-}
-
-/// A user or group as getpwnam(3) might know it: nothing more can be said without asking.
-bool is_account_name(std::string_view name) {
-    constexpr std::string_view kNever = ":/ \t\r\n";
-    return !name.empty() && name.front() != '-' &&
-           name.find_first_of(kNever) == std::string_view::npos;
 }
 
 struct LimitKind {
@@ -312,6 +306,7 @@ void read_stdin(WorkerDraft& draft, const Field& field) {
 }
 
 void read_env(WorkerDraft& draft, const Field& field) {
+    draft.env = field;
     if (!require_table(field, "env = { PORT = \"8000\" }")) return;
     for (const Member& member : field.value().members) read_variable(draft, field.inner(member));
 }
@@ -332,24 +327,7 @@ void read_user(WorkerDraft& draft, const Field& field) {
 }
 
 void read_umask(WorkerDraft& draft, const Field& field) {
-    constexpr std::string_view kExpected =
-        "an octal number in quotes, \"0\" to \"0777\", such as \"022\"";
-    if (!field.is(Node::Kind::string)) {
-        field.refuse_type(kExpected);
-        return;
-    }
-    const std::string& text = field.value().text;
-    std::uint32_t mask = 0;
-    bool is_octal = !text.empty() && text.size() <= 4;
-    for (const char c : text) {
-        is_octal = is_octal && c >= '0' && c <= '7';
-        if (is_octal) mask = mask * 8 + static_cast<std::uint32_t>(c - '0');
-    }
-    if (!is_octal || mask > 0777) {
-        field.refuse_type(kExpected);
-        return;
-    }
-    draft.spec.launch.umask = mask;
+    draft.spec.launch.umask = read_octal(field, "022").value_or(draft.spec.launch.umask);
 }
 
 void read_nice(WorkerDraft& draft, const Field& field) {

@@ -1,5 +1,5 @@
-// The top of a config file: [daemon], [worker.NAME], and the decision whether the whole can be
-// used.
+// The top of a config file: [daemon], [socket.NAME], [worker.NAME], and the decision whether the
+// whole can be used.
 #include "conf/load.hpp"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "conf/keys.hpp"
 #include "conf/report.hpp"
 #include "conf/requirements.hpp"
+#include "conf/socket.hpp"
 #include "conf/worker.hpp"
 
 namespace cluster::conf {
@@ -64,7 +65,25 @@ void read_workers(ConfigDraft& draft, const Field& field) {
     check_cycles(draft.config.workers, field);
 }
 
-constexpr Keys<ConfigDraft, 2> kTopKeys{{{"daemon", read_daemon}, {"worker", read_workers}}};
+/// Before anything else: workers name them, wherever they stand.
+void read_all_sockets(ConfigDraft& draft, const Field& top) {
+    for (const Member& member : top.value().members) {
+        if (member.key != "socket") continue;
+        draft.file.sockets = read_socket_tables(top.inner(member), draft.file.directory);
+    }
+}
+
+/// When the workers were read.
+void check_sockets(const ConfigDraft& draft, const Field& top) {
+    if (!draft.file.is_complete || !top.report().is_empty()) return;
+    for (const Member& member : top.value().members) {
+        if (member.key == "socket") check_used(top.inner(member), draft.config.workers);
+    }
+}
+
+constexpr Keys<ConfigDraft, 3> kTopKeys{{{"daemon", read_daemon},
+                                         {"socket", [](ConfigDraft&, const Field&) {}},
+                                         {"worker", read_workers}}};
 
 bool contains(const std::vector<std::string_view>& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
@@ -72,6 +91,7 @@ bool contains(const std::vector<std::string_view>& names, std::string_view name)
 
 /// Keys that were written above the first table, or after nothing that they could belong to.
 std::string hint_for_top_level(std::string_view key) {
+    if (key == "listen") return "; it belongs below [socket.NAME]";
     if (contains(worker_key_names(), key)) return "; keys of a worker stand below [worker.NAME]";
     if (contains(names_of(kDaemonKeys), key)) return "; it belongs below [daemon]";
     return "";
@@ -105,7 +125,10 @@ LoadResult load(std::string_view text, const LoadContext& context) {
     draft.file = make_file_context(context, document.is_complete);
     draft.known_workers = &context.known_workers;
     const Member top{"", {}, document.root};
-    read_table(Field(top, "", report), kTopKeys, draft, hint_for_top_level);
+    const Field field(top, "", report);
+    read_all_sockets(draft, field);
+    read_table(field, kTopKeys, draft, hint_for_top_level);
+    check_sockets(draft, field);
     if (draft.config.workers.empty() && document.is_complete && report.is_empty()) {
         report.add({}, "nothing to run: there is no [worker.NAME] table");
     }

@@ -1,9 +1,8 @@
 // `ready`: how one knows that a run is ready.
-#include <arpa/inet.h>
-
 #include <cstdint>
 #include <utility>
 
+#include "conf/address.hpp"
 #include "conf/keys.hpp"
 #include "conf/values.hpp"
 #include "conf/worker.hpp"
@@ -23,28 +22,15 @@ struct ReadyDraft {
     std::optional<Field> command;
 };
 
-bool is_address(const std::string& host) {
-    in6_addr address{};
-    return host == "localhost" || ::inet_pton(AF_INET, host.c_str(), &address) == 1 ||
-           ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
-}
-
 /// Names other than localhost are not looked up: that may take seconds, and the answer may change.
 bool set_address(core::Readiness& ready, const std::string& text) {
-    const std::size_t colon = text.rfind(':');
-    if (colon == std::string::npos) return false;
-    std::string host = text.substr(0, colon);
-    const bool is_bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    if (is_bracketed) host = host.substr(1, host.size() - 2);
-    if (is_bracketed != (host.find(':') != std::string::npos) || !is_address(host)) return false;
-    const std::string port = text.substr(colon + 1);
-    const bool is_number = !port.empty() && port.size() <= 5 &&
-                           port.find_first_not_of("0123456789") == std::string::npos;
-    const unsigned long number = is_number ? std::stoul(port) : 0;
-    if (number < 1 || number > 65535) return false;
+    const auto parts = split_host_and_port(text);
+    if (!parts || parts->port == 0) return false;
+    const bool is_address = parts->host == "localhost" || plain_address(parts->host).has_value();
+    if (!is_address || parts->host.find('%') != std::string::npos) return false;
     ready.kind = core::Readiness::Kind::tcp;
-    ready.host = std::move(host);
-    ready.port = static_cast<std::uint16_t>(number);
+    ready.host = parts->host;
+    ready.port = parts->port;
     return true;
 }
 

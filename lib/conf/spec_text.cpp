@@ -23,9 +23,9 @@ std::string number_text(double value) {
     return text.data();
 }
 
-std::string umask_text(std::uint32_t umask) {
+std::string octal_text(std::uint32_t number, int digits) {
     std::array<char, 16> text{};
-    std::snprintf(text.data(), text.size(), "%03o", umask);
+    std::snprintf(text.data(), text.size(), "%0*o", digits, number);
     return text.data();
 }
 
@@ -90,7 +90,7 @@ void add_launch(Keys& keys, const core::Launch& launch) {
     if (!launch.user.empty() || !launch.group.empty()) {
         keys.add("user", launch.user + (launch.group.empty() ? "" : ":" + launch.group), kRestart);
     }
-    keys.add("umask", umask_text(launch.umask), kRestart);
+    keys.add("umask", octal_text(launch.umask, 3), kRestart);
     if (launch.nice) keys.add("nice", std::to_string(*launch.nice), kRestart);
     for (const core::ResourceLimit& limit : launch.limits) {
         keys.add("limits." + limit.name, limit_text(limit), kRestart);
@@ -159,6 +159,39 @@ void add_log(Keys& keys, const core::LogSpec& log) {
     keys.add("log.max_line", size_or_unlimited(log.max_line));
 }
 
+const char* socket_type_text(core::SocketSpec::Type type) {
+    using Type = core::SocketSpec::Type;
+    return type == Type::stream ? "stream" : type == Type::datagram ? "datagram" : "seqpacket";
+}
+
+void add_socket(Keys& keys, const core::SocketSpec& socket) {
+    using Family = core::SocketSpec::Family;
+    constexpr Effect kRestart = Effect::restart;
+    const std::string prefix = "socket." + socket.name + ".";
+    keys.add(prefix + "listen", core::listen_text(socket), kRestart);
+    keys.add(prefix + "type", socket_type_text(socket.type), kRestart);
+    if (socket.type != core::SocketSpec::Type::datagram) {
+        keys.add(prefix + "backlog", std::to_string(socket.backlog));
+    }
+    if (socket.family == Family::internet) {
+        keys.add(prefix + "reuse_port", yes_or_no(socket.reuse_port));
+        if (socket.ipv6_only) keys.add(prefix + "ipv6_only", "true", kRestart);
+    }
+    keys.add(prefix + "nonblocking", yes_or_no(socket.nonblocking));
+    if (socket.family != Family::path) return;
+    keys.add(prefix + "mode", octal_text(socket.mode, 4));
+    keys.add_text(prefix + "user", socket.user);
+    keys.add_text(prefix + "group", socket.group);
+}
+
+void add_sockets(Keys& keys, const core::WorkerSpec& spec) {
+    std::vector<std::string> names;
+    for (const core::SocketSpec& socket : spec.sockets) names.push_back(socket.name);
+    keys.add_text("sockets", join_words(names), Effect::restart);
+    if (spec.stdin_socket) keys.add("stdin_socket", spec.stdin_socket->name, Effect::restart);
+    for (const core::SocketSpec* socket : core::sockets_of(spec)) add_socket(keys, *socket);
+}
+
 using ByKey = std::map<std::string_view, const KeyValue*>;
 
 ByKey by_key(const std::vector<KeyValue>& keys) {
@@ -199,6 +232,7 @@ std::string join_words(const std::vector<std::string>& words) {
 std::vector<KeyValue> keys_of(const core::WorkerSpec& spec) {
     Keys keys;
     add_launch(keys, spec.launch);
+    add_sockets(keys, spec);
     keys.add("instances", std::to_string(spec.instances));
     keys.add("autostart", yes_or_no(spec.autostart));
     add_policy(keys, spec.policy);

@@ -7,6 +7,7 @@
 
 #include "conf/cpus.hpp"
 #include "conf/keys.hpp"
+#include "conf/socket.hpp"
 #include "core/selector.hpp"
 
 namespace cluster::conf {
@@ -47,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 25> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 27> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -55,6 +56,8 @@ constexpr Keys<WorkerDraft, 25> kWorkerKeys{{
     {"env", read_env},
     {"env_file", read_env_file},
     {"stdin", read_stdin},
+    {"sockets", read_sockets},
+    {"stdin_socket", read_stdin_socket},
     {"user", read_user},
     {"umask", read_umask},
     {"nice", read_nice},
@@ -119,6 +122,7 @@ core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
     }
     read_table(field, kWorkerKeys, draft);
     finish_command(draft, field);
+    finish_sockets(draft);
     return draft.spec;
 }
 

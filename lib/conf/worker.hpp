@@ -17,6 +17,7 @@ struct FileContext {
     std::string directory;    // absolute; relative paths start here
     std::string base_path;    // PATH for Launch::base_path
     bool is_complete = true;  // false: a missing key may have been lost to a syntax error
+    std::vector<core::SocketSpec> sockets = {};  // every [socket.NAME]
 };
 
 /// A spec in the making: keys whose meaning depends on others wait here until all were seen.
@@ -25,6 +26,8 @@ struct WorkerDraft {
     const FileContext* file = nullptr;
     std::optional<Field> command;
     std::optional<bool> shell;
+    std::optional<Field> env;
+    std::optional<Field> stdin_socket;
 };
 
 /// Reads the table and reports what is wrong with it. The spec is only good when nothing was
@@ -46,6 +49,8 @@ void read_cwd(WorkerDraft& draft, const Field& field);
 void read_env(WorkerDraft& draft, const Field& field);
 void read_env_file(WorkerDraft& draft, const Field& field);
 void read_stdin(WorkerDraft& draft, const Field& field);
+void read_sockets(WorkerDraft& draft, const Field& field);
+void read_stdin_socket(WorkerDraft& draft, const Field& field);
 void read_user(WorkerDraft& draft, const Field& field);
 void read_umask(WorkerDraft& draft, const Field& field);
 void read_nice(WorkerDraft& draft, const Field& field);

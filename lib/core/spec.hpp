@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/time.hpp"
+#include "core/socket_spec.hpp"
 
 namespace cluster::core {
 
@@ -161,6 +162,10 @@ struct WorkerSpec {
     /// Names of workers that are started and ready before it, and stopped after it. None twice,
     /// never its own; no cycle.
     std::vector<std::string> requirements;
+    /// Listening sockets that it inherits, in this order. Bounds: kMaxSocketsPerWorker, no name
+    /// twice. A socket of the same name in several workers is the same one.
+    std::vector<SocketSpec> sockets;
+    std::optional<SocketSpec> stdin_socket;  // its standard input, besides; may be one of `sockets`
     Policy policy;
     LogSpec log;
     Launch launch;
@@ -170,10 +175,10 @@ struct WorkerSpec {
 
 /// True when a change from one spec to the other takes effect with a new run only; what else may
 /// differ holds for the runs that there are.
-[[nodiscard]] inline bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to) {
-    // A run that was started without a notify socket can never say that it is ready.
-    return from.launch != to.launch || from.policy.ready.kind != to.policy.ready.kind;
-}
+[[nodiscard]] bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to);
+
+/// Every socket of a worker, `stdin_socket` last; one that stands in both places comes once.
+[[nodiscard]] std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec);
 
 /// The [daemon] table. A running daemon accepts a second file only if this is equal.
 struct DaemonSpec {

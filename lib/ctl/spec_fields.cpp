@@ -1,5 +1,5 @@
-// Specs as fields of JSON. The bounds are those of conf: a spec that a file could not have said is refused
-// here too.
+// Specs as fields of JSON. The bounds are those of conf: a spec that a file could not have said is
+// refused here too.
 #include "ctl/spec_fields.hpp"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
+#include "ctl/socket_fields.hpp"
 
 namespace cluster::ctl {
 namespace {
@@ -446,12 +447,16 @@ std::vector<std::string> read_requirements(FieldReader& fields, const core::Work
 }  // namespace
 
 Json spec_fields(const core::WorkerSpec& spec) {
+    Json sockets = Json::array();
+    for (const core::SocketSpec& socket : spec.sockets) sockets.push_back(socket_fields(socket));
     return Json{{"name", spec.name},
                 {"group", spec.group},
                 {"instances", spec.instances},
                 {"autostart", spec.autostart},
                 {"source", exact_text(spec.source)},
                 {"requires", spec.requirements},
+                {"sockets", std::move(sockets)},
+                {"stdin_socket", spec.stdin_socket ? socket_fields(*spec.stdin_socket) : Json()},
                 {"policy", policy_fields(spec.policy)},
                 {"log", log_fields(spec.log)},
                 {"launch", launch_fields(spec.launch)}};
@@ -479,6 +484,7 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
         throw FieldError(fields.path("source") + ": expected an absolute path, or nothing");
     }
     if (fields.find("requires") != nullptr) spec.requirements = read_requirements(fields, spec);
+    read_sockets_of_spec(fields, spec);
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
     // Absent in what an older version remembered.
     if (const Json* log = fields.find("log")) spec.log = read_log(*log, fields.path("log"));

@@ -59,7 +59,8 @@ TEST_CASE("conf/load: names at the top and the shape of the tables") {
         std::string_view mistake;
     } const cases[] = {
         {"[workers.w]\ncommand = 'x'", "1:2 unknown name \"workers\" (did you mean \"worker\"?)"},
-        {"[socket.web]\nlisten = 'x'", "1:2 unknown name \"socket\""},
+        {"[sockets.web]\nlisten = 'x'", "1:2 unknown name \"sockets\" (did you mean \"socket\"?); keys of a worker stand below "
+         "[worker.NAME]"},
         {"[store]\nsize = '1MiB'", "1:2 unknown name \"store\""},
         {"command = 'x'",
          "1:1 unknown name \"command\"; keys of a worker stand below [worker.NAME]"},

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "conf/socket.hpp"
 #include "conf/worker.hpp"
 #include "loading.hpp"
 #include "support/paths.hpp"
@@ -30,8 +31,9 @@ std::string switch_everything_on(const std::string& text) {
     std::istringstream lines(text);
     std::string result;
     for (std::string line; std::getline(lines, line);) {
-        const bool is_setting =
-            line.size() > 1 && line[0] == '#' && line[1] >= 'a' && line[1] <= 'z';
+        const bool is_setting = line.size() > 1 && line[0] == '#' &&
+                                ((line[1] >= 'a' && line[1] <= 'z') || line[1] == '[');
+        if (line.rfind("#stdin = ", 0) == 0) continue;  // stdin_socket excludes it
         result += (is_setting ? line.substr(1) : line) + "\n";
     }
     return result;
@@ -59,9 +61,14 @@ TEST_CASE("conf/shipped: clusterd.toml loads with every setting switched on") {
     REQUIRE(load_file(kReference, switch_everything_on(read_file(kReference))));
 }
 
-TEST_CASE("conf/shipped: clusterd.toml shows every key of a worker") {
+TEST_CASE("conf/shipped: clusterd.toml shows every key of a worker and of a socket") {
     const std::string text = "\n" + switch_everything_on(read_file(kReference));
     for (const std::string_view key : worker_key_names()) {
+        CAPTURE(key);
+        const std::string line = std::string(key) + " = ";
+        CHECK((text.find("\n" + line) != std::string::npos || key == "stdin"));
+    }
+    for (const std::string_view key : socket_key_names()) {
         CAPTURE(key);
         CHECK(text.find("\n" + std::string(key) + " = ") != std::string::npos);
     }

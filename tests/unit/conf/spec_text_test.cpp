@@ -24,6 +24,20 @@ core::WorkerSpec sample() {
     return spec;
 }
 
+core::WorkerSpec with_sockets(core::WorkerSpec spec) {
+    core::SocketSpec web;
+    web.name = "web";
+    web.host = "127.0.0.1";
+    web.port = 80;
+    core::SocketSpec admin;
+    admin.name = "admin";
+    admin.family = core::SocketSpec::Family::path;
+    admin.path = "/run/admin";
+    spec.sockets = {web, admin};
+    spec.stdin_socket = web;
+    return spec;
+}
+
 std::vector<std::string> texts(const std::vector<conf::KeyChange>& changes) {
     std::vector<std::string> result;
     for (const conf::KeyChange& change : changes) {
@@ -112,6 +126,18 @@ TEST_CASE("conf/spec_text: whatever differs is named, and what belongs to the la
         {"ready", true, [](auto& s) { s.policy.ready.kind = core::Readiness::Kind::notify; }},
         {"max_memory", false, [](auto& s) { s.policy.max_memory = 1U << 20U; }},
         {"requires", false, [](auto& s) { s.requirements = {"db"}; }},
+        {"socket.web.listen", true, [](auto& s) { s.sockets[0].port = 81; }},
+        {"socket.admin.type", true,
+         [](auto& s) { s.sockets[1].type = core::SocketSpec::Type::seqpacket; }},
+        {"socket.web.ipv6_only", true, [](auto& s) { s.sockets[0].ipv6_only = true; }},
+        {"socket.web.backlog", false, [](auto& s) { s.sockets[0].backlog = 5; }},
+        {"socket.web.reuse_port", false, [](auto& s) { s.sockets[0].reuse_port = true; }},
+        {"socket.web.nonblocking", false, [](auto& s) { s.sockets[0].nonblocking = true; }},
+        {"socket.admin.mode", false, [](auto& s) { s.sockets[1].mode = 0600; }},
+        {"socket.admin.user", false, [](auto& s) { s.sockets[1].user = "ann"; }},
+        {"socket.admin.group", false, [](auto& s) { s.sockets[1].group = "staff"; }},
+        {"sockets", true, [](auto& s) { std::swap(s.sockets[0], s.sockets[1]); }},
+        {"stdin_socket", true, [](auto& s) { s.stdin_socket = s.sockets[1]; }},
         {"min_uptime", false, [](auto& s) { s.policy.min_uptime = 3s; }},
         {"start_timeout", false, [](auto& s) { s.policy.start_timeout = 3s; }},
         {"log.max_size", false, [](auto& s) { s.log.max_size = core::LogSpec::kUnlimited; }},
@@ -123,9 +149,10 @@ TEST_CASE("conf/spec_text: whatever differs is named, and what belongs to the la
         {"log.max_line", false, [](auto& s) { s.log.max_line = 2048; }},
     };
     for (const Case& each : cases) {
-        core::WorkerSpec after = sample();
+        const core::WorkerSpec before = with_sockets(sample());
+        core::WorkerSpec after = before;
         each.change(after);
-        const std::vector<conf::KeyChange> changes = conf::changes_between(sample(), after);
+        const std::vector<conf::KeyChange> changes = conf::changes_between(before, after);
         REQUIRE_MESSAGE(changes.size() == 1, each.key);
         CHECK(changes[0].key == each.key);
         CHECK_MESSAGE((changes[0].effect == Effect::restart) == each.is_launch, each.key);

@@ -43,6 +43,24 @@ WorkerSpec full_spec() {
     spec.launch.group = "adm";
     spec.launch.umask = 0777;
     spec.launch.nice = -20;
+    cluster::core::SocketSpec web;
+    web.name = "web";
+    web.host = "::1";
+    web.port = 8000;
+    web.ipv6_only = true;
+    web.backlog = 7;
+    web.reuse_port = true;
+    cluster::core::SocketSpec admin;
+    admin.name = "admin";
+    admin.type = cluster::core::SocketSpec::Type::seqpacket;
+    admin.family = cluster::core::SocketSpec::Family::path;
+    admin.path = "/run/\xFF.sock";
+    admin.nonblocking = true;
+    admin.mode = 0;
+    admin.user = "www-data";
+    admin.group = "adm";
+    spec.sockets = {web, admin};
+    spec.stdin_socket = web;
     spec.launch.limits = {{"nofile", 1024, 65536}, {"core", 0, ~std::uint64_t{0}}};
     return spec;
 }
@@ -138,8 +156,7 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
         {R"("stop_timeout_ns":10000000000)", R"("stop_timeout_ns":9223372036854775807)",
          "spec.policy.stop_timeout_ns: 9223372036854775807 is not between 0 and "
          "3153600000000000000"},
-        {R"("max_size":52428800)", R"("max_size":4095)",
-         "spec.log.max_size: is less than 4096"},
+        {R"("max_size":52428800)", R"("max_size":4095)", "spec.log.max_size: is less than 4096"},
         {R"("max_total_size":"unlimited")", R"("max_total_size":52428799)",
          "spec.log.max_total_size: is less than max_size"},
         {R"("max_line":65536)", R"("max_line":1023)",
@@ -168,6 +185,19 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
         {R"("user":"")", R"("user":"","usr":"")",
          R"(spec.launch.usr: unknown field; did you mean "user"?)"},
         {R"("policy":{)", R"("policy":{"x":1,)", "spec.policy.x: unknown field"},
+        {R"("sockets":[])", R"("sockets":[{"name":"a/b"}])",
+         R"(spec.sockets[0].name: "a/b" is not a socket's name ([A-Za-z0-9_-]{1,64}, not "all"))"},
+        {R"("stdin_socket":null)", R"("stdin_socket":{"name":"a","type":"tcp"})",
+         R"(spec.stdin_socket.type: "tcp" is not known)"},
+        {R"("stdin_socket":null)",
+         R"("stdin_socket":{"name":"a","type":"stream","family":"internet","host":"-x"})",
+         "spec.stdin_socket.host: is neither an address nor a name"},
+        {R"("stdin_socket":null)",
+         R"("stdin_socket":{"name":"a","type":"stream","family":"path","host":"","port":0,"path":"x"})",
+         "spec.stdin_socket.path: expected an absolute path"},
+        {R"("stdin_socket":null)",
+         R"("stdin_socket":{"name":"a","type":"stream","family":"abstract","host":"","port":0,"path":""})",
+         "spec.stdin_socket.path: has to have 1 to 107 bytes"},
     };
     for (const Case& c : cases) {
         CAPTURE(c.replacement);
