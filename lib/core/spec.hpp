@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/time.hpp"
@@ -153,6 +154,14 @@ struct LogSpec {
     friend bool operator==(const LogSpec&, const LogSpec&) = default;
 };
 
+/// How a worker speaks with the daemon over its message channel.
+enum class ChannelMode : std::uint8_t {
+    automatic,  // node where the program is node, nodejs or bun, else json
+    node,       // as the IPC channel of Node.js: process.send() works
+    json,       // CLUSTER_CHANNEL_FD alone
+    off,
+};
+
 struct WorkerSpec {
     std::string name;   // [A-Za-z0-9_-]{1,64}, never "all"
     std::string group;  // the selector @group; empty: none
@@ -180,11 +189,53 @@ struct WorkerSpec {
 /// Every socket of a worker, `stdin_socket` last; one that stands in both places comes once.
 [[nodiscard]] std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec);
 
+/// What happens to a worker that does not read what is sent to it.
+enum class SlowReader : std::uint8_t {
+    drop_oldest,  // the oldest messages make room; their number is delivered
+    disconnect,   // its channel is closed
+};
+
+/// What the daemon does with an application message of a worker, so that programs which know
+/// nothing of it share what they count. Exactly one of incr, set, publish, forward and log is
+/// given.
+struct ChannelRule {
+    using Scalar = std::variant<std::string, std::int64_t, double, bool>;
+    std::map<std::string, Scalar> match;  // fields of the message, all of them equal
+    std::string incr;                     // the key to whose number `by` is added
+    std::string by;                       // field with an integer; empty: 1 is added
+    std::string set;                      // the key that gets the field `value`
+    std::string value = "value";
+    std::string publish;    // the topic that it goes to
+    std::string forward;    // the selector of those that get it as it is
+    bool log = false;       // it is written to the daemon's log
+    std::string broadcast;  // of incr and set: {"type": …, "value": …} goes to all workers
+
+    friend bool operator==(const ChannelRule&, const ChannelRule&) = default;
+};
+
+/// The [channel] table. A running daemon accepts a second file only if this is equal.
+struct ChannelSpec {
+    static constexpr std::uint64_t kMinLine = std::uint64_t{4} << 10U;
+    static constexpr std::uint64_t kMaxLine = std::uint64_t{256} << 20U;
+    static constexpr std::uint64_t kMaxQueue = std::uint64_t{1} << 30U;
+
+    /// Longer lines of a worker are thrown away. Bounds: kMinLine … kMaxLine
+    std::uint64_t max_line = std::uint64_t{1} << 20U;
+    /// Of what waits for one worker to read it. Bounds: 2 · max_line … kMaxQueue
+    std::uint64_t max_queue = std::uint64_t{4} << 20U;
+    SlowReader slow_reader = SlowReader::drop_oldest;
+    Duration request_timeout = std::chrono::seconds{10};  // where a request names none
+    std::vector<ChannelRule> rules;  // in the order of the file; all that match
+
+    friend bool operator==(const ChannelSpec&, const ChannelSpec&) = default;
+};
+
 /// The [daemon] table. A running daemon accepts a second file only if this is equal.
 struct DaemonSpec {
     std::optional<std::string> log_dir;  // absolute
     std::string log_level = "info";      // trace | debug | info | warn | error
     std::uint32_t parallel_starts = 0;   // instances between spawn and ready; 0: any number
+    ChannelSpec channel;
 
     friend bool operator==(const DaemonSpec&, const DaemonSpec&) = default;
 };

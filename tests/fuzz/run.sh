@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with clang and runs each of them for some seconds on its corpus.
 #
-#   bash tests/fuzz/run.sh [SECONDS] [NAME…]      default: 10 seconds each, all of wire plan ctl conf
+#   bash tests/fuzz/run.sh [SECONDS] [NAME…]      default: 10 seconds each, all of wire plan ctl conf channel
 #
 # New inputs stay in build/fuzz/corpus; those of a crash in build/fuzz/crashes, with the command that replays them.
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-10}
 shift || true
-if [ $# -eq 0 ]; then set -- wire plan ctl conf; fi
+if [ $# -eq 0 ]; then set -- wire plan ctl conf channel; fi
 case $seconds in
     '' | *[!0-9]*) echo "usage: bash tests/fuzz/run.sh [SECONDS] [NAME…]" >&2; exit 2 ;;
 esac
