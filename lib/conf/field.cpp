@@ -60,6 +60,7 @@ void refuse_unknown(const Field& field, std::string_view table,
     if (!table.empty()) message += " in [" + std::string(table) + "]";
     message += suggestion(field.key(), names) + hint;
     field.report().add(field.key_at(), message);
+    field.report().note_table(table, names);
 }
 
 bool require_table(const Field& field, std::string_view example) {

@@ -17,10 +17,6 @@ constexpr std::size_t kMaxEnvFiles = 64;
 constexpr std::string_view kCommandExample =
     "an array of strings such as [\"node\", \"server.js\"], or one string";
 
-bool starts_with(std::string_view text, std::string_view start) {
-    return text.substr(0, start.size()) == start;
-}
-
 /// One word of a command array; its place is the item, not the key.
 std::optional<std::string> read_argument(const Field& field, std::size_t index) {
     const Node& item = field.value().items[index];
@@ -106,18 +102,6 @@ void read_variable(WorkerDraft& draft, const Field& field) {
     }
 }
 
-/// Absolute, and without `.` and `..`.
-std::optional<std::string> read_path(const WorkerDraft& draft, const Field& field,
-                                     std::string_view expected) {
-    const std::optional<std::string> path = read_text(field, expected);
-    if (!path) return std::nullopt;
-    if (*path == "~" || starts_with(*path, "~/")) {
-        field.refuse("~ is not expanded; write the path in full, got " + in_quotes(*path));
-        return std::nullopt;
-    }
-    return resolve_path(draft.file->directory, *path);
-}
-
 /// { path = …, interpolate = … } in the making.
 struct EnvFileDraft {
     const WorkerDraft* worker;
@@ -129,7 +113,7 @@ constexpr Keys<EnvFileDraft, 2> kEnvFileKeys{{
     {"path",
      [](EnvFileDraft& draft, const Field& field) {
          draft.has_path = true;
-         draft.file.path = read_path(*draft.worker, field, "a file").value_or("");
+         draft.file.path = read_path(field, *draft.worker->file, "a file").value_or("");
      }},
     {"interpolate",
      [](EnvFileDraft& draft, const Field& field) {
@@ -143,7 +127,7 @@ void read_one_env_file(WorkerDraft& draft, const Field& field) {
         read_table(field, kEnvFileKeys, parts);
         if (!parts.has_path) field.refuse("has no path; expected { path = \".env\" }");
     } else if (field.is(Node::Kind::string)) {
-        parts.file.path = read_path(draft, field, "a file").value_or("");
+        parts.file.path = read_path(field, *draft.file, "a file").value_or("");
     } else {
         field.refuse_type("a file such as \".env\", or { path = \".env\", interpolate = false }");
     }
@@ -281,7 +265,7 @@ std::vector<std::string> read_command_value(const Field& field) {
 }
 
 void read_cwd(WorkerDraft& draft, const Field& field) {
-    if (std::optional<std::string> path = read_path(draft, field, "a directory")) {
+    if (std::optional<std::string> path = read_path(field, *draft.file, "a directory")) {
         draft.spec.launch.cwd = std::move(*path);
     }
 }
@@ -300,7 +284,7 @@ void read_env_file(WorkerDraft& draft, const Field& field) {
 }
 
 void read_stdin(WorkerDraft& draft, const Field& field) {
-    if (std::optional<std::string> path = read_path(draft, field, "a file")) {
+    if (std::optional<std::string> path = read_path(field, *draft.file, "a file")) {
         draft.spec.launch.standard_input = std::move(*path);
     }
 }

@@ -32,8 +32,8 @@ constexpr Choice<std::string_view> kLogLevels[] = {
 constexpr Keys<ConfigDraft, 3> kDaemonKeys{{
     {"log_dir",
      [](ConfigDraft& draft, const Field& field) {
-         if (const std::optional<std::string> path = read_text(field, "a directory")) {
-             draft.config.daemon.log_dir = resolve_path(draft.file.directory, *path);
+         if (const auto path = read_path(field, draft.file, "a directory")) {
+             draft.config.daemon.log_dir = *path;
          }
      }},
     {"log_level",
@@ -119,6 +119,10 @@ LoadResult load(std::string_view text, const LoadContext& context) {
              {}}});
     }
     Report report(text, context.path);
+    return load(text, context, report);
+}
+
+LoadResult load(std::string_view text, const LoadContext& context, Report& report) {
     const Document document = parse_document(text, report);
 
     ConfigDraft draft;

@@ -40,7 +40,7 @@ struct Diagnostic {
 struct LoadContext {
     std::string path;  // of the file, absolute: WorkerSpec::source; relative paths in it start at
                        // its directory
-    std::string base_path;                        // PATH for Launch::base_path
+    std::string base_path;  // PATH for Launch::base_path
     /// Workers of other files, which `requires` may name. Nothing: whoever acts on the config
     /// knows them, so no name is unknown.
     std::optional<std::vector<std::string>> known_workers = std::vector<std::string>{};
@@ -51,6 +51,11 @@ using LoadResult = tl::expected<core::Config, std::vector<Diagnostic>>;
 /// Reads a whole config. Errors: at least one diagnostic, sorted by position; more than 1,000 are
 /// counted, not listed.
 [[nodiscard]] LoadResult load(std::string_view text, const LoadContext& context);
+
+class Report;
+/// The same, with a report of the caller's, made of the same text. After a refusal its mistakes are
+/// taken out of it; the tables that it noted stay (known_keys.hpp).
+[[nodiscard]] LoadResult load(std::string_view text, const LoadContext& context, Report& report);
 
 /// "file:line:column: error: message", then the offending line and a caret under the column. Ends
 /// with a newline.

@@ -142,6 +142,10 @@ void Report::add(Position at, const std::string& message) {
     diagnostics_.push_back(std::move(diagnostic));
 }
 
+void Report::note_table(std::string_view path, const std::vector<std::string_view>& keys) {
+    tables_.push_back({std::string(path), {keys.begin(), keys.end()}});
+}
+
 std::vector<Diagnostic> Report::take_sorted() {
     std::stable_sort(diagnostics_.begin(), diagnostics_.end(),
                      [](const Diagnostic& a, const Diagnostic& b) {

@@ -39,10 +39,19 @@ public:
     /// By line and column; of two at the same place the one added first comes first.
     [[nodiscard]] std::vector<Diagnostic> take_sorted();
 
+    /// A table in which an unknown key stood, by its dotted path, with the keys that it may have.
+    struct Table {
+        std::string path;
+        std::vector<std::string> keys;
+    };
+    void note_table(std::string_view path, const std::vector<std::string_view>& keys);
+    [[nodiscard]] const std::vector<Table>& tables() const { return tables_; }
+
 private:
     std::string path_;
     std::vector<std::string_view> lines_;
     std::vector<Diagnostic> diagnostics_;
+    std::vector<Table> tables_;
     std::size_t dropped_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include "conf/nearest.hpp"
 #include "conf/worker.hpp"
 #include "core/graph.hpp"
+#include "core/selector.hpp"
 
 namespace cluster::conf {
 namespace {
@@ -27,6 +28,8 @@ void read_name(WorkerDraft& draft, const Field& field, const Node& item) {
     std::vector<std::string>& names = draft.spec.requirements;
     if (item.text == draft.spec.name) {
         field.refuse_at(item.at, "a worker cannot require itself");
+    } else if (!core::is_valid_worker_name(item.text)) {
+        field.refuse_at(item.at, in_quotes(item.text) + " is not the name of a worker");
     } else if (std::find(names.begin(), names.end(), item.text) != names.end()) {
         field.refuse_at(item.at, in_quotes(item.text) + " stands twice");
     } else {

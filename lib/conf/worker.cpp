@@ -102,6 +102,17 @@ std::string resolve_path(const std::string& directory, const std::string& path) 
     return result;
 }
 
+std::optional<std::string> read_path(const Field& field, const FileContext& file,
+                                     std::string_view expected) {
+    const std::optional<std::string> path = read_text(field, expected);
+    if (!path) return std::nullopt;
+    if (*path == "~" || path->substr(0, 2) == "~/") {
+        field.refuse("~ is not expanded; write the path in full, got " + in_quotes(*path));
+        return std::nullopt;
+    }
+    return resolve_path(file.directory, *path);
+}
+
 core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
     WorkerDraft draft;
     draft.file = &file;

@@ -41,6 +41,10 @@ struct WorkerDraft {
 /// resolved as text.
 [[nodiscard]] std::string resolve_path(const std::string& directory, const std::string& path);
 
+/// A path as text, resolved. `~` is refused: only a shell expands it.
+[[nodiscard]] std::optional<std::string> read_path(const Field& field, const FileContext& file,
+                                                   std::string_view expected);
+
 // Readers of single keys, in the order of config/clusterd.toml. Each either sets its part of the
 // draft or reports.
 void read_command(WorkerDraft& draft, const Field& field);
