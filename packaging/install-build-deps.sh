@@ -59,8 +59,12 @@ if [ "$with_tests" = yes ]; then
         want packages libnode-dev
     fi
     want packages curl curl
+    want packages python3-jsonschema
+    want packages python3-tomli
     want servers redis-server redis-server
     want servers nginx-light nginx
+    want servers gunicorn gunicorn
+    want servers postgresql pg_isready
 fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#servers[@]} -eq 0 ]; then exit 0; fi

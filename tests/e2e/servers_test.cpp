@@ -7,13 +7,18 @@
 #include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/daemon.hpp"
 #include "support/paths.hpp"
 
 namespace cluster::test {
 namespace {
+
+namespace fs = std::filesystem;
 
 sockaddr_in local_address(int port) {
     sockaddr_in address{};
@@ -163,6 +168,52 @@ TEST_SUITE("e2e") {
                    std::string::npos;
         };
         check_server(daemon, file, "nginx.0", answers, true);
+    }
+
+    TEST_CASE("servers/gunicorn: gunicorn from Debian, ready when it says so") {
+        if (!find_program("gunicorn")) return skip("no gunicorn");
+        const Daemon daemon;
+        const int port = free_port();
+        const std::string file = example(daemon, "gunicorn.toml", {{"8083", std::to_string(port)}});
+        example(daemon, "wsgi.py", {});
+        const auto answers = [&] {
+            return talk(port, kGet, "pid").find("gunicorn behind clusterd") != std::string::npos;
+        };
+        check_server(daemon, file, "gunicorn.0", answers, true);
+        CHECK(daemon.out_log("gunicorn.0").find("\"GET / HTTP/1.0\" 200") != std::string::npos);
+    }
+
+    TEST_CASE("servers/postgresql: a database is made, survives a crash, and stops in order") {
+        if (!fs::exists("/usr/lib/postgresql") || !find_program("pg_isready")) {
+            return skip("no PostgreSQL");
+        }
+        const Daemon daemon;
+        const std::string port = std::to_string(free_port());
+        const std::string place = daemon.dir() / "pg";
+        fs::create_directory(place);
+        // The server and the queries are those of an ordinary user.
+        std::vector<std::pair<std::string, std::string>> changes = {
+            {"5433", port}, {"/tmp/clusterd-postgresql", place}};
+        std::vector<std::string> psql = {"psql", "-h", place, "-p", port, "-d", "postgres", "-Atc"};
+        if (is_root()) {
+            if (run({{"chown", "postgres", place}, {}, ""}).code != 0)
+                return skip("no user postgres");
+            fs::permissions(daemon.dir().path(), fs::perms{0755});
+            psql.insert(psql.begin(), {"runuser", "-u", "postgres", "--"});
+        } else {
+            changes.emplace_back("user = \"postgres\"", "");
+        }
+        const std::string file = example(daemon, "postgresql.toml", changes);
+        const auto ask = [&](const std::string& query) {
+            std::vector<std::string> words = psql;
+            words.push_back(query);
+            return run({words, {}, ""}).out;
+        };
+        const auto answers = [&] { return ask("select 6 * 7") == "42\n"; };
+        check_server(daemon, file, "postgresql.0", answers, true);
+        const std::string log = daemon.err_log("postgresql.0");
+        CHECK(log.find("automatic recovery in progress") != std::string::npos);
+        CHECK(log.find("database system is shut down") != std::string::npos);
     }
 
     TEST_CASE("servers/quickstart: the configuration of the first minute works") {
