@@ -29,7 +29,7 @@ _clusterctl() {
         --runtime-dir | --cwd) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$cur")); return ;;
         --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-        --stop-signal) COMPREPLY=($(compgen -A signal -- "$cur")); return ;;
+        --stop-signal) COMPREPLY=($(compgen -W "$(compgen -A signal SIG)" -- "$cur")); return ;;
         --timeout | --stop-timeout | --min-uptime | --delay | -d) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
         --name | --group | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
         -n) [[ $verb == apply ]] || return ;;
@@ -63,7 +63,7 @@ _clusterctl() {
                           $(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
         signal)
             if [[ $words == 0 ]]; then
-                COMPREPLY=($(compgen -A signal -- "$cur"))
+                COMPREPLY=($(compgen -W "$(compgen -A signal SIG) $(compgen -A signal SIG | sed s/^SIG//)" -- "$cur"))
             else
                 COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur"))
             fi ;;

@@ -1,5 +1,23 @@
 # Completion of clusterctl for fish. Names of workers come from the daemon, by `clusterctl complete`.
 
+# So many words before this one are no options; the verb is one of them.
+function __clusterctl_is_argument
+    set -l words (commandline -opc)
+    set -l seen 0
+    for word in $words[2..-1]
+        string match -q -- '-*' $word; or set seen (math $seen + 1)
+    end
+    test $seen -eq $argv[1]
+end
+
+# Behind "--" stands a command of its own.
+function __clusterctl_foreign
+    set -l words (commandline -opc)
+    set -l index (contains -i -- -- $words); or return
+    set -l rest $words[(math $index + 1)..-1] (commandline -ct)
+    complete --do-complete (string join -- ' ' $rest)
+end
+
 function __clusterctl_names
     set -l words (commandline -opc)
     set -l place
@@ -15,8 +33,11 @@ complete -c clusterctl -l json -d 'Print one JSON document'
 complete -c clusterctl -l runtime-dir -r -F -d 'Runtime directory of the daemon'
 complete -c clusterctl -s h -l help -d 'Print the options'
 
+complete -c clusterctl -n 'contains -- -- (commandline -opc)' -k -a '(__clusterctl_foreign)'
+
 set -l verbs start stop restart scale apply delete signal reset status describe pid env events top startup logs validate shutdown version help
-set -l none "not __fish_seen_subcommand_from $verbs"
+set -l aliases ls list ps show remove rm log monit check kill
+set -l none "not __fish_seen_subcommand_from $verbs $aliases"
 complete -c clusterctl -n $none -a start -d 'Start workers'
 complete -c clusterctl -n $none -a stop -d 'Stop workers and keep them down'
 complete -c clusterctl -n $none -a restart -d 'Stop and start workers again'
@@ -38,13 +59,13 @@ complete -c clusterctl -n $none -a shutdown -d 'Stop all workers and the daemon'
 complete -c clusterctl -n $none -a version -d 'Show the versions'
 complete -c clusterctl -n $none -a help -d 'Show help'
 
-set -l waiting '__fish_seen_subcommand_from start stop restart scale apply delete reset shutdown'
+set -l waiting '__fish_seen_subcommand_from start stop restart scale apply delete remove rm reset shutdown kill'
 complete -c clusterctl -n $waiting -l no-wait -d 'Return as soon as it is accepted'
 complete -c clusterctl -n $waiting -l timeout -x -a '5s 10s 30s 1m 5m' -d 'Wait no longer'
 
-complete -c clusterctl -n '__fish_seen_subcommand_from stop restart delete reset signal status describe pid env top logs start' -a '(__clusterctl_names selectors)'
+complete -c clusterctl -n '__fish_seen_subcommand_from stop restart delete remove rm reset status ls list ps describe show pid env top monit logs log start' -a '(__clusterctl_names selectors)'
 complete -c clusterctl -n '__fish_seen_subcommand_from scale' -a '(__clusterctl_names workers)'
-complete -c clusterctl -n '__fish_seen_subcommand_from start apply validate' -a '(__fish_complete_suffix .toml)'
+complete -c clusterctl -n '__fish_seen_subcommand_from start apply validate check' -a '(__fish_complete_suffix .toml)'
 complete -c clusterctl -n '__fish_seen_subcommand_from help' -a "$verbs"
 
 set -l start '__fish_seen_subcommand_from start'
@@ -60,18 +81,19 @@ complete -c clusterctl -n $start -l stop-signal -x -a 'SIGTERM SIGINT SIGQUIT SI
 complete -c clusterctl -n $start -l stop-timeout -x -a '5s 10s 30s' -d 'SIGKILL follows after this'
 complete -c clusterctl -n $start -l min-uptime -x -a '1s 5s' -d 'It must live this long'
 
-complete -c clusterctl -n '__fish_seen_subcommand_from signal' -a 'HUP INT TERM USR1 USR2 WINCH CONT STOP'
+complete -c clusterctl -n '__fish_seen_subcommand_from signal; and __clusterctl_is_argument 1' -a 'HUP INT QUIT TERM USR1 USR2 WINCH CONT STOP KILL'
+complete -c clusterctl -n '__fish_seen_subcommand_from signal; and not __clusterctl_is_argument 1' -a '(__clusterctl_names selectors)'
 complete -c clusterctl -n '__fish_seen_subcommand_from restart' -s p -l parallel -x -a '1 2 4' -d 'So many at a time'
 complete -c clusterctl -n '__fish_seen_subcommand_from apply' -s n -l dry-run -d 'Only show what would be done'
 complete -c clusterctl -n '__fish_seen_subcommand_from env' -l running -d 'Of the running process'
 complete -c clusterctl -n '__fish_seen_subcommand_from events' -s f -l follow -d 'Go on with what happens'
 complete -c clusterctl -n '__fish_seen_subcommand_from events' -s n -l lines -x -d 'How many events'
 complete -c clusterctl -n '__fish_seen_subcommand_from events' -l since -x -d 'All after this one'
-complete -c clusterctl -n '__fish_seen_subcommand_from top' -s d -l delay -x -a '500ms 1s 5s' -d 'Between two pictures'
+complete -c clusterctl -n '__fish_seen_subcommand_from top monit' -s d -l delay -x -a '500ms 1s 5s' -d 'Between two pictures'
 complete -c clusterctl -n '__fish_seen_subcommand_from startup' -l user -d 'As a service of this user'
 complete -c clusterctl -n '__fish_seen_subcommand_from startup' -l print -d 'Only show the unit'
 
-set -l logs '__fish_seen_subcommand_from logs'
+set -l logs '__fish_seen_subcommand_from logs log'
 complete -c clusterctl -n $logs -s f -l follow -d 'Go on with what is written'
 complete -c clusterctl -n $logs -s n -l lines -x -d 'How many lines'
 complete -c clusterctl -n $logs -l since -x -d 'From then on: 10m, 09:30, 2024-05-17'
