@@ -61,6 +61,12 @@ if [ "$with_tests" = yes ]; then
     want packages curl curl
     want packages python3-jsonschema
     want packages python3-tomli
+    want packages dpkg-dev dpkg-shlibdeps
+    want packages file file
+    want packages lintian lintian
+    want packages zsh zsh
+    want packages fish fish
+    want packages debootstrap debootstrap
     want servers redis-server redis-server
     want servers nginx-light nginx
     want servers gunicorn gunicorn

@@ -1,0 +1,4 @@
+# Read by cpack itself, when version and release are final: both may be given on its command line.
+set(CPACK_DEBIAN_LIBCLUSTER-DEV_PACKAGE_DEPENDS
+    "${CPACK_CLUSTER_LIBRARY_PACKAGE} (= ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS "python3, ${CPACK_DEBIAN_LIBCLUSTER-DEV_PACKAGE_DEPENDS}")
