@@ -247,6 +247,8 @@ TEST_SUITE("e2e") {
         const auto lost = full.at("log_lost_bytes").get<std::uint64_t>();
         CHECK(lost > 1'000'000);
         CHECK(daemon.ctl({"status"}).out.find("No space left on device") != std::string::npos);
+        CHECK(daemon.ctl({"describe", "d.0"})
+                  .out.find("cannot be written: No space left on device; ") != std::string::npos);
         disk.resize("8m");
         CHECK(wait_until([&] { return daemon.worker("d.0").at("log_problem").is_null(); }));
         CHECK(wait_until([&] {

@@ -47,6 +47,15 @@ std::size_t label_columns(const Items& items, Label label) {
     return std::min(columns, kMostLabelColumns);
 }
 
+/// What a full disk does to its output, and did; empty: nothing.
+std::string log_trouble(const ctl::WorkerStatus& status) {
+    std::string text;
+    if (status.log_problem) text = "cannot be written: " + *status.log_problem;
+    if (status.log_lost_bytes == 0) return text;
+    return text + (text.empty() ? "" : "; ") + format_bytes(status.log_lost_bytes) +
+           " of output thrown away";
+}
+
 void add_state(const ctl::Description& description, const ViewOptions& options, Page& page) {
     constexpr std::size_t kColumns = 9;
     const ctl::WorkerStatus& status = description.status;
@@ -83,6 +92,8 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
               kColumns);
     page.item("out log", status.out_log, kColumns);
     if (status.err_log != status.out_log) page.item("err log", status.err_log, kColumns);
+    const std::string trouble = log_trouble(status);
+    if (!trouble.empty()) page.item("logs", trouble, kColumns, Style::yellow);
 }
 
 void add_spec(const ctl::Description& description, Page& page) {

@@ -146,6 +146,18 @@ TEST_CASE("clusterctl/describe_view: differences of the environment are said") {
     CHECK(render_description(description, {0, false, 4000}).find("differ") == std::string::npos);
 }
 
+TEST_CASE("clusterctl/describe_view: a full disk is told, and what it cost") {
+    ctl::Description description;
+    description.status = row("a", 1, 1 << 20U);
+    const auto shown = [&] { return render_description(description, {0, false, 4000}); };
+    CHECK(shown().find("  logs ") == std::string::npos);
+    description.status.log_lost_bytes = 2048;
+    CHECK(shown().find("  logs       2.0 KiB of output thrown away\n") != std::string::npos);
+    description.status.log_problem = "No space left on device";
+    CHECK(shown().find("cannot be written: No space left on device; 2.0 KiB of output thrown") !=
+          std::string::npos);
+}
+
 TEST_CASE("clusterctl/top_view: keys order and reverse") {
     ctl::StatusAnswer status;
     status.workers = {row("a", 1, 300), row("b", 3, 100), row("c", 2, 200)};
