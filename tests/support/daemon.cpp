@@ -86,7 +86,10 @@ Daemon::~Daemon() {
         const std::string name = entry.path().filename();
         if (name.rfind("sanitizer", 0) != 0) continue;
         const std::string report = text_of(entry.path());
-        FAIL_CHECK("sanitizer report: " << report);
+        // A process that is killed while its leaks are looked for makes the search complain.
+        const bool is_cut_short = report.find("Sanitizer") == std::string::npos &&
+                                  report.find("runtime error: ") == std::string::npos;
+        if (!is_cut_short) FAIL_CHECK("sanitizer report: " << report);
     }
 }
 

@@ -271,6 +271,11 @@ bool is_alive(pid_t pid) {
     return fields && fields->state != 'Z' && fields->state != 'X';
 }
 
+bool is_suspended(pid_t pid) {
+    const auto fields = stat_of(pid);
+    return fields && fields->state == 'T';
+}
+
 std::optional<std::string> find_program(const std::string& name) {
     if (name.find('/') != std::string::npos) return name;
     const char* variable = std::getenv("PATH");

@@ -95,6 +95,8 @@ Outcome run(const Command& command, milliseconds limit = seconds{60});
 std::set<pid_t> kill_descendants();
 /// False for a zombie and for a process that is gone.
 [[nodiscard]] bool is_alive(pid_t pid);
+/// It was stopped by a signal and waits for SIGCONT.
+[[nodiscard]] bool is_suspended(pid_t pid);
 /// The file of a command in PATH or the system's directories; none when there is none.
 [[nodiscard]] std::optional<std::string> find_program(const std::string& name);
 
