@@ -38,7 +38,7 @@ int set(const char* key, const char* value) {
 }
 
 const char* get(const char* key) {
-    static char text[4096];
+    static _Thread_local char text[4096];
     cluster_value value;
     const int code = cluster_table_get(store(), key, strlen(key), text, sizeof text - 1, &value);
     if (code != 0) {

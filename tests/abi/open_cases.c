@@ -251,6 +251,7 @@ CASE(asks_the_socket_when_the_descriptor_is_closed) {
     char byte = 0;
     CHECK_EQ(cluster_table_get(opened, "k", 1, &byte, 1, NULL), 0);
     CHECK_EQ(byte, 'v');
+    cluster_store_close(opened);
     unsetenv("CLUSTER_STORE");
     CHECK_EQ(try_open(0), 0);
     end_of(pid);

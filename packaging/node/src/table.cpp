@@ -10,17 +10,23 @@ namespace {
 
 constexpr std::size_t kSmall = 4096;
 
+/// The bytes of a view of an ArrayBuffer. False for anything else, which napi_get_buffer_info of
+/// Node 18 would answer by ending the process.
+bool read_view(const Call& call, std::size_t argument, void** data, std::size_t* size) {
+    bool is_view = false;
+    return napi_is_buffer(call.env(), call.argument(argument), &is_view) == napi_ok && is_view &&
+           napi_get_buffer_info(call.env(), call.argument(argument), data, size) == napi_ok;
+}
+
 /// Bytes from JavaScript: any view of an ArrayBuffer as it is, a string as its UTF-8.
 class Input {
 public:
     /// False when an exception is pending.
     [[nodiscard]] bool read(const Call& call, std::size_t argument) {
         const napi_value value = call.argument(argument);
-        bool is_view = false;
-        if (napi_is_buffer(call.env(), value, &is_view) == napi_ok && is_view) {
-            void* data = nullptr;
-            napi_get_buffer_info(call.env(), value, &data, &size_);
-            data_ = data;
+        void* view = nullptr;
+        if (read_view(call, argument, &view, &size_)) {
+            data_ = view;
             return true;
         }
         // Up to one byte more than fits is enough to see that it does not.
@@ -188,8 +194,7 @@ napi_value table_get_into(napi_env env, napi_callback_info info) {
     if (store == nullptr || !key.read(call, 0)) return nullptr;
     void* data = nullptr;
     std::size_t capacity = 0;
-    if (call.type_of(1) != napi_undefined &&
-        napi_get_buffer_info(env, call.argument(1), &data, &capacity) != napi_ok) {
+    if (call.type_of(1) != napi_undefined && !read_view(call, 1, &data, &capacity)) {
         return call.fail_type("what to read into is a Buffer or another view of bytes");
     }
     cluster_value found{};
@@ -274,11 +279,10 @@ napi_value table_next(napi_env env, napi_callback_info info) {
     void* value = nullptr;
     std::size_t size = 0;
     std::size_t capacity = 0;
-    if (napi_get_buffer_info(env, call.argument(0), &data, &size) != napi_ok ||
-        size != sizeof(cluster_cursor)) {
-        return call.fail_type("not a cursor");
+    if (!read_view(call, 0, &data, &size) || size != sizeof(cluster_cursor) ||
+        !read_view(call, 1, &value, &capacity)) {
+        return call.fail_type("not a cursor and a view for values");
     }
-    napi_get_buffer_info(env, call.argument(1), &value, &capacity);
     cluster_cursor cursor;
     std::memcpy(&cursor, data, sizeof cursor);
     char key[CLUSTER_MAX_KEY_BYTES];
