@@ -91,7 +91,12 @@ class StripedCounter {
 public:
     /// The cell to which this participant alone adds. Errors: as Participant::ensure.
     [[nodiscard]] Result<Stripe> stripe_of(Participant& me) const;
-    /// The same and an addition in one. Errors: as Participant::ensure, and only after a fork.
+    /// One addition. False, and nothing done, when the participant has no slot now.
+    [[nodiscard]] bool try_add(const Participant& me, std::int64_t amount) const {
+        return me.has_slot() &&
+               Stripe{segment_->stripe_cell(me.slot(), stripe_), &me.page()}.add(amount);
+    }
+    /// The same, with a slot where there is none. Errors: as Participant::ensure.
     [[nodiscard]] Status add(Participant& me, std::int64_t amount) const;
     /// The sum over all participants that ever were: a load for each.
     [[nodiscard]] std::int64_t get() const;

@@ -45,6 +45,14 @@ int open_striped(cluster_store& handle, std::string_view name, cluster_counter& 
     return 0;
 }
 
+/// The first addition of a thread, or of a forked child.
+int join_and_add(cluster_counter& counter, std::int64_t amount) {
+    const auto participant = worker::join(*counter.store);
+    if (!participant) return worker::code_of(participant.error());
+    const auto added = counter.striped->add(**participant, amount);
+    return added ? 0 : worker::code_of(added.error());
+}
+
 int check_atomic(const cluster_counter* counter) {
     if (!counter->atomic) return -EOPNOTSUPP;
     return counter->atomic->is_writable() ? 0 : -EROFS;
@@ -85,10 +93,11 @@ int cluster_counter_add(cluster_counter* counter, int64_t amount, int64_t* value
         return 0;
     }
     if (value != nullptr) return -EOPNOTSUPP;
-    const auto participant = worker::join(*counter->store);
-    if (!participant) return worker::code_of(participant.error());
-    const auto added = counter->striped->add(**participant, amount);
-    return added ? 0 : worker::code_of(added.error());
+    const store::Participant* known = worker::find_participant(*counter->store);
+    if (known != nullptr && counter->striped->try_add(*known, amount)) [[likely]] {
+        return 0;
+    }
+    return join_and_add(*counter, amount);
 }
 
 int64_t cluster_counter_get(const cluster_counter* counter) {

@@ -6,17 +6,10 @@
 #include "sys/thread_end.hpp"
 
 namespace cluster::worker {
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local Membership* memberships = nullptr;
+
 namespace {
-
-struct Membership {
-    cluster_store* store;
-    store::Participant participant;
-    Membership* next;
-};
-
-// One for each store that this thread has changed: nearly always one. Initial-exec, so that finding
-// it is no call; eight bytes fit what the loader keeps in reserve for libraries loaded later.
-[[gnu::tls_model("initial-exec")]] thread_local Membership* memberships = nullptr;
 
 void drop(Membership** link) {
     Membership* membership = *link;
@@ -44,15 +37,6 @@ void leave_closed() {
 }
 
 }  // namespace
-
-store::Participant* find_participant(const cluster_store& store) {
-    for (Membership* each = memberships; each != nullptr; each = each->next) {
-        if (each->store == &store) [[likely]] {
-            return &each->participant;
-        }
-    }
-    return nullptr;
-}
 
 Result<store::Participant*> join(cluster_store& store) {
     if (store::Participant* found = find_participant(store)) [[likely]] {

@@ -53,7 +53,6 @@ static atomic_int joined, refused, may_end;
 static void* join_and_wait(void* argument) {
     const int code = cluster_store_join(store());
     CHECK(code == 0 || code == -EUSERS);
-    atomic_fetch_add(code == 0 ? &joined : &refused, 1);
     if (code != 0) {
         CHECK_EQ(cluster_table_set(store(), "k", 1, "v", 1, 0, NULL), -EUSERS);
         CHECK_EQ(cluster_counter_add(striped("many"), 1, NULL), -EUSERS);
@@ -61,6 +60,7 @@ static void* join_and_wait(void* argument) {
         CHECK_EQ(cluster_counter_add(counter("exact"), 1, NULL), 0);
         CHECK(strcmp(get("k"), "there") == 0);
     }
+    atomic_fetch_add(code == 0 ? &joined : &refused, 1);
     while (atomic_load(&may_end) == 0) sched_yield();
     return argument;
 }

@@ -11,6 +11,7 @@ int main(int count, char** arguments) {
     const bool is_table = std::strcmp(wanted, "table") == 0;
     if (*wanted == '\0' || std::strcmp(wanted, "counters") == 0) {
         cluster::store::bench::run_counter_rows(rounds);
+        cluster::store::bench::run_abi_rows(rounds);
     }
     cluster::store::bench::run_table_rows(rounds, is_table ? "" : wanted);
     return 0;

@@ -38,6 +38,8 @@ void print_outcomes(const std::vector<Outcome>& outcomes);
 void print_ratio(const char* name, double value, bool at_least, double target);
 
 void run_counter_rows(int rounds);
+/// Through the public library.
+void run_abi_rows(int rounds);
 /// The mixes whose name contains `only`.
 void run_table_rows(int rounds, const char* only);
 
