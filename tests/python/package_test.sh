@@ -11,7 +11,7 @@ rm -rf "$place"
 mkdir -p "$place"
 cp -r "$source" "$place/source"
 cp -L "$library" "$place/source/clusterd/libcluster.so.0"
-export CC=/bin/false PYTHONPATH= CLUSTER_LIBRARY=
+export CC=/bin/false PYTHONPATH= LIBCLUSTER_PATH=
 "$python" -m pip install --quiet --no-index --no-build-isolation --no-deps --disable-pip-version-check \
     --root-user-action ignore --target "$place/installed" "$place/source"
 test -f "$place/installed/clusterd/py.typed"

@@ -359,7 +359,7 @@ class Opening(unittest.TestCase):
                 change()
 
     def test_without_the_library(self):
-        environment = {**os.environ, "CLUSTER_LIBRARY": "/nowhere/libcluster.so.0"}
+        environment = {**os.environ, "LIBCLUSTER_PATH": "/nowhere/libcluster.so.0"}
         said = subprocess.run([sys.executable, "-c", "import clusterd"], env=environment, capture_output=True,
                               text=True, check=False)
         self.assertIn("ImportError: clusterd needs libcluster.so.0", said.stderr)

@@ -65,12 +65,12 @@ class Stats(Structure):
 
 def _load() -> "tuple[ctypes.PyDLL, ctypes.CDLL]":
     beside = Path(__file__).with_name(SONAME)
-    name = os.environ.get("CLUSTER_LIBRARY") or (str(beside) if beside.exists() else SONAME)
+    name = os.environ.get("LIBCLUSTER_PATH") or (str(beside) if beside.exists() else SONAME)
     try:
         return ctypes.PyDLL(name), ctypes.CDLL(name)
     except OSError as reason:
         raise ImportError(
-            f"clusterd needs {SONAME}: {reason}. Install clusterd's libcluster, or say where it is by CLUSTER_LIBRARY"
+            f"clusterd needs {SONAME}: {reason}. Install clusterd's libcluster, or say where it is by LIBCLUSTER_PATH"
         ) from None
 
 
