@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::capture {
@@ -64,6 +65,7 @@ Result<LogFile::Rotated> LogFile::rotate(const std::string& archive_path) {
     if (auto renamed = sys::rename_file(path_, archive_path); !renamed) {
         return tl::unexpected(renamed.error());
     }
+    sys::pass(Failpoint::log_renamed);
     if (auto reopened = reopen(); !reopened) {
         // Nothing was written meanwhile. If not even this works, the bytes go to the archive.
         static_cast<void>(sys::rename_file(archive_path, path_));

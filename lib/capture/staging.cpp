@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::capture {
@@ -122,6 +123,7 @@ Result<std::string> Staging::read(std::uint64_t begin, std::uint64_t end) const 
 Result<std::size_t> Staging::take(int pipe, std::size_t limit) {
     auto offset = static_cast<std::int64_t>(size_);
     const auto moved = sys::splice_to_file(pipe, file_.get(), &offset, limit);
+    sys::pass(Failpoint::lines_staged);
     if (moved) size_ += *moved;
     return moved;
 }

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "ev/loop.hpp"
+#include "sys/failpoint.hpp"
 
 namespace cluster::ev {
 namespace {
@@ -28,6 +29,7 @@ EpollPoller::~EpollPoller() {
 }
 
 Status EpollPoller::add(int fd, Interest interest, std::uint64_t token) {
+    if (const int code = sys::injected_error(Failpoint::sys_watch)) return fail(Op::epoll, code);
     return control(epoll_, EPOLL_CTL_ADD, fd, interest, token);
 }
 

@@ -5,6 +5,7 @@
 
 #include "keeper/keeper.hpp"
 #include "keeper/say.hpp"
+#include "sys/failpoint.hpp"
 
 namespace cluster::keeper {
 
@@ -164,6 +165,7 @@ Status Keeper::on_hold(const Message& request, sys::Packet& packet) {
     for (std::size_t i = 0; i < packet.fd_count; ++i) {
         if (auto held = custody_.hold(key, std::move(packet.fds[i])); !held) return held;
         ++key.index;
+        sys::pass(Failpoint::descriptor_held);
     }
     return {};
 }

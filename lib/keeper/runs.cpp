@@ -4,6 +4,8 @@
 #include <csignal>
 #include <utility>
 
+#include "sys/failpoint.hpp"
+
 namespace cluster::keeper {
 
 using wire::SlotRecord;
@@ -21,7 +23,9 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
     const sys::ChildEntry child = plan_runner_.prepare(*plan, fds, defaults);
 
     std::int32_t* pid_cell = slots_.begin_spawn(run, epoch, now);
+    sys::pass(Failpoint::intent_written);
     auto spawned = sys::spawn(child, pid_cell);
+    sys::pass(Failpoint::run_cloned);
     if (!spawned) {
         const auto [op, code] = spawned.error();
         const auto count = static_cast<int>(plan->ops.size());
@@ -32,6 +36,7 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
         // Not reaped yet, so /proc has it even if it is dead already.
         slots_.note_running(run.slot, sys::process_start_ticks(spawned->pid).value_or(0));
         pidfds_[run.slot.value] = std::move(spawned->pidfd);
+        sys::pass(Failpoint::run_noted);
     }
     return {};
 }
@@ -59,6 +64,7 @@ Status Runs::signal(Run run, const wire::Signal& wanted) {
     }
     Status sent = record->state == SlotState::running ? signal_leader(run.slot, wanted.signal)
                                                       : signal_remains(run.slot, wanted.signal);
+    sys::pass(Failpoint::signal_sent);
     if (sent) slots_.note_signal(run.slot, wanted.signal);
     if (!sent || wanted.then_continue == 0) return sent;
     // The group may be gone by now; then there is nothing to continue.
@@ -90,8 +96,10 @@ Status Runs::signal_remains(Slot slot, int signal) {
 bool Runs::on_reaped(const sys::Reaped& exit, Instant now) {
     const auto slot = slots_.find_leader(exit.pid);
     if (!slot) return false;
+    sys::pass(Failpoint::exit_reaped);
     slots_.note_exited(*slot, exit, sys::group_exists(exit.pid), now);
     pidfds_[slot->value].reset();
+    sys::pass(Failpoint::exit_noted);
     changed_(*slot);
     return true;
 }
@@ -110,10 +118,8 @@ void Runs::note_group_gone(Slot slot) {
 }
 
 void Runs::signal_all(int signal, bool then_continue) {
-    const wire::Signal wanted{.signal = signal,
-                              .then_continue = then_continue ? 1U : 0U,
-                              .to_leader = 0,
-                              .reserved = 0};
+    const wire::Signal wanted{
+        .signal = signal, .then_continue = then_continue ? 1U : 0U, .to_leader = 0, .reserved = 0};
     for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
         const SlotRecord& record = slots_.record(Slot{i});
         const bool may_be_left = record.state == SlotState::running || record.group_alive != 0;

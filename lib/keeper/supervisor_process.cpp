@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/socket.hpp"
 #include "wire/plan.hpp"
@@ -58,6 +59,7 @@ Result<sys::UniqueFd> SupervisorProcess::start(const Command& command, PlanRunne
     const auto plan = runner.load(*bytes, sources.size());
     if (!plan) return tl::unexpected(plan.error());
     auto spawned = sys::spawn(runner.prepare(*plan, sources, defaults), pid_cell);
+    sys::pass(Failpoint::supervisor_cloned);
     if (!spawned) return tl::unexpected(spawned.error());
     if (spawned->failure) return fail(spawned->failure->op, spawned->failure->code);
     pid_ = spawned->pid;

@@ -83,7 +83,11 @@ void ControlServer::admit(sys::UniqueFd socket) {
     client.last_active = turn_;
     auto watch = loop_.add(client.socket.get(), {},
                            [this, id](const ev::Ready& ready) { on_ready(id, ready); });
-    if (!watch) return;
+    if (!watch) {
+        log::warn(fmt::format("control socket: cannot watch a client (errno {}); it was let go",
+                              watch.error().code));
+        return;
+    }
     client.watch = *watch;
     clients_.emplace(id, std::move(client));
 }

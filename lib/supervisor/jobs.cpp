@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "supervisor/plan_compiler.hpp"
+#include "sys/failpoint.hpp"
 
 namespace cluster::supervisor {
 namespace {
@@ -73,6 +74,7 @@ Status Jobs::spawn(Slot slot, const std::vector<std::string>& command) {
     if (!plan) return tl::unexpected(plan.error());
     const std::array<int, 3> attached{null_, null_, kStandardError};
     keeper_.spawn({slot, next_generation(slot)}, kJobEpoch, plan->get(), attached);
+    sys::pass(Failpoint::job_asked);
     return {};
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/assert.hpp"
 #include "ctl/spec_json.hpp"
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/memory.hpp"
 
@@ -191,6 +192,7 @@ void Records::hold_file(std::uint16_t index, std::uint64_t revision, const std::
     CLUSTER_ASSERT(sys::write_all(file.get(), text).has_value());
     CLUSTER_ASSERT(sys::seal_all(file.get()).has_value());
     keeper_->hold(spec_key(index, revision), file.get());
+    sys::pass(Failpoint::spec_held);
 }
 
 void Records::store_daemon(DaemonRecord record) {
@@ -199,12 +201,14 @@ void Records::store_daemon(DaemonRecord record) {
     hold_text(kDaemonIndex, previous + 1, render_daemon(daemon_));
     fleet_.daemon_revision = previous + 1;
     file_.store_fleet(fleet_);
+    sys::pass(Failpoint::daemon_stored);
     if (previous != 0) keeper_->drop(spec_key(kDaemonIndex, previous));
 }
 
 void Records::store_shutdown() {
     fleet_.is_shutting_down = 1;
     file_.store_fleet(fleet_);
+    sys::pass(Failpoint::shutdown_stored);
 }
 
 Records::Changes Records::store_changes(core::Fleet& fleet,
@@ -227,6 +231,7 @@ Records::Changes Records::store_changes(core::Fleet& fleet,
     if (fleet_.is_populated == 0) {
         fleet_.is_populated = 1;
         file_.store_fleet(fleet_);
+        sys::pass(Failpoint::fleet_populated);
     }
     return changes;
 }

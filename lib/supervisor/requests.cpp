@@ -48,11 +48,14 @@ ctl::RpcError refusal_error(core::Refusal refusal, const std::string& name) {
     return {.code = ctl::ErrorCode::internal_error, .message = "refused", .diagnostics = {}};
 }
 
+/// What a shutdown leaves no room for. A second wish to shut down is the first one's: its client
+/// may have lost its connection.
 bool is_changing(const ctl::Method& method) {
     return !std::holds_alternative<ctl::request::Version>(method) &&
            !std::holds_alternative<ctl::request::Status>(method) &&
            !std::holds_alternative<ctl::request::Describe>(method) &&
            !std::holds_alternative<ctl::request::Rotate>(method) &&
+           !std::holds_alternative<ctl::request::Shutdown>(method) &&
            !std::holds_alternative<ctl::request::Wait>(method);
 }
 

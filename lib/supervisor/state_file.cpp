@@ -10,6 +10,7 @@
 
 #include "base/overloaded.hpp"
 #include "supervisor/checksum.hpp"
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
@@ -51,6 +52,7 @@ void store(Record<Payload>& record, const Payload& payload) {
     const std::uint64_t sequence = current < 0 ? 1 : record.halves[current].sequence + 1;
     Half<Payload>& half = record.halves[current < 0 ? 0 : 1 - current];
     half.payload = payload;
+    sys::pass(Failpoint::record_torn);
     half.checksum = checksum_of(sequence, payload);
     half.sequence = sequence;
     // The record must be whole before the action that follows from it: a kill keeps program order,

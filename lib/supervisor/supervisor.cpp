@@ -16,6 +16,7 @@
 #include "supervisor/plan_compiler.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 
@@ -111,12 +112,16 @@ void Supervisor::turn(Instant now) {
 
     const Records::Changes changes =
         records_.store_changes(fleet_, [this](Slot slot) { outputs_.keep_paths(slot); });
+    sys::pass(Failpoint::state_stored);
     remember(changes);
+    sys::pass(Failpoint::state_remembered);
     if (changes.has_workers) update_logs();
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
+    sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
     report(changes, now);
     requests_.send_answers(!changes.is_empty(), now);
+    sys::pass(Failpoint::turn_done);
     if (records_.is_shutting_down()) finish_when_idle(now);
 }
 
@@ -207,11 +212,13 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     const Generation generation{record->generation};
     if (place == nullptr || place->instance.generation != generation) return;
     outputs_.drain({slot, generation});
+    sys::pass(Failpoint::exit_drained);
     watch_.drain({slot, generation});
     watch_.tell_heard(tell_fleet(now));
     const bool is_group_alive = record->group_alive != 0;
     fleet_.on_event(
         slot, core::event::ProcessExited{generation, exit_status(*record), is_group_alive}, now);
+    sys::pass(Failpoint::exit_told);
     if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{generation}, now);
 }
 
@@ -281,6 +288,7 @@ void Supervisor::finish_when_idle(Instant now) {
     log::info("all workers have stopped");
     is_finishing_ = true;
     link_.finish(0);
+    sys::pass(Failpoint::finish_asked);
 }
 
 void Supervisor::execute(const core::SlotAction& slot_action) {
@@ -293,12 +301,14 @@ void Supervisor::execute(const core::SlotAction& slot_action) {
                           },
                           [&](const core::action::Release& action) {
                               link_.release({slot, action.generation});
+                              sys::pass(Failpoint::release_asked);
                           }},
                slot_action.action);
 }
 
 void Supervisor::signal(Run run, int signal) {
     link_.signal(run, signal, signal != SIGKILL);
+    sys::pass(Failpoint::signal_asked);
 }
 
 void Supervisor::spawn(Run run) {
@@ -340,6 +350,7 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
     const std::vector<int> inherited = inheritance.descriptors();
     attached.insert(attached.end(), inherited.begin(), inherited.end());
     link_.spawn(run, place.instance.epoch, plan->get(), attached);
+    sys::pass(Failpoint::spawn_asked);
     return {};
 }
 
@@ -353,6 +364,7 @@ Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std:
     if (!worker_end) return worker_end;
     pipe->write_end.reset();
     link_.hold(held_key(run, stream), pipe->read_end.get());
+    sys::pass(Failpoint::output_held);
     if (auto opened = outputs_.open(run, stream, std::move(pipe->read_end), path, spec); !opened) {
         link_.drop(held_key(run, stream));
         return tl::unexpected(opened.error());

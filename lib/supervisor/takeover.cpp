@@ -17,6 +17,7 @@
 #include "supervisor/manager.hpp"
 #include "supervisor/supervisor.hpp"
 #include "sys/clock.hpp"
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 
@@ -62,6 +63,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
     const bool is_first = !records && records.error().op == Op::not_held;
     if (is_first) records = Records::create(*link);
     if (!records) return tl::unexpected(records.error());
+    if (!is_first) sys::pass(Failpoint::takeover_attached);
 
     const Instant now = sys::monotonic_now();
     std::unique_ptr<Supervisor> self{new Supervisor(std::move(options), std::move(*link),
@@ -80,6 +82,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
     if (!watched) return tl::unexpected(watched.error());
     if (auto listening = self->clients_.listen(); !listening)
         return tl::unexpected(listening.error());
+    if (!is_first) sys::pass(Failpoint::takeover_listening);
     self->turn(now);
     if (!self->records_.is_shutting_down()) {
         tell_manager_ready(self->link_.table().header.keeper_pid, self->fleet_.workers().size());
@@ -186,6 +189,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     }
     for (const std::string& complaint : records_.restore(fleet_)) log::error(complaint);
     fleet_.complete_restored(now);
+    sys::pass(Failpoint::takeover_restored);
     journal_.open(events_file(records_.daemon().log_dir));
     reporter_.resume();
     journal_.add(
@@ -194,6 +198,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
             .number("supervisor_starts", static_cast<std::int64_t>(header.supervisor_starts))
             .number("instances", static_cast<std::int64_t>(fleet_.places().size())));
     resume_outputs(held);
+    sys::pass(Failpoint::takeover_outputs);
     watch_.resume(held);
     // First: a slot whose exit is not released would refuse the next run.
     for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
@@ -202,6 +207,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     for (const Slot slot : slots) {
         if (const core::Place* place = fleet_.find(slot)) reconcile(*place, now);
     }
+    sys::pass(Failpoint::takeover_reconciled);
     if (records_.is_shutting_down()) {
         stop_everything(now);
     } else {

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "sys/failpoint.hpp"
+
 namespace cluster::sys {
 namespace {
 
@@ -72,6 +74,7 @@ Result<InternetAddress> internet_address(const std::string& host, std::uint16_t 
 }  // namespace
 
 Result<UniqueFd> bind_datagrams(const std::string& path, std::uint32_t uid, std::uint32_t gid) {
+    if (const int code = injected_error(Failpoint::sys_socket)) return fail(Op::socket, code);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.empty() || path.size() >= sizeof(address.sun_path)) {

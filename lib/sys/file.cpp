@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "sys/failpoint.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::sys {
@@ -69,6 +70,7 @@ void UniqueFd::reset() {
 }
 
 Result<Pipe> open_pipe() {
+    if (const int code = injected_error(Failpoint::sys_pipe)) return fail(Op::pipe, code);
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(Op::pipe, errno);
     Pipe pipe{UniqueFd{ends[0]}, UniqueFd{ends[1]}};
@@ -80,6 +82,7 @@ Result<Pipe> open_pipe() {
 }
 
 Result<UniqueFd> reopen(int fd, int flags) {
+    if (const int code = injected_error(Failpoint::sys_open)) return fail(Op::open, code);
     std::array<char, 32> path{};
     std::snprintf(path.data(), path.size(), "/proc/self/fd/%d", fd);
     return own(::open(path.data(), flags | O_CLOEXEC), Op::open);
@@ -98,10 +101,12 @@ Status change_owner(int fd, std::uint32_t uid, std::uint32_t gid) {
 }
 
 Result<UniqueFd> duplicate(int fd) {
+    if (const int code = injected_error(Failpoint::sys_duplicate)) return fail(Op::dup, code);
     return own(::fcntl(fd, F_DUPFD_CLOEXEC, 3), Op::dup);
 }
 
 Result<UniqueFd> open_file(const std::string& path, int flags, std::uint32_t mode) {
+    if (const int code = injected_error(Failpoint::sys_open)) return fail(Op::open, code);
     return own(retry_interrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); }),
                Op::open);
 }
@@ -117,9 +122,9 @@ Status truncate(int fd, std::uint64_t size) {
 }
 
 Status punch_hole(int fd, std::uint64_t offset, std::uint64_t count) {
-    return done_or(Op::truncate, ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                             static_cast<off_t>(offset),
-                                             static_cast<off_t>(count)) == 0);
+    return done_or(Op::truncate,
+                   ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                               static_cast<off_t>(offset), static_cast<off_t>(count)) == 0);
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
@@ -151,6 +156,7 @@ Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::uint64_t o
 }
 
 Status write_all(int fd, std::string_view bytes) {
+    if (const int code = injected_error(Failpoint::sys_write)) return fail(Op::write, code);
     while (!bytes.empty()) {
         const auto count =
             retry_interrupted([&] { return ::write(fd, bytes.data(), bytes.size()); });
@@ -169,6 +175,7 @@ void write_if_ready(int fd, std::string_view line) {
 }
 
 Result<std::size_t> write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+    if (const int code = injected_error(Failpoint::sys_write)) return fail(Op::write, code);
     const auto count = retry_interrupted(
         [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (count < 0) return fail(Op::write, errno);
@@ -184,11 +191,12 @@ Status replace_file(const std::string& path, std::string_view bytes, std::uint32
         ::unlink(temporary.c_str());
         return tl::unexpected(error);
     }
-    return done_or(Op::rename, ::rename(temporary.c_str(), path.c_str()) == 0);
+    return rename_file(temporary, path);
 }
 
 Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std::size_t count) {
     static_assert(sizeof(std::int64_t) == sizeof(off64_t));
+    if (const int code = injected_error(Failpoint::sys_splice)) return fail(Op::splice, code);
     const auto moved = retry_interrupted([&] {
         off64_t position = *offset;
         const auto bytes =
@@ -283,6 +291,7 @@ bool FileInfo::is_regular() const {
 }
 
 Status rename_file(const std::string& from, const std::string& to) {
+    if (const int code = injected_error(Failpoint::sys_rename)) return fail(Op::rename, code);
     return done_or(Op::rename, ::rename(from.c_str(), to.c_str()) == 0);
 }
 

@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sys/failpoint.hpp"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; not in the headers of glibc 2.36
 #endif
@@ -32,6 +34,7 @@ Status add_seals(int fd, int seals) {
 }  // namespace
 
 Result<UniqueFd> open_memory_file(const char* name, std::size_t bytes) {
+    if (const int code = injected_error(Failpoint::sys_memory_file)) return fail(Op::memfd, code);
     const unsigned int newer = has_newer_features() ? MFD_NOEXEC_SEAL : 0U;
     int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | newer);
     if (fd < 0 && errno == EINVAL) fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -75,6 +78,7 @@ Mapping& Mapping::operator=(Mapping&& other) noexcept {
 }
 
 Result<Mapping> map_shared(int fd, std::size_t bytes, bool writable) {
+    if (const int code = injected_error(Failpoint::sys_map)) return fail(Op::map, code);
     const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) return fail(Op::map, errno);

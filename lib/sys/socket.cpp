@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "sys/failpoint.hpp"
+
 namespace cluster::sys {
 namespace {
 
@@ -33,6 +35,7 @@ union ControlBuffer {
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> open_seqpacket_pair() {
+    if (const int code = injected_error(Failpoint::sys_socket)) return fail(Op::socket, code);
     std::array<int, 2> ends{};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
         return fail(Op::socket, errno);
@@ -41,6 +44,7 @@ Result<std::pair<UniqueFd, UniqueFd>> open_seqpacket_pair() {
 }
 
 Result<UniqueFd> listen_unix(const std::string& path, int backlog) {
+    if (const int code = injected_error(Failpoint::sys_socket)) return fail(Op::socket, code);
     const auto address = unix_address(path);
     if (!address) return tl::unexpected(address.error());
     UniqueFd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
@@ -87,6 +91,7 @@ Status send_datagram(const std::string& address, std::string_view bytes) {
 }
 
 Result<UniqueFd> accept_connection(int listener) {
+    if (const int code = injected_error(Failpoint::sys_accept)) return fail(Op::accept, code);
     const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) return fail(Op::accept, errno);
     return UniqueFd{fd};

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "sys/failpoint.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::sys {
@@ -110,6 +111,7 @@ void reap_failed_child(std::int32_t pid) {
 }  // namespace
 
 Result<Spawned> spawn(const ChildEntry& entry, std::int32_t* pid_cell) {
+    if (const int code = injected_error(Failpoint::sys_clone)) return fail(Op::clone, code);
     Launch launch{.entry = &entry, .failure = {}, .has_failed = false};
     int pidfd = -1;
     clone_args arguments{};

@@ -1,7 +1,6 @@
 // Logs whose lines are looked at (timestamp, merge), and logs on a disk that is full.
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <sys/mount.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/small_disk.hpp"
 
 namespace cluster::test {
 namespace {
@@ -71,28 +71,6 @@ bool counts_up(const std::vector<std::string>& lines, const std::string& prefix,
     if (next != count) MESSAGE(next << " lines instead of " << count);
     return next == count;
 }
-
-/// A small file system that can be filled; needs root.
-class SmallDisk {
-public:
-    SmallDisk(std::string path, const std::string& size) : path_(std::move(path)) {
-        fs::create_directories(path_);
-        is_mounted_ = ::mount("none", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
-    }
-    ~SmallDisk() {
-        if (is_mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-    }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-    [[nodiscard]] bool is_mounted() const { return is_mounted_; }
-    void resize(const std::string& size) const {
-        REQUIRE(::mount("none", path_.c_str(), "tmpfs", MS_REMOUNT, ("size=" + size).c_str()) == 0);
-    }
-
-private:
-    std::string path_;
-    bool is_mounted_ = false;
-};
 
 }  // namespace
 

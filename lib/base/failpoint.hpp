@@ -1,0 +1,117 @@
+// The named points at which the tests make a process die or a call fail. The acting is in
+// sys/failpoint.hpp; a release has neither the names nor the points.
+//
+// A crash point stands at the boundary between two steps that a successor must be able to tell
+// apart. The points of sys stand for a system call that can be refused for want of something, and
+// are passed wherever that call is made. Every point is walked by tests/e2e/failpoints_test.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cluster {
+
+enum class Failpoint : std::uint8_t {
+    // The keeper: between an intent, the deed, and its record.
+    intent_written,
+    run_cloned,
+    run_noted,
+    signal_sent,
+    exit_reaped,
+    exit_noted,
+    descriptor_held,
+    supervisor_cloned,
+    // The supervisor: between hearing, storing, doing and answering.
+    spec_held,
+    record_torn,
+    state_stored,
+    state_remembered,
+    output_held,
+    spawn_asked,
+    signal_asked,
+    release_asked,
+    exit_drained,
+    exit_told,
+    actions_done,
+    turn_done,
+    log_renamed,
+    lines_staged,
+    job_asked,
+    shutdown_stored,
+    finish_asked,
+    // Its first start, and a takeover.
+    daemon_stored,
+    fleet_populated,
+    takeover_attached,
+    takeover_restored,
+    takeover_outputs,
+    takeover_reconciled,
+    takeover_listening,
+    // System calls of either.
+    sys_pipe,
+    sys_memory_file,
+    sys_map,
+    sys_open,
+    sys_duplicate,
+    sys_write,
+    sys_splice,
+    sys_rename,
+    sys_accept,
+    sys_socket,
+    sys_clone,
+    sys_watch,
+};
+
+inline constexpr std::size_t kFailpointCount = static_cast<std::size_t>(Failpoint::sys_watch) + 1;
+
+/// As the file is called that arms it.
+[[nodiscard]] constexpr const char* failpoint_name(Failpoint point) {
+    constexpr const char* kNames[] = {"intent_written",
+                                      "run_cloned",
+                                      "run_noted",
+                                      "signal_sent",
+                                      "exit_reaped",
+                                      "exit_noted",
+                                      "descriptor_held",
+                                      "supervisor_cloned",
+                                      "spec_held",
+                                      "record_torn",
+                                      "state_stored",
+                                      "state_remembered",
+                                      "output_held",
+                                      "spawn_asked",
+                                      "signal_asked",
+                                      "release_asked",
+                                      "exit_drained",
+                                      "exit_told",
+                                      "actions_done",
+                                      "turn_done",
+                                      "log_renamed",
+                                      "lines_staged",
+                                      "job_asked",
+                                      "shutdown_stored",
+                                      "finish_asked",
+                                      "daemon_stored",
+                                      "fleet_populated",
+                                      "takeover_attached",
+                                      "takeover_restored",
+                                      "takeover_outputs",
+                                      "takeover_reconciled",
+                                      "takeover_listening",
+                                      "sys_pipe",
+                                      "sys_memory_file",
+                                      "sys_map",
+                                      "sys_open",
+                                      "sys_duplicate",
+                                      "sys_write",
+                                      "sys_splice",
+                                      "sys_rename",
+                                      "sys_accept",
+                                      "sys_socket",
+                                      "sys_clone",
+                                      "sys_watch"};
+    static_assert(sizeof(kNames) / sizeof(kNames[0]) == kFailpointCount);
+    return kNames[static_cast<std::size_t>(point)];
+}
+
+}  // namespace cluster
