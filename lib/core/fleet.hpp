@@ -151,8 +151,6 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const;
     [[nodiscard]] Progress progress(Epoch epoch) const;
     [[nodiscard]] Epoch last_epoch() const;
-    /// Slots that a new instance could have.
-    [[nodiscard]] std::uint32_t free_slots() const;
 
     [[nodiscard]] const Place* find(Slot slot) const;
     [[nodiscard]] const Worker* find_worker(std::string_view name) const;  // never a deleted one
@@ -168,7 +166,10 @@ public:
     /// included.
     [[nodiscard]] std::vector<const Worker*> dependents_of(std::string_view name) const;
     /// How many more instances and workers there is room for now.
-    [[nodiscard]] Bounds room() const;
+    [[nodiscard]] Bounds room() const { return room_without({}); }
+    /// The same at the moment at which these workers (each once) have been removed: what runs keeps
+    /// its place until it has stopped, what does not is gone at once.
+    [[nodiscard]] Bounds room_without(const std::vector<std::uint32_t>& removed) const;
     /// True when nothing is starting, running or stopping.
     [[nodiscard]] bool is_idle() const;
 

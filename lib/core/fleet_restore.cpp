@@ -21,15 +21,12 @@ void Fleet::complete_restored(Instant now) {
         for (const Slot slot : behind) retire(entry, slot, now);
         const bool starts_new =
             slots.empty() ? entry.worker.spec.autostart : is_wanted_up(entry.worker);
-        resize(entry, wanted, starts_new, now);
+        // More than there is room for was never there: the record is wrong.
+        const auto present = static_cast<std::uint32_t>(slots.size());
+        const std::uint32_t missing = wanted - std::min(wanted, present);
+        resize(entry, wanted - (missing - std::min(missing, room().slots)), starts_new, now);
         if (entry.worker.is_deleted) forget_worker_if_gone(index);
     }
-}
-
-std::uint32_t Fleet::free_slots() const {
-    std::uint32_t free = 0;
-    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) free += is_free(slot) ? 1U : 0U;
-    return free;
 }
 
 }  // namespace cluster::core

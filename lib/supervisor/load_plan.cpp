@@ -8,6 +8,7 @@
 
 #include "conf/spec_text.hpp"
 #include "core/graph.hpp"
+#include "supervisor/requirements.hpp"
 #include "supervisor/state_file.hpp"
 #include "wire/table.hpp"
 
@@ -146,7 +147,7 @@ std::optional<ctl::RpcError> check_plan(const core::Fleet& fleet, const LoadPlan
         workers += existing == nullptr ? 1U : 0U;
     }
     // What the plan stops is not gone before it has stopped.
-    const core::Fleet::Bounds room = fleet.room();
+    const core::Fleet::Bounds room = fleet.room_without(plan.removed);
     if (slots > room.slots) {
         return refused(
             fmt::format("too many instances: the file needs {} more, and there is room "
@@ -163,6 +164,25 @@ std::optional<ctl::RpcError> check_plan(const core::Fleet& fleet, const LoadPlan
         return ctl::RpcError{
             .code = ctl::ErrorCode::bad_config, .message = std::move(*mistake), .diagnostics = {}};
     }
+    return std::nullopt;
+}
+
+std::optional<std::string> carry_out(core::Fleet& fleet, const LoadPlan& plan, Instant now) {
+    fleet.begin_operation();
+    fleet.remove(plan.removed, now);
+    // All are there before the first one is started, and what requires another leaves before it.
+    std::vector<Slot> down = plan.started;
+    for (const core::WorkerSpec& spec : plan.config.workers) {
+        if (fleet.find_worker(spec.name) != nullptr) continue;
+        if (fleet.add_stopped(spec) != core::Refusal::none) return spec.name;
+        if (!spec.autostart) continue;
+        const std::vector<Slot>& slots = fleet.find_worker(spec.name)->slots;
+        down.insert(down.end(), slots.begin(), slots.end());
+    }
+    for (const core::WorkerSpec* spec : dependents_first(plan.config.workers)) {
+        if (fleet.update(*spec, now) != core::Refusal::none) return spec->name;
+    }
+    fleet.start(down, now);
     return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time.hpp"
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 
@@ -42,5 +43,10 @@ struct LoadPlan {
 /// would be required and is not there, a cycle. Nothing: it can.
 [[nodiscard]] std::optional<ctl::RpcError> check_plan(const core::Fleet& fleet,
                                                       const LoadPlan& plan);
+
+/// Does what the plan says, as a new operation. Requires: check_plan found nothing. Returns the
+/// name of a worker that the fleet refused all the same, which cannot be.
+[[nodiscard]] std::optional<std::string> carry_out(core::Fleet& fleet, const LoadPlan& plan,
+                                                   Instant now);
 
 }  // namespace cluster::supervisor

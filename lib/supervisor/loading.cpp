@@ -1,7 +1,6 @@
 // Config files: read, planned, and carried out whole or not at all.
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -10,7 +9,6 @@
 #include "supervisor/events.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/requests.hpp"
-#include "supervisor/requirements.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
@@ -22,10 +20,10 @@ tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
 }
 
 /// check_plan has made sure that there is room.
-tl::unexpected<ctl::RpcError> surprise(const core::WorkerSpec& spec) {
+tl::unexpected<ctl::RpcError> surprise(const std::string& worker) {
     return refuse(
         ctl::ErrorCode::internal_error,
-        fmt::format("worker {}: the fleet refused it after its plan was checked", spec.name));
+        fmt::format("worker {}: the fleet refused it after its plan was checked", worker));
 }
 
 /// PATH for a file that nobody hands us: as its workers have it, else our own.
@@ -43,21 +41,7 @@ tl::expected<LoadPlan, ctl::RpcError> Requests::load(core::Config config, const 
                                                      Scope scope, Instant now) {
     LoadPlan plan = plan_load(fleet_, std::move(config), path, scope);
     if (auto error = check_plan(fleet_, plan)) return tl::unexpected(std::move(*error));
-    fleet_.begin_operation();
-    fleet_.remove(plan.removed, now);
-    // All are there before the first one is started, and what requires another leaves before it.
-    std::vector<Slot> down = plan.started;
-    for (const core::WorkerSpec& spec : plan.config.workers) {
-        if (fleet_.find_worker(spec.name) != nullptr) continue;
-        if (fleet_.add_stopped(spec) != core::Refusal::none) return surprise(spec);
-        if (!spec.autostart) continue;
-        const std::vector<Slot>& slots = fleet_.find_worker(spec.name)->slots;
-        down.insert(down.end(), slots.begin(), slots.end());
-    }
-    for (const core::WorkerSpec* spec : dependents_first(plan.config.workers)) {
-        if (fleet_.update(*spec, now) != core::Refusal::none) return surprise(*spec);
-    }
-    fleet_.start(down, now);
+    if (const auto name = carry_out(fleet_, plan, now)) return surprise(*name);
     note_config(journal_, path, plan.workers);
     return plan;
 }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -144,6 +145,90 @@ TEST_CASE("supervisor/load_plan: refused whole where there is no room") {
     CHECK(check({spec_of("d"), spec_of("e")}).find("too many workers: the file has 2 new") == 0);
     // What the plan stops is not gone yet.
     CHECK(check({spec_of("d"), spec_of("e")}, Scope::exact).find("too many workers") == 0);
+}
+
+namespace {
+
+/// Plans, checks and does it; "" when it was done, else why not.
+std::string apply(World& world, std::vector<core::WorkerSpec> workers) {
+    const sup::LoadPlan plan =
+        sup::plan_load(world.fleet, config_of(std::move(workers)), kFile, Scope::exact);
+    if (const auto error = sup::check_plan(world.fleet, plan)) return error->message;
+    const auto surprise = sup::carry_out(world.fleet, plan, world.now);
+    return surprise ? "SURPRISE " + *surprise : "";
+}
+
+/// Every process that was told to stop has ended.
+void end_stopping(World& world) {
+    for (std::uint32_t slot = 0; slot < 8; ++slot) {
+        if (world.state(slot) == "stopping") world.exits(slot, 0);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("supervisor/load_plan: workers are replaced while the old ones are still stopping") {
+    World world;  // 8 slots
+    REQUIRE(apply(world, {spec_of("a", 4)}).empty());
+    world.settle();
+    // The four of a keep their slots until they have stopped; b gets the other four.
+    REQUIRE(apply(world, {spec_of("b", 4)}).empty());
+    CHECK(world.layout() == "-a.0@0 -a.1@1 -a.2@2 -a.3@3 b.0@4 b.1@5 b.2@6 b.3@7");
+    CHECK(world.fleet.room().slots == 0);
+    world.settle();
+    // Now every slot has a process: another replacement has to wait, and changes nothing.
+    CHECK(apply(world, {spec_of("c", 4)}).find("too many instances: the file needs 4 more") == 0);
+    CHECK(world.state(4) == "running");
+    world.exits(0, 0);
+    world.exits(1, 0);
+    CHECK(apply(world, {spec_of("c", 3)}).find("too many instances") == 0);
+    REQUIRE(apply(world, {spec_of("c", 2)}).empty());
+    CHECK(world.layout() == "-a.2@2 -a.3@3 -b.0@4 -b.1@5 -b.2@6 -b.3@7 c.0@0 c.1@1");
+    end_stopping(world);
+    CHECK(world.layout() == "c.0@0 c.1@1");
+    CHECK(apply(world, {spec_of("c", 8)}).empty());
+}
+
+TEST_CASE("supervisor/load_plan: what has stopped already makes room at once") {
+    World world;
+    std::vector<core::WorkerSpec> full{spec_of("a", 2), spec_of("b", 2), spec_of("c", 2),
+                                       spec_of("d", 2)};
+    REQUIRE(apply(world, full).empty());
+    world.settle();
+    CHECK(apply(world, {spec_of("e", 1)}).find("too many") == 0);
+    world.fleet.begin_operation();
+    for (std::uint32_t slot = 0; slot < 4; ++slot) world.fleet.stop(cluster::Slot{slot}, world.now);
+    end_stopping(world);
+    // a and b are down, so they give back two workers and four slots, less one whose output is
+    // still being written.
+    world.fleet.set_slot_busy(cluster::Slot{3}, true);
+    CHECK(apply(world, {spec_of("e", 4), full[2], full[3]}).find("too many instances") == 0);
+    REQUIRE(apply(world, {spec_of("e", 2), spec_of("f", 1), full[2], full[3]}).empty());
+    CHECK(world.layout() == "c.0@4 c.1@5 d.0@6 d.1@7 e.0@0 e.1@1 f.0@2");
+}
+
+TEST_CASE("supervisor/load_plan: a plan that was checked is never refused by the fleet") {
+    for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        const auto below = [&random](std::uint32_t limit) {
+            return std::uniform_int_distribution<std::uint32_t>(0, limit - 1)(random);
+        };
+        World world;
+        for (int round = 0; round < 40; ++round) {
+            std::vector<core::WorkerSpec> workers;
+            for (const char* name : {"a", "b", "c", "d", "e"}) {
+                if (below(2) == 0) workers.push_back(spec_of(name, 1 + below(4)));
+            }
+            const std::string refusal = apply(world, std::move(workers));
+            CHECK_MESSAGE(refusal.find("SURPRISE") != 0, refusal);
+            for (std::uint32_t slot = 0; slot < 8; ++slot) {
+                if (world.state(slot) == "starting") world.spawned(slot);
+                if (world.state(slot) == "stopping" && below(2) == 0) world.exits(slot, 0);
+                world.fleet.set_slot_busy(cluster::Slot{slot}, below(8) == 0);
+            }
+        }
+    }
 }
 
 TEST_CASE("supervisor/load_plan: nobody may require what goes, or one another") {
