@@ -100,6 +100,20 @@ TEST_CASE("core/recovery: what does not fit is left out and harms nothing") {
     CHECK(w.layout().empty());
 }
 
+TEST_CASE(
+    "core/recovery: a record that wants more instances than there is room for gets the rest") {
+    World w;  // 8 slots
+    Worker worker;
+    worker.index = 0;
+    worker.spec = worker_spec("a", 5);
+    w.fleet.restore_worker(worker);
+    worker.index = 1;
+    worker.spec = worker_spec("b", 4000);
+    w.fleet.restore_worker(worker);
+    w.fleet.complete_restored(w.now);
+    CHECK(w.layout() == "a.0@0 a.1@1 a.2@2 a.3@3 a.4@4 b.0@5 b.1@6 b.2@7");
+}
+
 TEST_CASE("core/recovery: the order of workers is that of their creation, before and after") {
     World old;
     old.add(worker_spec("a", 0));
