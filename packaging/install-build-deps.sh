@@ -67,6 +67,8 @@ if [ "$with_tests" = yes ]; then
     want packages zsh zsh
     want packages fish fish
     want packages debootstrap debootstrap
+    want packages clang-14 clang++-14
+    want packages libclang-rt-14-dev
     want servers redis-server redis-server
     want servers nginx-light nginx
     want servers gunicorn gunicorn

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs every test, as CI does: the laws of the house (.ci/rooms.py), the optimised build
-# with all tests, then unit and end-to-end tests under the address and undefined-behaviour sanitizers.
+# with all tests, a moment of fuzzing, then unit and end-to-end tests under the address and
+# undefined-behaviour sanitizers.
 # The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
 #
 #   --quick     the optimised build only
@@ -11,7 +12,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 
 usage() {
-    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 quick=no
@@ -110,6 +111,8 @@ step "rooms: the laws of the house" python3 .ci/rooms.py
 step "rooms: the checker checks" python3 .ci/rooms.py --self-test
 if build test; then run_tests test; fi
 if [ "$quick" = no ]; then
+    # A moment for each; longer by hand: bash tests/fuzz/run.sh SECONDS.
+    step "fuzz: every target on its corpus" bash tests/fuzz/run.sh 4
     # All unit tests, and the end-to-end tests with the programs and workers that they run.
     if build asan --target sanitized; then run_tests asan -L '^(unit|e2e)$'; fi
 fi

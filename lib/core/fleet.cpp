@@ -419,6 +419,13 @@ void Fleet::retire(Entry& entry, Slot slot, Instant now) {
     place->is_retired = true;
     entry.retired.push_back(slot);
     apply(*place, event::Stop{last_epoch_, is_blocked(*place, {})}, now);
+    // After a recovery the operation that stopped it may be the very last one: nothing changed
+    // then.
+    Place* const left = this->place(slot);
+    if (left != nullptr && std::holds_alternative<Stopped>(left->instance.state)) {
+        dirty_slots_.mark(slot.value);
+        forget_place(*left);
+    }
 }
 
 void Fleet::apply(Place& place, const Event& event, Instant now) {

@@ -11,7 +11,9 @@ void Fleet::complete_restored(Instant now) {
     for (const std::uint32_t index : indices) {
         Entry& entry = *entries_[index];
         std::vector<Slot>& slots = entry.worker.slots;
-        const std::uint32_t wanted = entry.worker.is_deleted ? 0 : entry.worker.spec.instances;
+        // Not before the end: an entry must outlive the last of its places.
+        const bool is_deleted = std::exchange(entry.worker.is_deleted, false);
+        const std::uint32_t wanted = is_deleted ? 0 : entry.worker.spec.instances;
         // Instances are stored in the order of their numbers; what stands behind a hole was never
         // announced to anybody.
         const auto hole = std::find_if(slots.begin(), slots.end(),
@@ -25,7 +27,8 @@ void Fleet::complete_restored(Instant now) {
         const auto present = static_cast<std::uint32_t>(slots.size());
         const std::uint32_t missing = wanted - std::min(wanted, present);
         resize(entry, wanted - (missing - std::min(missing, room().slots)), starts_new, now);
-        if (entry.worker.is_deleted) forget_worker_if_gone(index);
+        entry.worker.is_deleted = is_deleted;
+        forget_worker_if_gone(index);
     }
 }
 

@@ -44,18 +44,22 @@ tl::expected<std::vector<RememberedWorker>, std::string> parse(const std::string
 
 }  // namespace
 
+tl::expected<std::vector<RememberedWorker>, std::string> parse_remembered(const std::string& text) {
+    try {
+        return parse(text);
+    } catch (const nlohmann::json::exception& error) {
+        return tl::unexpected(std::string(error.what()));
+    }
+}
+
 tl::expected<std::vector<RememberedWorker>, std::string> Remembered::load() const {
     const auto text = sys::read_file(path_, kMaxBytes);
     if (!text && text.error().code == ENOENT) return std::vector<RememberedWorker>{};
     std::string problem = text ? "" : std::strerror(text.error().code);
     if (text) {
-        try {
-            auto workers = parse(*text);
-            if (workers) return workers;
-            problem = workers.error();
-        } catch (const nlohmann::json::exception& error) {
-            problem = error.what();
-        }
+        auto workers = parse_remembered(*text);
+        if (workers) return workers;
+        problem = workers.error();
     }
     const std::string aside = path_ + ".bad";
     const bool is_moved = sys::rename_file(path_, aside).has_value();

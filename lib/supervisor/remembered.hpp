@@ -24,6 +24,10 @@ struct RememberedWorker {
     std::vector<bool> wanted;  // by instance number
 };
 
+/// The text of the file. The error says what is wrong with it.
+[[nodiscard]] tl::expected<std::vector<RememberedWorker>, std::string> parse_remembered(
+    const std::string& text);
+
 class Remembered {
 public:
     explicit Remembered(const std::string& state_dir) : path_(state_dir + "/state.json") {}

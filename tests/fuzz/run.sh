@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with clang and runs each of them for some seconds on its corpus.
 #
-#   bash tests/fuzz/run.sh [SECONDS] [NAME…]      default: 10 seconds each, all of wire plan ctl conf channel
+#   bash tests/fuzz/run.sh [SECONDS] [NAME…]      default: 10 seconds each, all of them
 #
 # New inputs stay in build/fuzz/corpus; those of a crash in build/fuzz/crashes, with the command that replays them.
 set -euo pipefail
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-10}
 shift || true
-if [ $# -eq 0 ]; then set -- wire plan ctl conf channel; fi
+if [ $# -eq 0 ]; then set -- wire plan ctl conf channel notify state remembered; fi
 case $seconds in
     '' | *[!0-9]*) echo "usage: bash tests/fuzz/run.sh [SECONDS] [NAME…]" >&2; exit 2 ;;
 esac
@@ -19,7 +19,7 @@ for candidate in clang++-14 clang++; do
     if command -v "$candidate" >/dev/null; then compiler=$candidate; break; fi
 done
 if [ -z "$compiler" ]; then
-    echo "fuzz: no clang++ here; on Debian: apt-get install clang-14" >&2
+    echo "fuzz: no clang++ here; on Debian: apt-get install clang-14 libclang-rt-14-dev" >&2
     exit 1
 fi
 

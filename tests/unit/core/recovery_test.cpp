@@ -114,6 +114,28 @@ TEST_CASE(
     CHECK(w.layout() == "a.0@0 a.1@1 a.2@2 a.3@3 a.4@4 b.0@5 b.1@6 b.2@7");
 }
 
+TEST_CASE("core/recovery: a deleted worker goes, though its places were not stored as leaving") {
+    World old;
+    old.add(worker_spec("a", 3));
+    old.settle();
+    old.fleet.begin_operation();
+    old.fleet.stop({Slot{0}, Slot{1}}, old.now);
+    old.exits(0, 0);
+    old.exits(1, 0);
+    // Killed behind the record of the worker and before those of its places.
+    World w;
+    Worker worker = *old.fleet.find_worker("a");
+    worker.is_deleted = true;
+    w.fleet.restore_worker(worker);
+    for (const Place* place : old.fleet.places()) w.fleet.restore_place(*place);
+    w.fleet.complete_restored(w.now);
+    CHECK(w.layout() == "-a.2@2");
+    CHECK(w.state(2) == "stopping");
+    w.exits(2, 0);
+    CHECK(w.layout().empty());
+    CHECK(w.fleet.worker(0) == nullptr);
+}
+
 TEST_CASE("core/recovery: the order of workers is that of their creation, before and after") {
     World old;
     old.add(worker_spec("a", 0));
