@@ -73,6 +73,11 @@ if [ "$with_tests" = yes ]; then
     want servers nginx-light nginx
     want servers gunicorn gunicorn
     want servers postgresql pg_isready
+    want servers uvicorn uvicorn
+    want servers haproxy haproxy
+    want servers php8.2-fpm php-fpm8.2
+    want servers uwsgi-core uwsgi-core
+    want servers uwsgi-plugin-python3
 fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#servers[@]} -eq 0 ]; then exit 0; fi

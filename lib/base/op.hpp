@@ -65,6 +65,7 @@ enum class Op : std::int32_t {
     env_file = 53,
     standard_input = 54,
     notify_socket = 55,
+    listening_socket = 58,
     store = 60,
 };
 
@@ -183,6 +184,8 @@ enum class Op : std::int32_t {
             return "open standard input";
         case Op::notify_socket:
             return "create notify socket";
+        case Op::listening_socket:
+            return "open listening socket";
         case Op::store:
             return "use store";
     }

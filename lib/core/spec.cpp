@@ -16,6 +16,28 @@ bool has_same_sockets(const WorkerSpec& from, const WorkerSpec& to) {
                       to.sockets.end(), is_same_inherited);
 }
 
+/// LISTEN_FDS begins there; socket activation knows no other place. Source: sd_listen_fds(3).
+constexpr int kFirstSocket = 3;
+
+std::string with_numbers(const WorkerSpec& spec, const std::string& text) {
+    std::string result;
+    std::size_t done = 0;
+    while (const auto reference = find_socket_reference(text, done)) {
+        const auto number = socket_number(spec, reference->name);
+        const std::string_view kept = std::string_view(text).substr(done, reference->at - done);
+        const std::string_view whole =
+            std::string_view(text).substr(reference->at, reference->length);
+        result += kept;
+        if (number && reference->is_closed) {
+            result += std::to_string(*number);
+        } else {
+            result += whole;
+        }
+        done = reference->at + reference->length;
+    }
+    return result + text.substr(done);
+}
+
 }  // namespace
 
 bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to) {
@@ -33,6 +55,22 @@ std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec) {
         [&](const SocketSpec& socket) { return socket.name == spec.stdin_socket->name; });
     if (!is_there) result.push_back(&*spec.stdin_socket);
     return result;
+}
+
+std::optional<int> socket_number(const WorkerSpec& spec, std::string_view name) {
+    for (std::size_t i = 0; i < spec.sockets.size(); ++i) {
+        if (spec.sockets[i].name == name) return kFirstSocket + static_cast<int>(i);
+    }
+    if (spec.stdin_socket && spec.stdin_socket->name == name) return 0;
+    return std::nullopt;
+}
+
+Launch launch_with_sockets(const WorkerSpec& spec) {
+    Launch launch = spec.launch;
+    if (spec.sockets.empty() && !spec.stdin_socket) return launch;
+    for (std::string& argument : launch.command) argument = with_numbers(spec, argument);
+    for (auto& [name, value] : launch.env) value = with_numbers(spec, value);
+    return launch;
 }
 
 }  // namespace cluster::core

@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -188,6 +189,12 @@ struct WorkerSpec {
 
 /// Every socket of a worker, `stdin_socket` last; one that stands in both places comes once.
 [[nodiscard]] std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec);
+
+/// The worker's descriptor for a socket of that name: 3 and on, 0 for its standard input. Nothing:
+/// it does not get that one.
+[[nodiscard]] std::optional<int> socket_number(const WorkerSpec& spec, std::string_view name);
+/// Its Launch with every {socket:NAME} of its sockets replaced by the number.
+[[nodiscard]] Launch launch_with_sockets(const WorkerSpec& spec);
 
 /// What happens to a worker that does not read what is sent to it.
 enum class SlowReader : std::uint8_t {

@@ -34,6 +34,9 @@ Json or_null(const std::optional<T>& value) {
 
 [[nodiscard]] Json worker_fields(const WorkerStatus& worker);
 [[nodiscard]] WorkerStatus read_worker(const Json& value, const std::string& where);
+/// `sockets` of a status and of a description.
+[[nodiscard]] Json sockets_fields(const std::vector<SocketStatus>& sockets);
+[[nodiscard]] std::vector<SocketStatus> read_sockets(FieldReader& fields);
 [[nodiscard]] Json last_exit_fields(const LastExit& exit);
 [[nodiscard]] LastExit read_last_exit(const Json& value, const std::string& where);
 [[nodiscard]] std::optional<std::int64_t> optional_integer(FieldReader& fields,

@@ -99,6 +99,7 @@ StatusAnswer read_status_answer(FieldReader& fields) {
         answer.workers.push_back(
             read_worker(worker, fields.path("workers", answer.workers.size())));
     }
+    answer.sockets = read_sockets(fields);
     return answer;
 }
 
@@ -257,7 +258,9 @@ Json answer_fields(const VersionAnswer& answer) {
 Json answer_fields(const StatusAnswer& answer) {
     Json workers = Json::array();
     for (const WorkerStatus& worker : answer.workers) workers.push_back(worker_fields(worker));
-    return Json{{"daemon", daemon_fields(answer.daemon)}, {"workers", std::move(workers)}};
+    return Json{{"daemon", daemon_fields(answer.daemon)},
+                {"workers", std::move(workers)},
+                {"sockets", sockets_fields(answer.sockets)}};
 }
 
 Json answer_fields(const OperationAnswer& answer) {

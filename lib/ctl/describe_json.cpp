@@ -37,6 +37,7 @@ Json description_fields(const Description& description) {
     fields["waits_for"] = or_null(description.waits_for);
     fields["deadline"] = or_null(description.deadline);
     fields["deadline_ms"] = or_null(description.deadline_ms);
+    fields["sockets"] = sockets_fields(description.sockets);
     fields["spec"] = array_of(description.spec, [](const SpecKey& key) {
         return Json{{"key", key.key}, {"value", key.value}, {"origin", key.origin}};
     });
@@ -88,6 +89,7 @@ Description read_description(const Json& value, const std::string& where) {
     result.waits_for = fields.optional_text("waits_for");
     result.deadline = fields.optional_text("deadline");
     result.deadline_ms = optional_integer(fields, "deadline_ms");
+    result.sockets = read_sockets(fields);
     result.spec = read_array<SpecKey>(fields, "spec", [](const Json& each, const std::string& at) {
         FieldReader key(each, at, UnknownFields::ignore);
         return SpecKey{key.text("key"), key.text("value"), key.text("origin")};

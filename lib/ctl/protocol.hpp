@@ -1,8 +1,10 @@
-// JSON-RPC 2.0 between clusterctl (or anybody of the same user) and the supervisor: one object a line, UTF-8, both ways.
-// This room names requests and renders answers; it never acts. Every method with its fields and errors: CONTROL.md.
+// JSON-RPC 2.0 between clusterctl (or anybody of the same user) and the supervisor: one object a
+// line, UTF-8, both ways. This room names requests and renders answers; it never acts. Every method
+// with its fields and errors: CONTROL.md.
 //
-// Requests come from strangers: parse_request refuses whatever is not exactly a known method with known fields, and says
-// which field is wrong. Batches are refused. A line is at most kMaxLineBytes.
+// Requests come from strangers: parse_request refuses whatever is not exactly a known method with
+// known fields, and says which field is wrong. Batches are refused. A line is at most
+// kMaxLineBytes.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +31,9 @@ enum class ErrorCode : std::int32_t {
     method_not_found = -32601,
     invalid_params = -32602,
     internal_error = -32603,
-    no_match = 1,          // a selector matched nothing
-    bad_config = 2,        // data.diagnostics lists them
-    refused = 3,           // understood, and not possible now; the message says why
+    no_match = 1,    // a selector matched nothing
+    bad_config = 2,  // data.diagnostics lists them
+    refused = 3,     // understood, and not possible now; the message says why
     name_taken = 4,
     unknown_operation = 5,
     shutting_down = 6,
@@ -49,19 +51,30 @@ struct RpcError {
 };
 
 namespace request {
-struct Version {};                                     // daemon.version
-struct Shutdown {};                                    // daemon.shutdown → operation
-struct Status { std::vector<std::string> selectors; }; // workers.status; empty: all
-struct Start { std::vector<std::string> selectors; };  // workers.start → operation
-struct Stop { std::vector<std::string> selectors; };
-struct Restart { std::vector<std::string> selectors; };
-struct Delete { std::vector<std::string> selectors; }; // whole workers only
+struct Version {};   // daemon.version
+struct Shutdown {};  // daemon.shutdown → operation
+struct Status {
+    std::vector<std::string> selectors;
+};  // workers.status; empty: all
+struct Start {
+    std::vector<std::string> selectors;
+};  // workers.start → operation
+struct Stop {
+    std::vector<std::string> selectors;
+};
+struct Restart {
+    std::vector<std::string> selectors;
+};
+struct Delete {
+    std::vector<std::string> selectors;
+};  // whole workers only
 /// workers.load: the text of a config file; the daemon parses it again and trusts nothing.
 struct Load {
-    std::string path;      // absolute, for diagnostics and relative paths
+    std::string path;  // absolute, for diagnostics and relative paths
     std::string text;
-    std::string base_path; // the caller's PATH
-    bool after_restore = false; // the caller has just started the daemon: what that brought back and has ended, ran
+    std::string base_path;  // the caller's PATH
+    bool after_restore =
+        false;  // the caller has just started the daemon: what that brought back and has ended, ran
 };
 /// workers.apply: as workers.load, but the workers that came from this file are exactly those in it
 /// afterwards. dry_run: only the plan.
@@ -72,30 +85,41 @@ struct Apply {
     bool dry_run = false;
 };
 /// workers.add: one ad-hoc worker, as a whole spec.
-struct Add { core::WorkerSpec spec; };
+struct Add {
+    core::WorkerSpec spec;
+};
 /// workers.scale: to `instances`, or by `delta`.
 struct Scale {
     std::string name;
     std::optional<std::uint32_t> instances;
     std::optional<std::int32_t> delta;
 };
-struct Signal { int signal = 0; std::vector<std::string> selectors; };  // workers.signal: main processes
-struct Reset { std::vector<std::string> selectors; };  // workers.reset: forgets failures → operation
-struct Describe { std::vector<std::string> selectors; };  // workers.describe
+struct Signal {
+    int signal = 0;
+    std::vector<std::string> selectors;
+};  // workers.signal: main processes
+struct Reset {
+    std::vector<std::string> selectors;
+};  // workers.reset: forgets failures → operation
+struct Describe {
+    std::vector<std::string> selectors;
+};  // workers.describe
 /// logs.rotate: archives of the logs of these instances are made now; empty: of all.
-struct Rotate { std::vector<std::string> selectors; };
-/// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is first.
-/// timeout_ms = 0 asks for the state as it is.
+struct Rotate {
+    std::vector<std::string> selectors;
+};
+/// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is
+/// first. timeout_ms = 0 asks for the state as it is.
 struct Wait {
     std::uint64_t operation = 0;
     std::uint32_t timeout_ms = 0;  // Bounds: ≤ 60,000
 };
 }  // namespace request
 
-using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start, request::Stop,
-                            request::Restart, request::Delete, request::Load, request::Add, request::Scale,
-                            request::Wait, request::Apply, request::Signal, request::Reset, request::Describe,
-                            request::Rotate>;
+using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start,
+                            request::Stop, request::Restart, request::Delete, request::Load,
+                            request::Add, request::Scale, request::Wait, request::Apply,
+                            request::Signal, request::Reset, request::Describe, request::Rotate>;
 
 struct Request {
     RequestId id;
@@ -111,7 +135,8 @@ struct BadRequest {
 [[nodiscard]] tl::expected<Request, BadRequest> parse_request(std::string_view line);
 [[nodiscard]] std::string render_request(const Request& request);  // one line, newline included
 
-// --- answers: rendered by the supervisor, parsed by clusterctl -------------------------------------------------------
+// --- answers: rendered by the supervisor, parsed by clusterctl
+// -------------------------------------------------------
 
 struct VersionAnswer {
     std::string version;
@@ -124,7 +149,7 @@ struct VersionAnswer {
 struct LastExit {
     std::optional<int> code;
     std::optional<std::string> signal;  // "SIGKILL"
-    std::string reason;                 // exited | stopped | killed | start_timeout | spawn_failed | unknown
+    std::string reason;  // exited | stopped | killed | start_timeout | spawn_failed | unknown
     std::optional<std::string> detail;  // "exec ./srv: Permission denied"
     std::int64_t at_ms = 0;             // Units: milliseconds since 1970
 };
@@ -149,8 +174,8 @@ struct WorkerStatus {
     std::string err_log;
     std::optional<std::string> log_problem{};  // why its output cannot be written now
     std::uint64_t log_lost_bytes = 0;          // of this run's output, thrown away because of that
-    std::optional<std::string> status_text;  // what it said of itself (STATUS= of sd_notify)
-    std::optional<std::string> waits_for;    // "db to be ready"
+    std::optional<std::string> status_text;    // what it said of itself (STATUS= of sd_notify)
+    std::optional<std::string> waits_for;      // "db to be ready"
 };
 
 struct DaemonStatus {
@@ -163,9 +188,22 @@ struct DaemonStatus {
     std::uint64_t supervisor_starts = 1;
 };
 
+/// A listening socket of the config.
+struct SocketStatus {
+    std::string name;
+    std::string kind;                    // tcp | udp | unix | unix datagram | unix seqpacket
+    std::string listen;                  // as configured
+    std::optional<std::string> address;  // where it is bound; absent: it is not open
+    std::optional<std::string> problem;  // why it is not open
+    std::optional<std::uint32_t>
+        waiting;  // connections that nobody has accepted yet; datagrams: bytes
+    std::optional<std::int32_t> number;  // describe: the worker's descriptor
+};
+
 struct StatusAnswer {
     DaemonStatus daemon;
     std::vector<WorkerStatus> workers;
+    std::vector<SocketStatus> sockets;  // of these workers, each once
 };
 
 /// What became of an operation for one instance.
@@ -187,7 +225,7 @@ struct PlannedChange {
 /// What workers.load and workers.apply do (or would do) to one worker.
 struct PlannedWorker {
     std::string worker;
-    std::string action;  // add | start | restart | change | unchanged | delete
+    std::string action;           // add | start | restart | change | unchanged | delete
     std::uint32_t instances = 0;  // afterwards
     std::vector<PlannedChange> changes;
 };
@@ -195,12 +233,13 @@ struct PlannedWorker {
 /// Answer to every changing method and to operation.wait.
 struct OperationAnswer {
     std::uint64_t operation = 0;
-    std::string state;                       // pending | done | failed
-    std::vector<InstanceOutcome> instances;  // those that are pending or failed; the done ones are counted
+    std::string state;  // pending | done | failed
+    std::vector<InstanceOutcome>
+        instances;  // those that are pending or failed; the done ones are counted
     std::uint32_t done = 0;
-    std::vector<std::string> selected;       // ids that the operation concerns, in order (at most 4096)
-    std::vector<std::string> notes;          // e.g. "api: 2 → 4 instances"
-    std::vector<PlannedWorker> plan{};       // of workers.load and workers.apply
+    std::vector<std::string> selected;  // ids that the operation concerns, in order (at most 4096)
+    std::vector<std::string> notes;     // e.g. "api: 2 → 4 instances"
+    std::vector<PlannedWorker> plan{};  // of workers.load and workers.apply
 };
 
 /// An exit of the past. Newest last.
@@ -231,18 +270,19 @@ struct OpenDescriptor {
 /// Everything known about one instance.
 struct Description {
     WorkerStatus status;
-    std::string source;                     // file, or empty: ad hoc
-    std::uint64_t run = 0;                  // generation of the current or the last run
+    std::string source;     // file, or empty: ad hoc
+    std::uint64_t run = 0;  // generation of the current or the last run
     std::optional<std::string> waits_for;
-    std::optional<std::string> deadline;    // what happens next by itself
+    std::optional<std::string> deadline;      // what happens next by itself
     std::optional<std::int64_t> deadline_ms;  // from now
+    std::vector<SocketStatus> sockets;
     std::vector<SpecKey> spec;
-    bool is_environment_read = false;       // of the running process: Variable::running means something
+    bool is_environment_read = false;  // of the running process: Variable::running means something
     std::optional<std::string> environment_problem;  // why the next run's cannot be told
     std::vector<Variable> environment;
-    std::uint32_t descriptor_count = 0;     // of the running process
+    std::uint32_t descriptor_count = 0;       // of the running process
     std::vector<OpenDescriptor> descriptors;  // the first of them
-    std::vector<PastExit> exits;            // at most 20
+    std::vector<PastExit> exits;              // at most 20
 };
 
 struct DescribeAnswer {
@@ -254,9 +294,11 @@ struct RotateAnswer {
     std::uint32_t archives = 0;  // how many were made
 };
 
-using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer, RotateAnswer>;
+using Answer =
+    std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer, RotateAnswer>;
 
-[[nodiscard]] std::string render_answer(const RequestId& id, const Answer& answer);  // one line, newline included
+[[nodiscard]] std::string render_answer(const RequestId& id,
+                                        const Answer& answer);  // one line, newline included
 [[nodiscard]] std::string render_error(const RequestId& id, const RpcError& error);
 
 /// The whole line as clusterctl gets it.

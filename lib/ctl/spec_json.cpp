@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "ctl/socket_fields.hpp"
 #include "ctl/spec_fields.hpp"
 
 namespace cluster::ctl {
@@ -16,6 +17,18 @@ std::string render_spec(const core::WorkerSpec& spec) {
 tl::expected<core::WorkerSpec, std::string> parse_spec(std::string_view json) {
     try {
         return read_spec_fields(parse_bounded(json, ParseBounds{}), "spec");
+    } catch (const std::exception& error) {
+        return tl::unexpected<std::string>(error.what());
+    }
+}
+
+std::string render_socket(const core::SocketSpec& socket) {
+    return dump_line(socket_fields(socket));
+}
+
+tl::expected<core::SocketSpec, std::string> parse_socket(std::string_view json) {
+    try {
+        return read_socket_fields(parse_bounded(json, ParseBounds{}), "socket");
     } catch (const std::exception& error) {
         return tl::unexpected<std::string>(error.what());
     }

@@ -1,5 +1,6 @@
-// core::WorkerSpec as JSON and back: how an ad-hoc worker travels over the control socket, and how the supervisor stores a
-// spec for its successor. Durations are integers in nanoseconds (`…_ns`), so that a round trip is exact.
+// core::WorkerSpec as JSON and back: how an ad-hoc worker travels over the control socket, and how
+// the supervisor stores a spec for its successor. Durations are integers in nanoseconds (`…_ns`),
+// so that a round trip is exact.
 #pragma once
 
 #include <string>
@@ -13,8 +14,12 @@ namespace cluster::ctl {
 
 [[nodiscard]] std::string render_spec(const core::WorkerSpec& spec);
 
-/// Checks every field and bound as conf does: the text may come from a stranger. Unknown fields are refused.
-/// The error names the field and what was expected.
+/// Checks every field and bound as conf does: the text may come from a stranger. Unknown fields are
+/// refused. The error names the field and what was expected.
 [[nodiscard]] tl::expected<core::WorkerSpec, std::string> parse_spec(std::string_view json);
+
+/// One listening socket, as a worker's spec has it.
+[[nodiscard]] std::string render_socket(const core::SocketSpec& socket);
+[[nodiscard]] tl::expected<core::SocketSpec, std::string> parse_socket(std::string_view json);
 
 }  // namespace cluster::ctl

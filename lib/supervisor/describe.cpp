@@ -90,7 +90,8 @@ void add_environment(const core::WorkerSpec& spec, const core::Place& place,
     std::map<std::string, ctl::Variable> variables;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = spec.instances};
-    const auto next = next_environment(spec.launch, name, safe_base_from_environment());
+    const auto next =
+        next_environment(core::launch_with_sockets(spec), name, safe_base_from_environment());
     if (next) {
         for (const auto& [key, value] : *next) variables[key].next = value;
     } else {
@@ -169,8 +170,8 @@ ctl::PastExit past_exit(const ExitEntry& entry, const core::Launch& launch, Inst
 }  // namespace
 
 ctl::Description describe_instance(const core::Fleet& fleet, const Records& records,
-                                   const core::Place& place, ctl::WorkerStatus status,
-                                   Instant now) {
+                                   const Sockets& sockets, const core::Place& place,
+                                   ctl::WorkerStatus status, Instant now) {
     const core::WorkerSpec& spec = fleet.worker(place.worker)->spec;
     ctl::Description result;
     result.status = std::move(status);
@@ -180,6 +181,10 @@ ctl::Description describe_instance(const core::Fleet& fleet, const Records& reco
     if (const auto deadline = core::next_deadline(spec.policy, place.instance)) {
         result.deadline = deadline_text(place.instance);
         result.deadline_ms = std::max<std::int64_t>(0, to_ms(*deadline - now));
+    }
+    for (const core::SocketSpec* socket : core::sockets_of(spec)) {
+        result.sockets.push_back(describe_socket(sockets, *socket));
+        result.sockets.back().number = core::socket_number(spec, socket->name);
     }
     result.spec = spec_keys(spec);
     add_environment(spec, place, result);

@@ -6,6 +6,7 @@
 #include "ctl/protocol.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/records.hpp"
+#include "supervisor/sockets.hpp"
 
 namespace cluster::supervisor {
 
@@ -16,7 +17,7 @@ inline constexpr std::size_t kMaxDescriptors = 256;
 
 /// `status`: the instance's row, which the answer repeats.
 [[nodiscard]] ctl::Description describe_instance(const core::Fleet& fleet, const Records& records,
-                                                 const core::Place& place, ctl::WorkerStatus status,
-                                                 Instant now);
+                                                 const Sockets& sockets, const core::Place& place,
+                                                 ctl::WorkerStatus status, Instant now);
 
 }  // namespace cluster::supervisor

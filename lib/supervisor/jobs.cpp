@@ -78,7 +78,7 @@ Status Jobs::spawn(Slot slot, const std::vector<std::string>& command) {
     return {};
 }
 
-std::optional<Run> Jobs::start_probe(int plan, Done done) {
+std::optional<Run> Jobs::start_probe(int plan, Done done, std::optional<int> output) {
     const auto slot = probes_ < kMaxProbes && !is_stopping_ ? free_slot() : std::nullopt;
     if (!slot) return std::nullopt;
     Job& job = jobs_[slot->value];
@@ -87,7 +87,7 @@ std::optional<Run> Jobs::start_probe(int plan, Done done) {
     job.done = std::move(done);
     ++probes_;
     const Run run{*slot, next_generation(*slot)};
-    const std::array<int, 3> attached{null_, null_, null_};
+    const std::array<int, 3> attached{null_, output.value_or(null_), null_};
     keeper_.spawn(run, kProbeEpoch, plan, attached);
     return run;
 }

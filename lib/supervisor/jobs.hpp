@@ -47,7 +47,9 @@ public:
 
     /// Runs a plan at once and beside all others: a probe, which nobody takes over from a
     /// predecessor. Nothing when no slot is free. What it writes is lost.
-    [[nodiscard]] std::optional<Run> start_probe(int plan, Done done);
+    /// `output`: what it writes to its standard output goes there.
+    [[nodiscard]] std::optional<Run> start_probe(int plan, Done done,
+                                                 std::optional<int> output = std::nullopt);
     /// Kills it; `done` is not called any more.
     void abandon_probe(Run run);
 

@@ -9,6 +9,7 @@
 #include "conf/spec_text.hpp"
 #include "core/graph.hpp"
 #include "supervisor/requirements.hpp"
+#include "supervisor/sockets.hpp"
 #include "supervisor/state_file.hpp"
 #include "wire/table.hpp"
 
@@ -112,6 +113,18 @@ std::optional<std::string> requirement_mistake(const core::Fleet& fleet, const L
     return fmt::format("these workers would require one another: {}", core::cycle_text(cycle));
 }
 
+std::optional<std::string> mistake_about_sockets(const core::Fleet& fleet, const LoadPlan& plan) {
+    std::vector<const core::WorkerSpec*> after;
+    for (const core::WorkerSpec& spec : plan.config.workers) after.push_back(&spec);
+    for (const core::Worker* worker : fleet.workers()) {
+        const bool goes = std::find(plan.removed.begin(), plan.removed.end(), worker->index) !=
+                          plan.removed.end();
+        const bool is_replaced = find_spec(plan.config, worker->spec.name) != nullptr;
+        if (!goes && !is_replaced) after.push_back(&worker->spec);
+    }
+    return socket_mistake(after);
+}
+
 }  // namespace
 
 LoadPlan plan_load(const core::Fleet& fleet, core::Config config, const std::string& path,
@@ -160,7 +173,9 @@ std::optional<ctl::RpcError> check_plan(const core::Fleet& fleet, const LoadPlan
                         "for {} (of {})",
                         workers, room.workers, kMaxWorkers));
     }
-    if (auto mistake = requirement_mistake(fleet, plan)) {
+    auto mistake = requirement_mistake(fleet, plan);
+    if (!mistake) mistake = mistake_about_sockets(fleet, plan);
+    if (mistake) {
         return ctl::RpcError{
             .code = ctl::ErrorCode::bad_config, .message = std::move(*mistake), .diagnostics = {}};
     }

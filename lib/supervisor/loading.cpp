@@ -35,6 +35,12 @@ std::string path_of_workers(const core::Fleet& fleet, const std::string& file) {
     return own == nullptr ? "" : own;
 }
 
+bool has_sockets(const core::Config& config) {
+    return std::any_of(
+        config.workers.begin(), config.workers.end(),
+        [](const core::WorkerSpec& spec) { return !core::sockets_of(spec).empty(); });
+}
+
 }  // namespace
 
 tl::expected<LoadPlan, ctl::RpcError> Requests::load(core::Config config, const std::string& path,
@@ -118,11 +124,15 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         answer.plan = std::move(plan.workers);
         return answer;
     }
-    if (config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec) {
+    const bool is_adopting =
+        config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec;
+    if (is_adopting || has_sockets(*config)) {
         // Only with a file that will be accepted.
         const LoadPlan plan = plan_load(fleet_, *config, request.path, scope);
-        if (auto error = check_plan(fleet_, plan)) return tl::unexpected(std::move(*error));
-        if (auto error = adopt(config->daemon)) return tl::unexpected(std::move(*error));
+        auto error = check_plan(fleet_, plan);
+        if (!error) error = open_sockets(plan.config.workers, plan.removed, now);
+        if (!error && is_adopting) error = adopt(config->daemon);
+        if (error) return tl::unexpected(std::move(*error));
     }
     auto plan = load(std::move(*config), request.path, scope, now);
     if (!plan) return tl::unexpected(std::move(plan.error()));

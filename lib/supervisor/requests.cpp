@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/overloaded.hpp"
@@ -100,7 +101,7 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
 }  // namespace
 
 Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-                   ControlServer& clients, KeeperLink& keeper, Journal& journal,
+                   ControlServer& clients, KeeperLink& keeper, Journal& journal, Sockets& sockets,
                    std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
@@ -109,6 +110,7 @@ Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, L
       clients_(clients),
       keeper_(keeper),
       journal_(journal),
+      sockets_(sockets),
       begin_shutdown_(std::move(begin_shutdown)) {}
 
 void Requests::handle(const ClientRequest& request, Instant now) {
@@ -191,7 +193,17 @@ Requests::Reply Requests::change(Change change, const std::vector<std::string>& 
     const auto selected = select(selectors, false);
     if (!selected) return tl::unexpected(selected.error());
     std::vector<Slot> slots;
-    for (const core::Place* place : *selected) slots.push_back(place->slot);
+    std::vector<core::WorkerSpec> with_sockets;
+    for (const core::Place* place : *selected) {
+        slots.push_back(place->slot);
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const bool is_known = !with_sockets.empty() && with_sockets.back().name == spec.name;
+        if (!core::sockets_of(spec).empty() && !is_known) with_sockets.push_back(spec);
+    }
+    if (change != Change::stop) {
+        if (auto error = open_sockets(with_sockets, {}, now))
+            return tl::unexpected(std::move(*error));
+    }
     fleet_.begin_operation();
     switch (change) {
         case Change::start:
@@ -205,6 +217,27 @@ Requests::Reply Requests::change(Change change, const std::vector<std::string>& 
             break;
     }
     return operation_now({}, now);
+}
+
+std::optional<ctl::RpcError> Requests::open_sockets(const std::vector<core::WorkerSpec>& added,
+                                                    const std::vector<std::uint32_t>& removed,
+                                                    Instant now) {
+    std::vector<const core::WorkerSpec*> joining;
+    std::set<std::string_view> names;
+    for (const core::WorkerSpec& spec : added) {
+        joining.push_back(&spec);
+        names.insert(spec.name);
+    }
+    std::vector<const core::WorkerSpec*> after = joining;
+    for (const core::Worker* worker : fleet_.workers()) {
+        const bool goes = std::find(removed.begin(), removed.end(), worker->index) != removed.end();
+        if (!goes && names.count(worker->spec.name) == 0) after.push_back(&worker->spec);
+    }
+    auto problem = socket_mistake(after);
+    if (!problem) problem = sockets_.open(joining, after, now);
+    if (!problem) return std::nullopt;
+    return ctl::RpcError{
+        .code = ctl::ErrorCode::refused, .message = std::move(*problem), .diagnostics = {}};
 }
 
 Requests::Reply Requests::remove(const std::vector<std::string>& selectors, Instant now) {
@@ -248,6 +281,7 @@ Requests::Reply Requests::add(const core::WorkerSpec& spec, Instant now) {
     if (auto mistake = requirement_mistake(fleet_, {spec})) {
         return refuse(ctl::ErrorCode::refused, std::move(*mistake));
     }
+    if (auto error = open_sockets({spec}, {}, now)) return tl::unexpected(std::move(*error));
     fleet_.begin_operation();
     const core::Refusal refusal = fleet_.add(spec, true, now);
     if (refusal != core::Refusal::none) return tl::unexpected(refusal_error(refusal, spec.name));
@@ -307,6 +341,12 @@ ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
             continue;
         }
         answer.instances.push_back(describe_outcome(fleet_, *place, log_dir, now));
+        const auto& last = instance.history.last_exit;
+        const bool is_about_socket = last &&
+                                     last->status.kind == core::ExitStatus::Kind::spawn_failed &&
+                                     last->status.op == Op::listening_socket;
+        if (!is_pending && !is_about_socket) continue;
+        if (auto problem = sockets_.problem(spec)) answer.instances.back().detail = problem;
     }
     answer.state = has_pending ? "pending" : has_failed ? "failed" : "done";
     return answer;

@@ -23,6 +23,7 @@
 #include "supervisor/load_plan.hpp"
 #include "supervisor/logs.hpp"
 #include "supervisor/records.hpp"
+#include "supervisor/sockets.hpp"
 #include "supervisor/status.hpp"
 
 namespace cluster::supervisor {
@@ -31,7 +32,7 @@ class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
     Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-             ControlServer& clients, KeeperLink& keeper, Journal& journal,
+             ControlServer& clients, KeeperLink& keeper, Journal& journal, Sockets& sockets,
              std::function<void(Instant)> begin_shutdown);
 
     /// Does what the request says; its answer waits for send_answers().
@@ -73,6 +74,11 @@ private:
     [[nodiscard]] std::optional<Reply> act(const ctl::Method& method, Instant now);
     [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
                                Instant now);
+    /// Opens what these workers need, so that whoever asks hears at once why it cannot be.
+    /// `added`: specs that join the fleet or replace those of the same name; `removed`: who goes.
+    [[nodiscard]] std::optional<ctl::RpcError> open_sockets(
+        const std::vector<core::WorkerSpec>& added, const std::vector<std::uint32_t>& removed,
+        Instant now);
     [[nodiscard]] Reply remove(const std::vector<std::string>& selectors, Instant now);
     [[nodiscard]] Reply load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
                                   Instant now);
@@ -101,6 +107,7 @@ private:
     ControlServer& clients_;
     KeeperLink& keeper_;
     Journal& journal_;
+    Sockets& sockets_;
     std::function<void(Instant)> begin_shutdown_;
     std::vector<Waiting> waiting_;
     std::vector<Ready> ready_;

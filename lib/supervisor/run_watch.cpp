@@ -13,7 +13,7 @@ constexpr int kProbePriority = 10;
 /// As the worker runs, but for its standard streams and its priority.
 Result<sys::UniqueFd> probe_plan(const core::Place& place, const core::WorkerSpec& spec,
                                  const Variables& safe_base) {
-    core::Launch launch = spec.launch;
+    core::Launch launch = core::launch_with_sockets(spec);
     launch.command = spec.policy.ready.command;
     if (!launch.nice || *launch.nice < kProbePriority) launch.nice = kProbePriority;
     const InstanceName name{

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <variant>
 
 #include "core/selector.hpp"
@@ -35,6 +36,19 @@ ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& laun
     }
     return result;
 }
+
+ctl::SocketStatus describe_socket(const Sockets& sockets, const core::SocketSpec& spec) {
+    const Sockets::Seen seen = sockets.seen(spec);
+    ctl::SocketStatus result;
+    result.name = spec.name;
+    result.kind = core::kind_name(spec);
+    result.listen = core::listen_text(spec);
+    if (!seen.address.empty()) result.address = seen.address;
+    if (!seen.problem.empty()) result.problem = seen.problem;
+    result.waiting = seen.waiting;
+    return result;
+}
+
 bool is_selected(const std::vector<std::string>& selectors, const core::WorkerSpec& spec,
                  const core::Place& place) {
     return selectors.empty() ||
@@ -77,10 +91,15 @@ ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
     answer.daemon.config = facts.config;
     answer.daemon.log_dir = facts.log_dir;
     answer.daemon.supervisor_starts = header.supervisor_starts;
+    std::set<std::string> sockets;
     for (const core::Place* place : fleet_.places()) {
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        if (is_selected(selectors, spec, *place)) {
-            answer.workers.push_back(read_place(*place, spec, facts.log_dir, now));
+        if (!is_selected(selectors, spec, *place)) continue;
+        answer.workers.push_back(read_place(*place, spec, facts.log_dir, now));
+        for (const core::SocketSpec* socket : core::sockets_of(spec)) {
+            if (sockets.insert(socket->name).second) {
+                answer.sockets.push_back(describe_socket(sockets_, *socket));
+            }
         }
     }
     return answer;
@@ -110,6 +129,8 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     row.waits_for = waits_for_text(fleet_, place);
     const std::string probe = watch_.last_probe_failure({place.slot, instance.generation});
     if (!row.waits_for && !probe.empty()) row.waits_for = "it to be ready: " + probe;
+    const bool is_running = std::holds_alternative<core::Running>(instance.state);
+    if (!row.waits_for && !is_running && row.is_wanted) row.waits_for = sockets_.problem(spec);
     if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
         row.next_start_ms = std::max<std::int64_t>(0, to_ms(backoff->until - now));
     }

@@ -14,6 +14,7 @@
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/run_watch.hpp"
+#include "supervisor/sockets.hpp"
 
 namespace cluster::supervisor {
 
@@ -46,8 +47,8 @@ struct DaemonFacts {
 class StatusReader {
 public:
     StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch,
-                 const Outputs& outputs)
-        : fleet_(fleet), keeper_(keeper), watch_(watch), outputs_(outputs) {}
+                 const Outputs& outputs, const Sockets& sockets)
+        : fleet_(fleet), keeper_(keeper), watch_(watch), outputs_(outputs), sockets_(sockets) {}
 
     /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
     [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
@@ -65,12 +66,17 @@ private:
     const KeeperLink& keeper_;
     const RunWatch& watch_;
     const Outputs& outputs_;
+    const Sockets& sockets_;
     CpuSamples cpu_;
 };
 
 /// An exit as the control protocol shows it.
 [[nodiscard]] ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& launch,
                                           Instant now);
+
+/// A listening socket as the control protocol shows it.
+[[nodiscard]] ctl::SocketStatus describe_socket(const Sockets& sockets,
+                                                const core::SocketSpec& spec);
 
 /// True when one of `selectors` names the place; an empty list names all.
 [[nodiscard]] bool is_selected(const std::vector<std::string>& selectors,

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -74,8 +76,9 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
           [this](Run run) { return log_target(run); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
       watch_(loop_, link_, jobs_, fleet_, safe_base_, options_.directories.runtime),
-      status_(fleet_, link_, watch_, outputs_),
-      requests_(fleet_, records_, status_, logs_, clients_, link_, journal_,
+      sockets_(link_, jobs_, path_of_jobs()),
+      status_(fleet_, link_, watch_, outputs_, sockets_),
+      requests_(fleet_, records_, status_, logs_, clients_, link_, journal_, sockets_,
                 [this](Instant now) { begin_shutdown(now); }) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
@@ -108,6 +111,7 @@ void Supervisor::turn(Instant now) {
     fleet_.on_time(now);
     outputs_.on_time(now);
     logs_.on_time();
+    sockets_.on_time(now);
     clients_.on_time(now);
 
     const Records::Changes changes =
@@ -116,7 +120,9 @@ void Supervisor::turn(Instant now) {
     remember(changes);
     sys::pass(Failpoint::state_remembered);
     if (changes.has_workers) update_logs();
+    if (changes.has_workers || sockets_.has_leftovers()) sockets_.follow(fleet_, now);
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
+    if (sockets_.take_news()) spawn_waiting();
     sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
     report(changes, now);
@@ -129,6 +135,7 @@ std::optional<Instant> Supervisor::next_deadline() const {
     if (!failed_spawns_.empty() || link_.has_messages()) return Instant{};
     std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
     next = earliest(next, watch_.next_deadline());
+    next = earliest(next, sockets_.next_deadline());
     next = earliest(earliest(next, strays_killed_at_), clients_.next_deadline());
     return earliest(next, requests_.next_deadline());
 }
@@ -286,6 +293,7 @@ void Supervisor::finish_when_idle(Instant now) {
     jobs_.stop();
     if (!jobs_.is_idle()) return;
     log::info("all workers have stopped");
+    sockets_.remove_files();
     is_finishing_ = true;
     link_.finish(0);
     sys::pass(Failpoint::finish_asked);
@@ -307,26 +315,47 @@ void Supervisor::execute(const core::SlotAction& slot_action) {
 }
 
 void Supervisor::signal(Run run, int signal) {
+    // The keeper has not heard of it yet, and will not.
+    const auto waiting = std::find(waiting_spawns_.begin(), waiting_spawns_.end(), run);
+    if (waiting != waiting_spawns_.end()) {
+        waiting_spawns_.erase(waiting);
+        failed_spawns_.push_back({run, {Op::listening_socket, ETIMEDOUT}});
+        return;
+    }
     link_.signal(run, signal, signal != SIGKILL);
     sys::pass(Failpoint::signal_asked);
 }
 
-void Supervisor::spawn(Run run) {
+void Supervisor::spawn(Run run, bool has_waited) {
     const core::Place* place = fleet_.find(run.slot);
     if (place == nullptr || place->instance.generation != run.generation) return;
-    if (auto spawned = try_spawn(*place, fleet_.worker(place->worker)->spec); !spawned) {
+    const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+    if (auto spawned = try_spawn(*place, spec, has_waited); !spawned) {
         close_run(run);
         failed_spawns_.push_back({run, spawned.error()});
     }
 }
 
-Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec) {
+void Supervisor::spawn_waiting() {
+    for (const Run run : std::exchange(waiting_spawns_, {})) spawn(run, true);
+}
+
+Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec,
+                             bool has_waited) {
     const Run run{place.slot, place.instance.generation};
     Inheritance inheritance;
+    std::optional<int> stdin_socket;
+    const auto are_open =
+        sockets_.prepare(run, spec, inheritance, stdin_socket, has_waited, sys::monotonic_now());
+    if (!are_open) return tl::unexpected(are_open.error());
+    if (!*are_open) {
+        waiting_spawns_.push_back(run);
+        return {};
+    }
     if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = spec.instances};
-    const auto plan = compile_plan(spec.launch, name, inheritance, safe_base_);
+    const auto plan = compile_plan(core::launch_with_sockets(spec), name, inheritance, safe_base_);
     if (!plan) return tl::unexpected(plan.error());
     sys::UniqueFd input;
     if (const std::string& path = spec.launch.standard_input; !path.empty()) {
@@ -345,7 +374,7 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
         static_cast<void>(sys::change_owner(error->get(), owner->uid, owner->gid));
     }
     reporter_.note_spawn(run.slot, logs.error);
-    const int input_fd = input.is_open() ? input.get() : null_.get();
+    const int input_fd = stdin_socket ? *stdin_socket : input.is_open() ? input.get() : null_.get();
     std::vector<int> attached{input_fd, output->get(), error->get()};
     const std::vector<int> inherited = inheritance.descriptors();
     attached.insert(attached.end(), inherited.begin(), inherited.end());

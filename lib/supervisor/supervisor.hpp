@@ -30,6 +30,7 @@
 #include "supervisor/reporter.hpp"
 #include "supervisor/requests.hpp"
 #include "supervisor/run_watch.hpp"
+#include "supervisor/sockets.hpp"
 #include "supervisor/status.hpp"
 #include "sys/fd.hpp"
 
@@ -84,8 +85,11 @@ private:
 
     // --- actions ---
     void execute(const core::SlotAction& action);
-    void spawn(Run run);
-    [[nodiscard]] Status try_spawn(const core::Place& place, const core::WorkerSpec& spec);
+    /// `has_waited`: it was put off before, until a host name was looked up.
+    void spawn(Run run, bool has_waited = false);
+    void spawn_waiting();
+    [[nodiscard]] Status try_spawn(const core::Place& place, const core::WorkerSpec& spec,
+                                   bool has_waited);
     [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream, const std::string& path,
                                                     const core::LogSpec& spec);
     void signal(Run run, int signal);
@@ -112,6 +116,7 @@ private:
     Outputs outputs_;
     ControlServer clients_;
     RunWatch watch_;
+    Sockets sockets_;
     StatusReader status_;
     Requests requests_;
     /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
@@ -121,7 +126,8 @@ private:
         Error error;
     };
     std::vector<FailedSpawn> failed_spawns_;
-    bool is_forgetful_ = false;  // the remembered state could not be written; said once
+    std::vector<Run> waiting_spawns_;  // for a host name to be looked up
+    bool is_forgetful_ = false;        // the remembered state could not be written; said once
     std::optional<Instant> strays_killed_at_;
     bool is_finishing_ = false;
     std::optional<int> exit_code_;

@@ -69,6 +69,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
     std::unique_ptr<Supervisor> self{new Supervisor(std::move(options), std::move(*link),
                                                     std::move(*records), std::move(listener),
                                                     std::move(*null))};
+    self->sockets_.resume(*held);
     if (is_first) {
         if (!self->make_first_start(now)) return self;
     } else if (auto taken = self->take_over(std::move(*held), now); !taken) {

@@ -66,6 +66,8 @@ enum class HeldKind : std::uint16_t {
         7,  // sealed memfd: where an output goes whose instance is gone; index: 0 stdout, 1 stderr
     notify = 8,   // notify socket of a run: slot, generation
     staging = 9,  // staging file of an output (lib/capture/STAGING.md); index: 0 stdout, 1 stderr
+    socket = 12,  // a listening socket of the config; generation: its id
+    socket_spec = 13,  // sealed memfd that says which one; generation: its id
 };
 
 struct HeldKey {

@@ -96,6 +96,26 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
     if (!trouble.empty()) page.item("logs", trouble, kColumns, Style::yellow);
 }
 
+void add_sockets(const ctl::Description& description, Page& page) {
+    if (description.sockets.empty()) return;
+    page.heading("sockets");
+    const std::size_t columns = label_columns(
+        description.sockets, [](const ctl::SocketStatus& socket) { return socket.name; });
+    for (const ctl::SocketStatus& socket : description.sockets) {
+        std::string text = socket.kind + " " + socket.address.value_or(socket.listen);
+        if (socket.address && *socket.address != socket.listen) {
+            text += " (" + socket.listen + ")";
+        }
+        if (socket.number) text += fmt::format(", descriptor {}", *socket.number);
+        const bool takes_connections = socket.kind == "tcp";
+        if (takes_connections && socket.waiting.value_or(0) > 0) {
+            text += fmt::format(", {} not accepted yet", count_of(*socket.waiting, "connection"));
+        }
+        page.item(socket.name, text, columns);
+        if (socket.problem) page.line("    " + *socket.problem, Style::red);
+    }
+}
+
 void add_spec(const ctl::Description& description, Page& page) {
     page.heading("spec");
     const std::size_t columns =
@@ -170,6 +190,7 @@ void add_exits(const ctl::Description& description, const ViewOptions& options, 
 std::string render_description(const ctl::Description& description, const ViewOptions& options) {
     Page page(options);
     add_state(description, options, page);
+    add_sockets(description, page);
     add_spec(description, page);
     add_environment(description, page);
     add_descriptors(description, page);

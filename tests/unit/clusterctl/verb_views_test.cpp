@@ -158,6 +158,26 @@ TEST_CASE("clusterctl/describe_view: a full disk is told, and what it cost") {
           std::string::npos);
 }
 
+TEST_CASE("clusterctl/describe_view: sockets with where they are, and what is wrong with them") {
+    ctl::Description description;
+    description.status = row("a", 1, 1 << 20U);
+    description.sockets = {
+        {"web", "tcp", "127.0.0.1:0", "127.0.0.1:40000", std::nullopt, 1U, 3},
+        {"udp", "udp", "*:53", "[::]:53", std::nullopt, 12U, 4},
+        {"x", "unix", "/run/x", std::nullopt, "socket x: cannot listen", std::nullopt, 5}};
+    const std::string text = render_description(description, {0, false, 4000});
+    for (const char* part :
+         {"sockets\n",
+          "  web  tcp 127.0.0.1:40000 (127.0.0.1:0), descriptor 3, 1 connection not accepted yet\n",
+          "  udp  udp [::]:53 (*:53), descriptor 4\n",
+          "  x    unix /run/x, descriptor 5\n    socket x: cannot listen\n"}) {
+        CAPTURE(part);
+        CHECK(text.find(part) != std::string::npos);
+    }
+    description.sockets.clear();
+    CHECK(render_description(description, {0, false, 4000}).find("sockets") == std::string::npos);
+}
+
 TEST_CASE("clusterctl/top_view: keys order and reverse") {
     ctl::StatusAnswer status;
     status.workers = {row("a", 1, 300), row("b", 3, 100), row("c", 2, 200)};

@@ -83,6 +83,24 @@ TEST_CASE("core/socket_spec: a new run is needed when a worker gets other socket
     CHECK(is_relaunched([](auto& s) { s.stdin_socket->port = 81; }));
 }
 
+TEST_CASE("core/socket_spec: numbers of descriptors stand where the sockets are named") {
+    core::WorkerSpec spec;
+    spec.launch.command = {"{socket:a}", "fd@{socket:b};{socket:in}{socket:x}{socket:b"};
+    spec.launch.env = {{"N", "{socket:b};{socket:a};"}};
+    CHECK(core::launch_with_sockets(spec) == spec.launch);
+    spec.sockets = {named("a"), named("b")};
+    spec.stdin_socket = named("in");
+    CHECK(core::socket_number(spec, "a") == 3);
+    CHECK(core::socket_number(spec, "b") == 4);
+    CHECK(core::socket_number(spec, "in") == 0);
+    CHECK_FALSE(core::socket_number(spec, "x"));
+    const core::Launch launch = core::launch_with_sockets(spec);
+    CHECK(launch.command == std::vector<std::string>{"3", "fd@4;0{socket:x}{socket:b"});
+    CHECK(launch.env.at("N") == "4;3;");
+    spec.stdin_socket = named("a");
+    CHECK(core::socket_number(spec, "a") == 3);
+}
+
 TEST_CASE("core/socket_spec: a worker's sockets, each once") {
     core::WorkerSpec spec;
     CHECK(core::sockets_of(spec).empty());

@@ -108,7 +108,7 @@ TEST_CASE("ctl/answer: status has the promised shape, field by field") {
         R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
         R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
         R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
-        R"("wanted":false,"out_log":"","err_log":"","status_text":null,"log_problem":null,"log_lost_bytes":0,"waits_for":"db to be ready"}]}})"
+        R"("wanted":false,"out_log":"","err_log":"","status_text":null,"log_problem":null,"log_lost_bytes":0,"waits_for":"db to be ready"}],"sockets":[]}})"
         "\n");
 }
 
@@ -240,6 +240,8 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     description.waits_for = "db to be ready";
     description.deadline = "SIGKILL";
     description.deadline_ms = 1500;
+    description.sockets = {{"web", "tcp", "*:0", "[::]:40000", std::nullopt, 3U, 4},
+                           {"in", "unix", "/a", std::nullopt, "taken", std::nullopt, 0}};
     description.spec = {{"stop_timeout", "10s", "default"}};
     description.is_environment_read = true;
     description.environment = {{"A", "1", "2"}, {"B", std::nullopt, "x"}, {"C", "y", std::nullopt}};
@@ -255,6 +257,12 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     CHECK(back.status.id == description.status.id);
     CHECK(back.environment[1].running == "x");
     CHECK_FALSE(back.environment[1].next.has_value());
+    REQUIRE(back.sockets.size() == 2);
+    CHECK(back.sockets[0].address == "[::]:40000");
+    CHECK(back.sockets[0].waiting == 3U);
+    CHECK(back.sockets[0].number == 4);
+    CHECK(back.sockets[1].problem == "taken");
+    CHECK_FALSE(back.sockets[1].address.has_value());
     CHECK(back.exits[0].exit.code == 3);
     CHECK(back.exits[0].uptime_ms == 250);
     CHECK(back.descriptors[1].target == "socket:[1]");
