@@ -10,6 +10,7 @@
 
 #include "place/directories.hpp"
 #include "supervisor/supervisor.hpp"
+#include "sys/memory.hpp"
 #include "sys/process.hpp"
 
 namespace {
@@ -52,6 +53,7 @@ std::optional<Options> parse(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+    cluster::sys::keep_heap_small();
     auto options = parse(argc, argv);
     if (!options) {
         std::fputs(
@@ -59,9 +61,10 @@ int main(int argc, char** argv) try {
             stderr);
         return kUsageError;
     }
-    // A reader of our log that went away and a full file are no reasons to die; and Ctrl-C at a terminal, which
-    // reaches the whole process group, is the keeper's to act on.
-    for (const int signal : {SIGPIPE, SIGXFSZ, SIGINT, SIGQUIT, SIGHUP}) cluster::sys::ignore_signal(signal);
+    // A reader of our log that went away and a full file are no reasons to die; and Ctrl-C at a
+    // terminal, which reaches the whole process group, is the keeper's to act on.
+    for (const int signal : {SIGPIPE, SIGXFSZ, SIGINT, SIGQUIT, SIGHUP})
+        cluster::sys::ignore_signal(signal);
     auto supervisor = cluster::supervisor::Supervisor::start(std::move(*options));
     if (!supervisor) {
         std::fprintf(stderr, "cluster-supervisor: %s: %s\n",

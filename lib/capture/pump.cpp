@@ -33,7 +33,7 @@ Pump::Pump(sys::UniqueFd pipe, std::shared_ptr<LogFile> log)
     : pipe_(std::move(pipe)), log_(std::move(log)) {}
 
 void Pump::stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)()) {
-    staging_.emplace(std::move(staging));
+    staging_ = std::make_unique<Staging>(std::move(staging));
     format_ = format;
     wall_ms_ = wall_ms;
 }

@@ -62,7 +62,7 @@ public:
     /// From now on lines are looked at: bytes go through `staging`, whose unfinished batch has been
     /// recovered. `wall_ms`: the time that lines get.
     void stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)());
-    [[nodiscard]] bool is_staged() const { return staging_.has_value(); }
+    [[nodiscard]] bool is_staged() const { return staging_ != nullptr; }
     void set_format(const LineFormat& format) { format_ = format; }
     /// The beginning of a line of a shared log waits for its end; see flush().
     [[nodiscard]] bool has_partial() const { return staging_ && staging_->waiting() > 0; }
@@ -91,7 +91,7 @@ private:
 
     sys::UniqueFd pipe_;
     std::shared_ptr<LogFile> log_;
-    std::optional<Staging> staging_;
+    std::unique_ptr<Staging> staging_;  // few pumps have one
     LineFormat format_;
     std::int64_t (*wall_ms_)() = nullptr;
     std::int64_t offset_ = 0;

@@ -12,21 +12,20 @@ namespace cluster::keeper {
 template <std::uint32_t Capacity>
 class ChainIndex {
 public:
-    ChainIndex() {
-        heads_.fill(kEnd);
-        next_.fill(kEnd);
-    }
+    // The links stay as they are: one is written before it is read, and memory of those that no
+    // entry needs is never touched.
+    ChainIndex() { heads_.fill(kEnd); }
 
     /// Requires: `entry` < Capacity and not in the index.
     void insert(std::uint32_t entry, std::uint64_t hash) {
-        std::uint32_t& head = heads_[hash % Capacity];
+        std::uint32_t& head = heads_[hash % kChains];
         next_[entry] = head;
         head = entry;
     }
 
     /// Nothing happens when `entry` is not in the chain of `hash`.
     void remove(std::uint32_t entry, std::uint64_t hash) {
-        for (std::uint32_t* link = &heads_[hash % Capacity]; *link != kEnd; link = &next_[*link]) {
+        for (std::uint32_t* link = &heads_[hash % kChains]; *link != kEnd; link = &next_[*link]) {
             if (*link != entry) continue;
             *link = next_[entry];
             next_[entry] = kEnd;
@@ -37,7 +36,7 @@ public:
     /// The first entry of the chain for which `is_it(entry)` holds.
     template <class Predicate>
     [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t hash, Predicate is_it) const {
-        for (std::uint32_t entry = heads_[hash % Capacity]; entry != kEnd; entry = next_[entry]) {
+        for (std::uint32_t entry = heads_[hash % kChains]; entry != kEnd; entry = next_[entry]) {
             if (is_it(entry)) return entry;
         }
         return std::nullopt;
@@ -45,7 +44,9 @@ public:
 
 private:
     static constexpr std::uint32_t kEnd = 0xFFFFFFFF;
-    std::array<std::uint32_t, Capacity> heads_;
+    /// Chains of four when full, of one or none as a rule.
+    static constexpr std::uint32_t kChains = Capacity / 4;
+    std::array<std::uint32_t, kChains> heads_;
     std::array<std::uint32_t, Capacity> next_;
 };
 

@@ -27,7 +27,7 @@ bool has_key(const HeldRecord& record, const HeldKey& key) {
 }  // namespace
 
 Custody::Custody(wire::Table& shared) : shared_(shared) {
-    for (std::uint32_t i = 0; i < wire::kMaxHeld; ++i) free_[i] = wire::kMaxHeld - 1 - i;
+    fds_.reserve(wire::kMaxHeld);
 }
 
 Status Custody::hold(const HeldKey& key, sys::UniqueFd fd) {
@@ -37,7 +37,11 @@ Status Custody::hold(const HeldKey& key, sys::UniqueFd fd) {
         fds_[*held] = std::move(fd);
         return {};
     }
-    if (free_count_ == 0) return fail(Op::limit_reached, ENOSPC);
+    if (count() == wire::kMaxHeld) return fail(Op::limit_reached, ENOSPC);
+    if (free_count_ == 0) {
+        free_[free_count_++] = static_cast<std::uint32_t>(fds_.size());
+        fds_.emplace_back();
+    }
     const std::uint32_t position = free_[--free_count_];
     fds_[position] = std::move(fd);
     shared_.held[position] = {.kind = static_cast<std::uint16_t>(key.kind),

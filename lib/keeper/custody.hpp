@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/result.hpp"
 #include "keeper/chain_index.hpp"
@@ -41,16 +42,19 @@ public:
     /// What is held from record `first` on, as much as one message carries.
     [[nodiscard]] Batch batch(std::uint32_t first) const;
 
-    [[nodiscard]] std::uint32_t count() const { return wire::kMaxHeld - free_count_; }
+    [[nodiscard]] std::uint32_t count() const {
+        return static_cast<std::uint32_t>(fds_.size()) - free_count_;
+    }
 
 private:
     [[nodiscard]] std::optional<std::uint32_t> index_of(const wire::HeldKey& key) const;
 
     wire::Table& shared_;
     ChainIndex<wire::kMaxHeld> index_;
-    std::array<sys::UniqueFd, wire::kMaxHeld> fds_;
-    std::array<std::uint32_t, wire::kMaxHeld> free_;  // a stack; the lowest position is taken first
-    std::uint32_t free_count_ = wire::kMaxHeld;
+    // Room for all is taken at the start, and touched as far as it is used.
+    std::vector<sys::UniqueFd> fds_;                  // by position
+    std::array<std::uint32_t, wire::kMaxHeld> free_;  // a stack of positions that were given back
+    std::uint32_t free_count_ = 0;
 };
 
 }  // namespace cluster::keeper

@@ -33,6 +33,7 @@ void begin_record(SlotRecord& record, Run run, Epoch epoch, Instant now) {
 }  // namespace
 
 SlotTable::SlotTable(wire::Table& shared) : shared_(shared) {
+    lingering_.reserve(wire::kMaxSlots);
     wire::TableHeader& header = shared_.header;
     header.magic = wire::kTableMagic;
     header.version = wire::kTableVersion;
@@ -116,14 +117,14 @@ void SlotTable::note_exited(Slot slot, const sys::Reaped& exit, bool is_group_al
     write->system_us = exit.system_us;
     write->max_rss_kib = exit.max_rss_kib;
     write->group_alive = is_group_alive ? 1 : 0;
-    if (is_group_alive) lingering_[lingering_count_++] = slot;
+    if (is_group_alive) lingering_.push_back(slot);
 }
 
 void SlotTable::note_group_gone(Slot slot) {
-    const auto end = lingering_.begin() + static_cast<std::ptrdiff_t>(lingering_count_);
-    const auto found = std::find(lingering_.begin(), end, slot);
-    if (found == end) return;
-    *found = lingering_[--lingering_count_];
+    const auto found = std::find(lingering_.begin(), lingering_.end(), slot);
+    if (found == lingering_.end()) return;
+    *found = lingering_.back();
+    lingering_.pop_back();
     const SlotWrite write(shared_.slots[slot.value]);
     write->group_alive = 0;
 }

@@ -7,10 +7,10 @@
 // allocated once at the start of the keeper.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
@@ -53,9 +53,7 @@ public:
     void note_exited(Slot slot, const sys::Reaped& exit, bool is_group_alive, Instant now);
 
     /// Exited runs, not released, of whose group somebody was left when last looked.
-    [[nodiscard]] std::span<const Slot> lingering() const {
-        return {lingering_.data(), lingering_count_};
-    }
+    [[nodiscard]] std::span<const Slot> lingering() const { return lingering_; }
     /// The group of an exited run is empty. Nothing happens when the slot does not linger.
     void note_group_gone(Slot slot);
 
@@ -75,8 +73,7 @@ public:
 private:
     wire::Table& shared_;
     ChainIndex<wire::kMaxSlots> leaders_;
-    std::array<Slot, wire::kMaxSlots> lingering_;
-    std::size_t lingering_count_ = 0;
+    std::vector<Slot> lingering_;  // room for every slot is taken at the start
     std::uint32_t live_count_ = 0;
 };
 

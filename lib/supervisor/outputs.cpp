@@ -177,7 +177,10 @@ void Outputs::keep_paths(Slot slot) {
 }
 
 Status Outputs::watch(const Key& key, Entry& entry) {
-    auto added = loop_.add(entry.pump.pipe(), {}, [this, key](const ev::Ready&) { on_ready(key); });
+    // The map's own key stays where it is, so the handler needs no memory for one.
+    const Key* const stored = &entries_.find(key)->first;
+    auto added = loop_.add(entry.pump.pipe(), {},
+                           [this, stored](const ev::Ready&) { on_ready(Key{*stored}); });
     if (!added) return tl::unexpected(added.error());
     entry.watch = *added;
     return {};

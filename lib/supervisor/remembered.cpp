@@ -76,7 +76,8 @@ bool Remembered::notice(const core::Fleet& fleet, const std::vector<Slot>& slots
         if (place != nullptr && !place->is_retired) {
             now = place->instance.desired == core::Desired::up ? Wanted::up : Wanted::down;
         }
-        Wanted& before = seen_[slot];
+        if (slot.value >= seen_.size()) seen_.resize(slot.value + 1, Wanted::nothing);
+        Wanted& before = seen_[slot.value];
         is_news = is_news || before != now;
         before = now;
     }

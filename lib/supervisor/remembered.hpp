@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -46,7 +45,7 @@ public:
 private:
     enum class Wanted : std::uint8_t { nothing, down, up };
     std::string path_;
-    std::map<Slot, Wanted> seen_;
+    std::vector<Wanted> seen_;  // by slot, as far as slots were used
 };
 
 }  // namespace cluster::supervisor

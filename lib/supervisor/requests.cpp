@@ -11,10 +11,14 @@
 #include "supervisor/events.hpp"
 #include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
+#include "sys/memory.hpp"
 #include "wire/table.hpp"
 
 namespace cluster::supervisor {
 namespace {
+
+/// A table of about 50 instances. Unit: bytes.
+constexpr std::size_t kLargeAnswer = std::size_t{16} << 10U;
 
 tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
     return tl::unexpected(
@@ -374,17 +378,22 @@ void Requests::send_answers(bool has_changed, Instant now) {
         if (std::find(gone.begin(), gone.end(), waiting.client) != gone.end()) continue;
         const bool is_over = now >= waiting.until;
         const bool is_worth_a_look = has_changed || is_over || std::exchange(waiting.is_new, false);
-        if (is_worth_a_look) {
+        // The answer is as long as the operation is wide, and made once.
+        if (is_over || (is_worth_a_look && fleet_.progress(waiting.operation).pending == 0)) {
             const ctl::OperationAnswer answer = operation(waiting.operation, now);
-            if (answer.state != "pending" || is_over) {
-                ready_.push_back({waiting.client, ctl::render_answer(waiting.id, answer)});
-                continue;
-            }
+            ready_.push_back({waiting.client, ctl::render_answer(waiting.id, answer)});
+            continue;
         }
         still_waiting.push_back(std::move(waiting));
     }
     waiting_ = std::move(still_waiting);
-    for (const Ready& ready : std::exchange(ready_, {})) clients_.answer(ready.client, ready.line);
+    std::size_t bytes = 0;
+    for (const Ready& ready : std::exchange(ready_, {})) {
+        bytes += ready.line.size();
+        clients_.answer(ready.client, ready.line);
+    }
+    // Making it took several times its size, in small pieces between those that stay.
+    if (bytes >= kLargeAnswer) sys::give_back_free_memory();
 }
 
 std::optional<Instant> Requests::next_deadline() const {

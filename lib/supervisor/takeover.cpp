@@ -19,6 +19,7 @@
 #include "sys/clock.hpp"
 #include "sys/failpoint.hpp"
 #include "sys/file.hpp"
+#include "sys/memory.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::supervisor {
@@ -214,6 +215,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     } else {
         remember_all();  // the predecessor may have died between a change and the file
     }
+    sys::give_back_free_memory();  // every spec was read and parsed
     log::warn(fmt::format("supervisor {} took over {} instances (start {} of this daemon)",
                           sys::current_pid(), fleet_.places().size(), header.supervisor_starts));
     return {};

@@ -1,6 +1,7 @@
 #include "sys/memory.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -83,6 +84,17 @@ Result<Mapping> map_shared(int fd, std::size_t bytes, bool writable) {
     void* address = ::mmap(nullptr, bytes, protection, MAP_SHARED, fd, 0);
     if (address == MAP_FAILED) return fail(Op::map, errno);
     return Mapping{address, bytes};
+}
+
+void keep_heap_small() {
+    // The allocator's own defaults; setting one is what stops it from adapting them.
+    constexpr int kDefaultThreshold = 128 * 1024;
+    ::mallopt(M_MMAP_THRESHOLD, kDefaultThreshold);
+    ::mallopt(M_TRIM_THRESHOLD, kDefaultThreshold);
+}
+
+void give_back_free_memory() {
+    ::malloc_trim(0);
 }
 
 }  // namespace cluster::sys

@@ -50,4 +50,12 @@ private:
 
 [[nodiscard]] Result<Mapping> map_shared(int fd, std::size_t bytes, bool writable);
 
+/// The heap's large blocks come from the kernel and go back to it one by one, for good: left alone,
+/// the allocator keeps ever larger ones after the first that was freed. Source: mallopt(3),
+/// M_MMAP_THRESHOLD. Before the first thread.
+void keep_heap_small();
+/// Gives back what is free between the blocks that are in use. Takes a millisecond for some
+/// megabytes.
+void give_back_free_memory();
+
 }  // namespace cluster::sys
