@@ -4,6 +4,8 @@
 #   deb_test.sh lintian BUILD    no errors, no warnings
 #   deb_test.sh life BUILD       in a minimal Debian made by debootstrap: install, run a worker, upgrade under it,
 #                                replace the supervisor, build against the library, remove, purge
+#   deb_test.sh systemd BUILD    the same with systemd as process 1 of namespaces: enabled, started, upgraded, reloaded,
+#                                restarted, stopped by a removal
 #
 # Makes everything in a directory of its own, and leaves nothing behind. Says SKIPPED and why where it cannot run.
 set -euo pipefail
@@ -20,6 +22,11 @@ skip() {
 need() {
     PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null || skip "no $1; packaging/install-build-deps.sh --tests installs it"
 }
+
+case $case in
+    lintian | life | systemd) ;;
+    *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+esac
 
 work=$(mktemp -d /tmp/clusterd-deb.XXXXXX)
 # What stands below a mount is never removed.
@@ -59,8 +66,10 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
 mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
     sed -n "s/^$suite //p" | head -n 1)
 root=$work/root
-if ! PATH=$PATH:/usr/sbin:/sbin timeout 400 debootstrap --variant=minbase "$suite" "$root" ${mirror:+"$mirror"} \
-    >"$work/debootstrap.log" 2>&1; then
+packages=
+if [ "$case" = systemd ]; then packages=--include=systemd; fi
+if ! PATH=$PATH:/usr/sbin:/sbin timeout 400 debootstrap --variant=minbase $packages "$suite" "$root" \
+    ${mirror:+"$mirror"} >"$work/debootstrap.log" 2>&1; then
     skip "debootstrap made no root: $(tail -n 1 "$work/debootstrap.log")"
 fi
 
@@ -68,7 +77,28 @@ fi
 echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/quick"
 mkdir "$root/packages"
 mv "$work/1" "$work/2" "$root/packages/"
-cp "$here/life.sh" "$root/life.sh"
+cp "$here/life.sh" "$here/service.sh" "$root/"
+
+if [ "$case" = systemd ]; then
+    # What the service of the test says goes to a file; then it ends the system, and with it the namespaces.
+    cat >"$root/etc/systemd/system/packages-test.service" <<UNIT
+[Service]
+ExecStart=/bin/bash /service.sh
+ExecStopPost=/bin/systemctl --force --force poweroff
+StandardOutput=append:/said
+StandardError=inherit
+TimeoutStartSec=120
+Type=oneshot
+UNIT
+    mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+    ln -s ../packages-test.service "$root/etc/systemd/system/multi-user.target.wants/"
+    timeout 240 unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup \
+        bash "$here/boot.sh" "$root" >"$work/boot.log" 2>&1 </dev/null || true
+    if [ ! -s "$root/said" ]; then skip "systemd does not run here: $(tail -n 1 "$work/boot.log")"; fi
+    cat "$root/said"
+    grep -qx '== done' "$root/said"
+    exit
+fi
 
 # A program of somebody else, compiled with what libcluster-dev brings.
 mkdir "$work/dev"
