@@ -6,6 +6,7 @@
 CONF_LOADER is the program of loader.cpp. What is held:
   keys      each key that the loader knows stands in the schema, with a description, and the reverse
   defaults  each default in the schema is the one that config/clusterd.toml shows, and the reverse
+  documents each key is named in config/clusterd.toml and in clusterd.toml(5)
   shipped   config/clusterd.toml (as it is, and with every setting switched on), the quickstart and all examples are
             right for both
   corpus    corpus/good is right for both, corpus/bad wrong for both; corpus/loader_only is what a schema cannot say:
@@ -199,6 +200,15 @@ def check_defaults():
             fail(f"the default of {key} is {examples[key]!r} in config/clusterd.toml and {node['default']!r} in the schema")
 
 
+def check_documents(keys):
+    """Each key is named in the config that shows every key, and in the manual."""
+    for name in ("config/clusterd.toml", "packaging/man/clusterd.toml.5"):
+        words = set(re.findall(r"[a-z0-9_]+", (ROOT / name).read_text()))
+        for key in keys:
+            if key.rpartition(".")[2] not in words | {NAME}:
+                fail(f"{name} does not name the key {key}")
+
+
 def check_shipped(loader):
     files = [REFERENCE, ROOT / "config/quickstart.toml", *sorted((ROOT / "config/examples").glob("**/*.toml"))]
     texts = {str(path.relative_to(ROOT)): path.read_text() for path in files}
@@ -278,6 +288,7 @@ def main(arguments):
     jsonschema.Draft4Validator.check_schema(SCHEMA)
     keys = check_keys(loader)
     check_defaults()
+    check_documents(keys)
     check_shipped(loader)
     check_corpus(loader)
     count = check_values(loader, keys)
