@@ -114,7 +114,7 @@ if [ "$quick" = no ]; then
     # A moment for each; longer by hand: bash tests/fuzz/run.sh SECONDS.
     step "fuzz: every target on its corpus" bash tests/fuzz/run.sh 4
     # All unit tests, and the end-to-end tests with the programs and workers that they run.
-    if build asan --target sanitized; then run_tests asan -L '^(unit|e2e)$'; fi
+    if build asan --target sanitized; then run_tests asan -L '^(unit|abi|e2e)$'; fi
 fi
 
 echo
