@@ -113,9 +113,64 @@ void refuse_each(const Refusal& refusal) {
     CHECK(wait_until([] { return descendants().empty(); }));
 }
 
+/// Starts a daemon whose `nth` passing of the point fails: it runs all the same, or it says why not
+/// and leaves nobody behind. False when the start passes the point less often.
+bool survives_start(const Refusal& refusal, int nth) {
+    CAPTURE(refusal.program);
+    CAPTURE(std::string(failpoint_name(refusal.point)));
+    CAPTURE(nth);
+    Daemon daemon;
+    const Failpoints points(daemon);
+    points.arm(refusal.program, refusal.point, refusal.code + " " + std::to_string(nth));
+    Process clusterd =
+        daemon.start_clusterd({"--config", daemon.write("config.toml", config_of("a"))});
+    CHECK(wait_until([&] {
+        return !clusterd.is_running() ||
+               (daemon.is_answering() && daemon.status().at("workers").size() == 1 &&
+                daemon.state_of("a.0") == "running");
+    }));
+    const bool was_refused = !points.is_armed(refusal.program, refusal.point);
+    points.disarm(refusal.program, refusal.point);
+    const bool is_running = clusterd.is_running();
+    if (is_running) clusterd.send(SIGTERM);
+    const Outcome outcome = clusterd.wait(seconds{20});
+    INFO(outcome.err);
+    if (is_running) {
+        CHECK(outcome.code == 0);
+    } else {
+        CHECK((outcome.code == 1 || outcome.code == 2));
+        CHECK(outcome.err.find(refusal.code == "ENOMEM"   ? "Cannot allocate memory"
+                               : refusal.code == "EMFILE" ? "Too many open files"
+                               : refusal.code == "EAGAIN"
+                                   ? "Resource temporarily unavailable"
+                                   : "No space left on device") != std::string::npos);
+    }
+    CHECK(wait_until([] { return descendants().empty(); }));
+    return was_refused;
+}
+
 }  // namespace
 
 TEST_SUITE("e2e") {
+    TEST_CASE("refusals/first start: a daemon that cannot start says why and leaves nobody") {
+        if (!has_failpoints()) return;
+        constexpr int kMaxPassings = 10;
+        const std::vector<Refusal> refusals = {{kKeeper, Failpoint::sys_memory_file, "ENOMEM"},
+                                               {kKeeper, Failpoint::sys_map, "ENOMEM"},
+                                               {kKeeper, Failpoint::sys_socket, "EMFILE"},
+                                               {kKeeper, Failpoint::sys_open, "EMFILE"},
+                                               {kKeeper, Failpoint::sys_watch, "ENOMEM"},
+                                               {kKeeper, Failpoint::sys_write, "ENOSPC"},
+                                               {kKeeper, Failpoint::sys_clone, "EAGAIN"},
+                                               {kSupervisor, Failpoint::sys_memory_file, "EMFILE"},
+                                               {kSupervisor, Failpoint::sys_map, "ENOMEM"},
+                                               {kSupervisor, Failpoint::sys_open, "EMFILE"}};
+        for (const Refusal& refusal : refusals) {
+            for (int nth = 1; nth <= kMaxPassings && survives_start(refusal, nth); ++nth) {
+            }
+        }
+    }
+
     TEST_CASE("refusals/EMFILE: pipes") {
         refuse_each({kSupervisor, Failpoint::sys_pipe, "EMFILE"});
     }
