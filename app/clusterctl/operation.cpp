@@ -83,9 +83,11 @@ bool show_last_lines(const std::string& path) {
 void show_failures(const Session& session, const ctl::OperationAnswer& operation) {
     std::size_t shown = 0;
     std::size_t failed = 0;
+    std::size_t serving = 0;
     std::string first;
     for (const ctl::InstanceOutcome& instance : operation.instances) {
         if (instance.outcome != "failed") continue;
+        if (instance.is_serving) ++serving;
         if (++failed > kShownFailures) continue;
         if (first.empty()) first = instance.id;
         const std::string why = instance.detail.value_or("failed, now " + instance.state);
@@ -98,6 +100,13 @@ void show_failures(const Session& session, const ctl::OperationAnswer& operation
     if (failed > kShownFailures)
         print_error(fmt::format("… and {} more\n", failed - kShownFailures));
     const std::string worker = worker_of(first);
+    if (serving > 0) {
+        print_error("clusterctl: the reload ended there: " + count_of(failed, "instance") +
+                    " not replaced, " + std::to_string(serving) +
+                    " of them still serving; look: clusterctl logs " + worker +
+                    "; once mended: clusterctl reload " + worker + "\n");
+        return;
+    }
     print_error("clusterctl: " + count_of(failed, "instance") + " failed; look: clusterctl logs " +
                 worker + "; once mended: clusterctl restart " + worker +
                 "; to give it up: clusterctl delete " + worker + "\n");

@@ -56,6 +56,7 @@ public:
 std::unique_ptr<Verb> make_start();
 std::unique_ptr<Verb> make_stop();
 std::unique_ptr<Verb> make_restart();
+std::unique_ptr<Verb> make_reload();
 std::unique_ptr<Verb> make_delete();
 std::unique_ptr<Verb> make_scale();
 std::unique_ptr<Verb> make_apply();

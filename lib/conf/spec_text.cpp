@@ -149,6 +149,17 @@ void add_policy(Keys& keys, const core::Policy& policy) {
     keys.add("start_timeout", format_duration(policy.start_timeout));
 }
 
+void add_reload(Keys& keys, const core::ReloadSpec& reload) {
+    using Mode = core::ReloadSpec::Mode;
+    const char* const mode = reload.mode == Mode::overlap      ? "overlap"
+                             : reload.mode == Mode::stop_first ? "stop-first"
+                                                               : "auto";
+    keys.add("reload.mode", mode);
+    keys.add("reload.batch", std::to_string(reload.batch));
+    keys.add("reload.surge", std::to_string(reload.surge));
+    keys.add("reload.signal", reload.signal == 0 ? "none" : signal_name(reload.signal));
+}
+
 void add_log(Keys& keys, const core::LogSpec& log) {
     keys.add("log.max_size", size_or_unlimited(log.max_size));
     keys.add("log.keep", std::to_string(log.keep));
@@ -236,6 +247,7 @@ std::vector<KeyValue> keys_of(const core::WorkerSpec& spec) {
     keys.add("instances", std::to_string(spec.instances));
     keys.add("autostart", yes_or_no(spec.autostart));
     add_policy(keys, spec.policy);
+    add_reload(keys, spec.reload);
     keys.add_text("requires", join_words(spec.requirements));
     keys.add_text("group", spec.group);
     add_log(keys, spec.log);

@@ -70,6 +70,7 @@ void read_max_memory(WorkerDraft& draft, const Field& field);
 void read_requires(WorkerDraft& draft, const Field& field);
 void read_min_uptime(WorkerDraft& draft, const Field& field);
 void read_start_timeout(WorkerDraft& draft, const Field& field);
+void read_reload(WorkerDraft& draft, const Field& field);
 void read_log(WorkerDraft& draft, const Field& field);
 
 /// A command as an array or a line of words, without a shell. Empty after a report.

@@ -12,19 +12,10 @@ namespace cluster::core {
 
 namespace {
 
-/// Stands in Worker::slots for an instance that recovery has not brought back yet.
-constexpr Slot kNoSlot{~0U};
-
-bool is_up(const Instance& instance) {
-    return instance.desired == Desired::up && !std::holds_alternative<Exited>(instance.state) &&
-           !std::holds_alternative<Fatal>(instance.state);
-}
-
-/// An instance at rest starts its next run above `known`; a run that is under way keeps its name.
-bool raise_generation(Instance& instance, Generation known) {
-    if (is_occupied(instance.state) || instance.generation >= known) return false;
-    instance.generation = known;
-    return true;
+/// A run that has to prove itself first gets one chance.
+Policy once(Policy policy) {
+    policy.restart = RestartPolicy::never;
+    return policy;
 }
 
 }  // namespace
@@ -99,28 +90,19 @@ Refusal Fleet::update(WorkerSpec spec, Instant now) {
     const auto used = static_cast<std::uint32_t>(worker.slots.size());
     const Refusal refusal = check_growth(used, spec.instances);
     if (refusal != Refusal::none) return refusal;
-    if (worker.spec == spec) return Refusal::none;
 
-    const bool is_relaunched = needs_new_run(worker.spec, spec);
-    const bool starts_new = worker.slots.empty() ? spec.autostart : is_wanted_up(worker);
-    count_requiring(worker.spec, false);
-    worker.spec = std::move(spec);
-    count_requiring(worker.spec, true);
-    may_proceed_ = true;
-    worker.revision = ++last_revision_;
-    dirty_workers_.mark(worker.index);
-    for (const Slot slot : entry.retired) refresh_deadline(*places_[slot.value]);
+    if (worker.spec != spec) {
+        const bool starts_new = worker.slots.empty() ? spec.autostart : is_wanted_up(worker);
+        replace_spec(entry, std::move(spec));
+        may_proceed_ = true;
+        resize(entry, worker.spec.instances, starts_new, now);
+    }
+    std::vector<Slot> behind;
     for (const Slot slot : worker.slots) {
-        if (Place* const place = this->place(slot)) refresh_deadline(*place);
+        const Place* const place = find(slot);
+        if (place != nullptr && is_behind(*place)) behind.push_back(slot);
     }
-    resize(entry, worker.spec.instances, starts_new, now);
-    if (!is_relaunched) return Refusal::none;
-    std::vector<Slot> relaunched;
-    for (std::size_t i = 0; i < worker.slots.size() && i < used; ++i) {
-        const Place* const place = find(worker.slots[i]);
-        if (place != nullptr && is_up(place->instance)) relaunched.push_back(place->slot);
-    }
-    restart(relaunched, now);
+    reload(behind, false, now);
     return Refusal::none;
 }
 
@@ -133,9 +115,9 @@ Refusal Fleet::scale(std::uint32_t worker, std::uint32_t instances, Instant now)
     const Refusal refusal = check_growth(used, instances);
     if (refusal != Refusal::none) return refusal;
     if (entry.worker.spec.instances != instances) {
-        entry.worker.spec.instances = instances;
-        entry.worker.revision = ++last_revision_;
-        dirty_workers_.mark(worker);
+        WorkerSpec spec = entry.worker.spec;
+        spec.instances = instances;
+        replace_spec(entry, std::move(spec));
     }
     resize(entry, instances, true, now);
     return Refusal::none;
@@ -146,7 +128,6 @@ void Fleet::remove(std::uint32_t worker, Instant now) {
         return;
     }
     Entry& entry = *entries_[worker];
-    entry.worker.revision = ++last_revision_;
     by_name_.erase(entry.worker.spec.name);
     dirty_workers_.mark(worker);
     // What was scaled away before is part of what this operation waits for.
@@ -160,7 +141,7 @@ void Fleet::remove(std::uint32_t worker, Instant now) {
 
 bool Fleet::reset(Slot slot, Instant now) {
     Place* const place = this->place(slot);
-    if (place == nullptr || place->is_retired) return false;
+    if (place == nullptr || place->role != Role::current) return false;
     Instance& instance = place->instance;
     forget_restarts(instance.history);
     dirty_slots_.mark(slot.value);
@@ -178,12 +159,18 @@ void Fleet::on_event(Slot slot, const Event& event, Instant now) {
 }
 
 void Fleet::on_time(Instant now) {
+    forget_dropped();
     std::vector<Slot> due;
     deadlines_.collect_due(now, due);
     for (const Slot slot : due) {
         if (Place* const place = this->place(slot)) apply(*place, event::Tick{}, now);
     }
+    // A reload may take down what others wait for: it comes first, and what follows from those who
+    // go on now is for the next turn.
+    while (reloading_ > 0 && advance_reloads(now)) continue;
+    const std::uint64_t before = changes_;
     let_proceed(now);
+    has_more_to_do_ = !to_forget_.empty() || (reloading_ > 0 && changes_ != before);
 }
 
 // --- what comes out ---
@@ -205,30 +192,7 @@ std::vector<std::uint32_t> Fleet::take_dirty_workers() {
 }
 
 std::optional<Instant> Fleet::next_deadline() const {
-    return deadlines_.next();
-}
-
-Progress Fleet::progress(Epoch epoch) const {
-    Progress progress;
-    for (const std::unique_ptr<Place>& place : places_) {
-        if (!place || place->instance.epoch != epoch) continue;
-        switch (place->instance.outcome) {
-            case Outcome::none:
-                break;
-            case Outcome::pending:
-                ++progress.pending;
-                progress.pending_slots.push_back(place->slot);
-                break;
-            case Outcome::done:
-                ++progress.done;
-                break;
-            case Outcome::failed:
-                ++progress.failed;
-                progress.failed_slots.push_back(place->slot);
-                break;
-        }
-    }
-    return progress;
+    return has_more_to_do_ ? Instant{} : deadlines_.next();
 }
 
 Epoch Fleet::last_epoch() const {
@@ -265,8 +229,8 @@ std::vector<const Place*> Fleet::places() const {
         for (const Slot slot : entry.worker.slots) {
             if (const Place* const place = find(slot)) result.push_back(place);
         }
+        for (const Slot slot : entry.incoming) result.push_back(find(slot));
         for (const Slot slot : entry.retired) result.push_back(find(slot));
-        // Of two places of one number the live one comes first.
         std::stable_sort(result.begin() + first, result.end(),
                          [](const Place* a, const Place* b) { return a->number < b->number; });
     }
@@ -275,50 +239,6 @@ std::vector<const Place*> Fleet::places() const {
 
 bool Fleet::is_idle() const {
     return occupied_ == 0;
-}
-
-// --- recovery ---
-
-void Fleet::restore_epoch(Epoch epoch) {
-    last_epoch_ = std::max(last_epoch_, epoch);
-}
-
-void Fleet::restore_worker(Worker worker) {
-    const std::uint32_t index = worker.index;
-    if (index >= bounds_.workers || entries_[index]) return;
-    if (!worker.is_deleted && !by_name_.emplace(worker.spec.name, index).second) return;
-    worker.slots.clear();
-    last_revision_ = std::max(last_revision_, worker.revision);
-    count_requiring(worker.spec, true);
-    entries_[index] = std::make_unique<Entry>(Entry{std::move(worker), {}});
-    order_.push_back(index);
-}
-
-void Fleet::restore_place(Place place) {
-    if (place.slot.value >= bounds_.slots || places_[place.slot.value]) return;
-    if (place.worker >= bounds_.workers || !entries_[place.worker]) return;
-    if (place.number >= kMaxInstancesPerWorker) return;
-    Entry& entry = *entries_[place.worker];
-    raise_generation(place.instance, generations_[place.slot.value]);
-    if (place.is_retired) {
-        entry.retired.push_back(place.slot);
-    } else {
-        std::vector<Slot>& slots = entry.worker.slots;
-        if (slots.size() <= place.number) slots.resize(place.number + 1, kNoSlot);
-        if (slots[place.number] != kNoSlot) return;
-        slots[place.number] = place.slot;
-    }
-    // An operation may have been stored with its first instance only.
-    last_epoch_ = std::max(last_epoch_, place.instance.epoch);
-    insert_place(std::move(place));
-}
-
-void Fleet::note_generation(Slot slot, Generation generation) {
-    if (slot.value >= bounds_.slots) return;
-    Generation& known = generations_[slot.value];
-    known = std::max(known, generation);
-    Place* const place = this->place(slot);
-    if (place != nullptr && raise_generation(place->instance, known)) dirty_slots_.mark(slot.value);
 }
 
 void Fleet::set_slot_busy(Slot slot, bool is_busy) {
@@ -371,11 +291,14 @@ Place* Fleet::place(Slot slot) {
 
 void Fleet::insert_place(Place place) {
     const std::uint32_t slot = place.slot.value;
+    if (place.reload.phase != ReloadPhase::none) ++reloading_;
     generations_[slot] = std::max(generations_[slot], place.instance.generation);
     count(place.instance, true);
     places_[slot] = std::make_unique<Place>(std::move(place));
     refresh_deadline(*places_[slot]);
     dirty_slots_.mark(slot);
+    const bool is_over = std::holds_alternative<Stopped>(places_[slot]->instance.state);
+    if (is_over && places_[slot]->role == Role::retired) to_forget_.push_back(Slot{slot});
 }
 
 /// Returns the slots of the new instances.
@@ -389,6 +312,7 @@ std::vector<Slot> Fleet::grow(Entry& entry, std::uint32_t instances) {
         place.worker = entry.worker.index;
         place.number = static_cast<std::uint32_t>(slots.size());
         place.slot = slot;
+        place.revision = entry.worker.revision;
         place.instance.generation = generations_[slot.value];
         slots.push_back(slot);
         insert_place(std::move(place));
@@ -416,32 +340,33 @@ void Fleet::resize(Entry& entry, std::uint32_t instances, bool start, Instant no
 void Fleet::retire(Entry& entry, Slot slot, Instant now) {
     Place* const place = this->place(slot);
     if (place == nullptr) return;
-    place->is_retired = true;
+    cancel_reload(*place, now);
+    place->role = Role::retired;
     entry.retired.push_back(slot);
     apply(*place, event::Stop{last_epoch_, is_blocked(*place, {})}, now);
-    // After a recovery the operation that stopped it may be the very last one: nothing changed
-    // then.
-    Place* const left = this->place(slot);
-    if (left != nullptr && std::holds_alternative<Stopped>(left->instance.state)) {
-        dirty_slots_.mark(slot.value);
-        forget_place(*left);
-    }
 }
 
 void Fleet::apply(Place& place, const Event& event, Instant now) {
-    const Policy& policy = entries_[place.worker]->worker.spec.policy;
-    const Transition next = step(policy, place.instance, event, now, prng_, gate_of(place));
+    const Policy& policy = spec_of(place).policy;
+    const bool is_on_trial = place.role == Role::incoming;
+    const Transition next = step(is_on_trial ? once(policy) : policy, place.instance, event, now,
+                                 prng_, gate_of(place));
     for (const Action& action : next.actions) actions_.push_back({place.slot, action});
     // A command that changes nothing else still changes the epoch, so this misses none.
-    if (next.instance == place.instance) return;
-    count(place.instance, false);
-    count(next.instance, true);
-    may_proceed_ = true;
-    place.instance = next.instance;
-    dirty_slots_.mark(place.slot.value);
-    if (place.is_retired && std::holds_alternative<Stopped>(place.instance.state)) {
+    const bool is_same = next.instance == place.instance;
+    if (!is_same) {
+        ++changes_;
+        count(place.instance, false);
+        count(next.instance, true);
+        may_proceed_ = true;
+        place.instance = next.instance;
+        dirty_slots_.mark(place.slot.value);
+    }
+    // After a recovery the operation that stopped it may be the very last one: nothing changed
+    // then.
+    if (place.role == Role::retired && std::holds_alternative<Stopped>(place.instance.state)) {
         forget_place(place);
-    } else {
+    } else if (!is_same) {
         refresh_deadline(place);
     }
 }
@@ -465,18 +390,21 @@ void Fleet::count_requiring(const WorkerSpec& spec, bool is_added) {
 }
 
 void Fleet::refresh_deadline(const Place& place) {
-    const Policy& policy = entries_[place.worker]->worker.spec.policy;
-    deadlines_.set(place.slot, core::next_deadline(policy, place.instance));
+    const Policy& policy = spec_of(place).policy;
+    deadlines_.set(place.slot, earliest(core::next_deadline(policy, place.instance),
+                                        reload_deadline(policy, place.reload)));
 }
 
 void Fleet::forget_place(Place& place) {
     const Slot slot = place.slot;
     const std::uint32_t worker = place.worker;
+    dirty_slots_.mark(slot.value);
     generations_[slot.value] = std::max(generations_[slot.value], place.instance.generation);
     deadlines_.set(slot, std::nullopt);
     std::vector<Slot>& retired = entries_[worker]->retired;
     retired.erase(std::remove(retired.begin(), retired.end(), slot), retired.end());
     places_[slot.value].reset();
+    forget_unused_specs(worker);
     forget_worker_if_gone(worker);
 }
 

@@ -20,17 +20,27 @@
 #include "base/time.hpp"
 #include "core/deadlines.hpp"
 #include "core/instance.hpp"
+#include "core/reload.hpp"
 #include "core/spec.hpp"
 
 namespace cluster::core {
 
-/// One place of a worker. A *retired* instance was scaled away or its worker was deleted: it is
-/// being stopped and disappears when it has stopped.
+/// What a place is to its instance. The value is stored in the state memfd: append, never reorder.
+enum class Role : std::uint8_t {
+    current,   // it is the instance
+    retired,   // scaled away, replaced, or its worker was deleted: it is being stopped and
+               // disappears when it has stopped
+    incoming,  // the other slot of an instance that is reloaded: it becomes current, or goes
+};
+
+/// One place of a worker.
 struct Place {
     std::uint32_t worker = 0;  // index into Fleet::workers()
     std::uint32_t number = 0;  // api.<number>
     Slot slot;
-    bool is_retired = false;
+    Role role = Role::current;
+    std::uint64_t revision = 0;  // of the spec that its runs are started with: Fleet::spec_of
+    Reload reload;               // of a current one
     Instance instance;
 };
 
@@ -40,6 +50,8 @@ struct Worker {
     std::uint64_t revision = 0;  // names this spec: no two specs of the fleet ever share one
     bool is_deleted = false;     // gone from `status`; kept until its last instance has stopped
     std::vector<Slot> slots;     // by instance number; dense: slots[i] is the slot of instance i
+    /// Specs that the worker had before, by revision: those whose runs are still there.
+    std::map<std::uint64_t, WorkerSpec> older{};
 };
 
 struct SlotAction {
@@ -102,8 +114,9 @@ public:
     Refusal add_stopped(WorkerSpec spec);
     /// Replaces the spec of the worker of that name. The instance count is adjusted: added
     /// instances start when others of the worker are wanted up, or, where there are none, when
-    /// autostart says so. What is up restarts only if `launch` differs; a changed `policy`
-    /// or `log` holds from now on for the runs that there are.
+    /// autostart says so. What is up is reloaded only where needs_new_run() says so, and keeps the
+    /// spec that it was started with until then; everything else holds from now on for the runs
+    /// that there are.
     Refusal update(WorkerSpec spec, Instant now);
     /// Adds instances and starts them, or stops those of the highest numbers and forgets them when
     /// they have stopped.
@@ -117,6 +130,10 @@ public:
     void stop(const std::vector<Slot>& slots, Instant now);
     /// As start; those of them that require others of them leave first and come back last.
     void restart(const std::vector<Slot>& slots, Instant now);
+    /// Replaces the runs of what is wanted up by new ones, as the worker's `reload` says: a few at
+    /// a time, and no further when one fails. What is being reloaded already is reloaded again
+    /// after that; `force`: instead of that.
+    void reload(const std::vector<Slot>& slots, bool force, Instant now);
     void start(Slot slot, Instant now);
     void stop(Slot slot, Instant now);
     void restart(Slot slot, Instant now);
@@ -150,15 +167,28 @@ public:
 
     [[nodiscard]] std::optional<Instant> next_deadline() const;
     [[nodiscard]] Progress progress(Epoch epoch) const;
+    /// What the operation is told about the place; nothing: it is not about it.
+    [[nodiscard]] static std::optional<Outcome> outcome(const Place& place, Epoch epoch);
     [[nodiscard]] Epoch last_epoch() const;
 
     [[nodiscard]] const Place* find(Slot slot) const;
+    /// The spec that the runs of a place are started with. Requires: a place of this fleet.
+    [[nodiscard]] const WorkerSpec& spec_of(const Place& place) const;
+    /// The incoming place of an instance; null: none.
+    [[nodiscard]] const Place* incoming(const Place& current) const;
+    /// True when it was started with a spec that its worker no longer has.
+    [[nodiscard]] bool is_behind(const Place& place) const;
+    /// True while something of the worker waits to be replaced, or is being.
+    [[nodiscard]] bool is_reloading(const Worker& worker) const;
+    /// How the instance would be reloaded now.
+    [[nodiscard]] ReloadMode reload_mode_of(const Place& place) const;
     [[nodiscard]] const Worker* find_worker(std::string_view name) const;  // never a deleted one
     /// Also a deleted one; null: none.
     [[nodiscard]] const Worker* worker(std::uint32_t index) const;
     /// Live (not deleted) workers in order of creation.
     [[nodiscard]] std::vector<const Worker*> workers() const;
-    /// Every place, retired ones included, ordered by worker's creation and instance number.
+    /// Every place, ordered by worker's creation, instance number and role: of several of one
+    /// number the current one comes first.
     [[nodiscard]] std::vector<const Place*> places() const;
     /// Nothing, for an instance that waits for nobody.
     [[nodiscard]] WaitsFor waits_for(const Place& place) const;
@@ -195,7 +225,8 @@ public:
 private:
     struct Entry {
         Worker worker;
-        std::vector<Slot> retired;  // scaled away or deleted, still being stopped
+        std::vector<Slot> retired;   // scaled away, replaced or deleted, still being stopped
+        std::vector<Slot> incoming;  // each beside a current one
     };
     /// A list in which each index stands once, in the order in which it was first marked.
     class MarkedOnce {
@@ -224,6 +255,7 @@ private:
     void resize(Entry& entry, std::uint32_t instances, bool start, Instant now);
     void retire(Entry& entry, Slot slot, Instant now);
     void apply(Place& place, const Event& event, Instant now);
+    void start_place(Place& place, Instant now);
     void refresh_deadline(const Place& place);
     void forget_place(Place& place);
     void forget_worker_if_gone(std::uint32_t index);
@@ -235,6 +267,7 @@ private:
     void add_requirements(std::vector<Slot>& slots) const;
     void add_down_instances(const Worker& worker, std::vector<Slot>& slots) const;
     void add_dependents(std::vector<Slot>& slots, std::vector<bool>& is_named) const;
+    void name_incoming(const std::vector<Slot>& slots, std::vector<bool>& is_named) const;
     [[nodiscard]] std::vector<std::uint32_t> requirement_depths() const;
     void sort_requirements_first(std::vector<Slot>& slots) const;
     [[nodiscard]] bool is_blocked(const Place& place, const std::vector<bool>& is_about_to) const;
@@ -245,6 +278,30 @@ private:
     [[nodiscard]] Gate gate_of(const Place& place) const;
     void let_proceed(Instant now);
     void consider(const Place& place, Instant now);
+
+    // --- specs of places (fleet_specs.cpp) ---
+    void replace_spec(Entry& entry, WorkerSpec spec);
+    void adopt_spec(Entry& entry);
+    void take_newest_spec(Place& place);
+    void forget_unused_specs(std::uint32_t worker);
+
+    // --- reload (fleet_reload.cpp) ---
+    void request_reload(Place& place, bool force, Instant now);
+    void set_reload(Place& place, const Reload& reload);
+    /// True when something was done that others may wait for.
+    bool advance_reloads(Instant now);
+    bool judge_reload(Entry& entry, Place& place, Instant now);
+    bool begin_reload(Entry& entry, Place& place, Instant now);
+    void begin_overlap(Entry& entry, Place& place, Instant now);
+    void promote(Entry& entry, Place& place, Instant now);
+    void fail_reload(Entry& entry, Place& place, Instant now);
+    void settle_reload(Place& place, Outcome outcome, const std::optional<LastExit>& exit);
+    void drop_incoming(Entry& entry, const Place& place, Epoch epoch, Instant now);
+    void forget_dropped();
+    void cancel_reload(Place& place, Instant now);
+    void restore_reloads(Entry& entry, bool is_deleted, Instant now);
+    [[nodiscard]] ReloadStep reload_step_of(const Place& place, bool may_begin, Instant now) const;
+    [[nodiscard]] bool may_begin_reload(const Entry& entry, const Place& place) const;
 
     Bounds bounds_;
     Prng prng_;
@@ -261,8 +318,12 @@ private:
     std::uint32_t coming_up_ = 0;  // between spawn and ready
     std::uint32_t held_back_ = 0;  // waiting, or held
     std::uint32_t requiring_ = 0;  // workers, deleted ones included, that require others
+    std::uint32_t reloading_ = 0;  // places in a phase of reload
     std::uint32_t parallel_starts_ = 0;
-    bool may_proceed_ = false;  // something changed since everything that waits was looked at
+    std::uint64_t changes_ = 0;    // of instances, ever
+    bool has_more_to_do_ = false;  // at once, though no deadline is due
+    bool may_proceed_ = false;     // something changed since everything that waits was looked at
+    std::vector<Slot> to_forget_;  // at the next turn
     std::vector<SlotAction> actions_;
     MarkedOnce dirty_slots_;
     MarkedOnce dirty_workers_;

@@ -54,22 +54,34 @@ void Fleet::start(const std::vector<Slot>& slots, Instant now) {
     std::vector<Slot> wanted = live_places(slots);
     add_requirements(wanted);
     sort_requirements_first(wanted);
-    for (const Slot slot : wanted) apply(*places_[slot.value], event::Start{last_epoch_}, now);
+    for (const Slot slot : wanted) start_place(*places_[slot.value], now);
+}
+
+/// What is up already keeps the run that it has.
+void Fleet::start_place(Place& place, Instant now) {
+    const State& state = place.instance.state;
+    if (!std::holds_alternative<Starting>(state) && !std::holds_alternative<Running>(state)) {
+        take_newest_spec(place);
+    }
+    apply(place, event::Start{last_epoch_}, now);
 }
 
 void Fleet::restart(const std::vector<Slot>& slots, Instant now) {
     std::vector<Slot> named = live_places(slots);
     std::vector<bool> is_named(places_.size(), false);
     for (const Slot slot : named) is_named[slot.value] = true;
+    name_incoming(named, is_named);
     std::vector<Slot> wanted = named;
     add_requirements(wanted);
     sort_requirements_first(wanted);
     for (const Slot slot : wanted) {
         Place& place = *places_[slot.value];
         if (is_named[slot.value]) {
+            cancel_reload(place, now);
             apply(place, event::Restart{last_epoch_, is_blocked(place, is_named)}, now);
+            take_newest_spec(place);
         } else {
-            apply(place, event::Start{last_epoch_}, now);
+            start_place(place, now);
         }
     }
 }
@@ -83,9 +95,12 @@ void Fleet::stop(const std::vector<Slot>& slots, Instant now) {
         named.push_back(slot);
     }
     add_dependents(named, is_named);
+    name_incoming(named, is_named);
     for (const Slot slot : named) {
-        Place& place = *places_[slot.value];
-        apply(place, event::Stop{last_epoch_, is_blocked(place, is_named)}, now);
+        Place* const place = this->place(slot);
+        if (place == nullptr) continue;  // it came in for one of those before it
+        cancel_reload(*place, now);
+        apply(*place, event::Stop{last_epoch_, is_blocked(*place, is_named)}, now);
     }
 }
 
@@ -113,7 +128,7 @@ std::vector<Slot> Fleet::live_places(const std::vector<Slot>& slots) const {
     std::vector<Slot> live;
     for (const Slot slot : slots) {
         const Place* const place = find(slot);
-        if (place == nullptr || place->is_retired || is_seen[slot.value]) continue;
+        if (place == nullptr || place->role != Role::current || is_seen[slot.value]) continue;
         is_seen[slot.value] = true;
         live.push_back(slot);
     }
@@ -157,7 +172,7 @@ void Fleet::add_dependents(std::vector<Slot>& slots, std::vector<bool>& is_named
     for (std::size_t i = 0; i < slots.size(); ++i) {
         const Place& place = *find(slots[i]);
         const Worker& worker = entries_[place.worker]->worker;
-        if (place.is_retired || is_visited[worker.index]) continue;
+        if (place.role != Role::current || is_visited[worker.index]) continue;
         const bool stays = std::any_of(worker.slots.begin(), worker.slots.end(), [&](Slot slot) {
             const Place* const other = find(slot);
             return other != nullptr && !is_named[slot.value] &&
@@ -174,6 +189,14 @@ void Fleet::add_dependents(std::vector<Slot>& slots, std::vector<bool>& is_named
                 slots.push_back(slot);
             }
         }
+    }
+}
+
+/// The other slots of instances that are being reloaded go with them.
+void Fleet::name_incoming(const std::vector<Slot>& slots, std::vector<bool>& is_named) const {
+    for (const Slot slot : slots) {
+        const Place* const other = incoming(*find(slot));
+        if (other != nullptr) is_named[other->slot.value] = true;
     }
 }
 
@@ -238,9 +261,10 @@ bool Fleet::has_to_leave(const Worker& dependent, const std::vector<bool>& is_ab
         return is_going(place->instance) ||
                (slot.value < is_about_to.size() && is_about_to[slot.value]);
     };
-    const std::vector<Slot>& retired = entries_[dependent.index]->retired;
+    const Entry& entry = *entries_[dependent.index];
     return std::any_of(dependent.slots.begin(), dependent.slots.end(), is_in_the_way) ||
-           std::any_of(retired.begin(), retired.end(), is_in_the_way);
+           std::any_of(entry.incoming.begin(), entry.incoming.end(), is_in_the_way) ||
+           std::any_of(entry.retired.begin(), entry.retired.end(), is_in_the_way);
 }
 
 Fleet::Requirement Fleet::requirement_state(std::string_view name) const {
@@ -278,6 +302,7 @@ void Fleet::let_proceed(Instant now) {
         for (const std::uint32_t index : order_) {
             const Entry& entry = *entries_[index];
             slots.insert(slots.end(), entry.worker.slots.begin(), entry.worker.slots.end());
+            slots.insert(slots.end(), entry.incoming.begin(), entry.incoming.end());
             slots.insert(slots.end(), entry.retired.begin(), entry.retired.end());
         }
         for (const Slot slot : slots) {

@@ -242,6 +242,12 @@ struct Signal {
     int signal;
     friend bool operator==(const Signal&, const Signal&) = default;
 };
+/// To the leader of the run alone, and without SIGCONT: what it asks for is not an end.
+struct SignalLeader {
+    Generation generation;
+    int signal;
+    friend bool operator==(const SignalLeader&, const SignalLeader&) = default;
+};
 /// The run is over and done with: its slot may be used again.
 struct Release {
     Generation generation;
@@ -249,7 +255,7 @@ struct Release {
 };
 }  // namespace action
 
-using Action = std::variant<action::Spawn, action::Signal, action::Release>;
+using Action = std::variant<action::Spawn, action::Signal, action::Release, action::SignalLeader>;
 
 /// At most kCapacity actions of one step, in the order in which they must be executed.
 class Actions {

@@ -163,6 +163,26 @@ enum class ChannelMode : std::uint8_t {
     off,
 };
 
+/// How `reload` brings in new runs of a worker (core/reload.hpp).
+struct ReloadSpec {
+    enum class Mode : std::uint8_t {
+        automatic,   // overlap for workers that inherit sockets, else stop_first
+        overlap,     // the old run serves until the new one has proved itself
+        stop_first,  // the old run is stopped before the new one is started
+    };
+    static constexpr std::uint32_t kMaxAtOnce = kMaxInstancesPerWorker;
+
+    Mode mode = Mode::automatic;
+    std::uint32_t batch = 1;  // instances that are replaced at a time. Bounds: 1 … kMaxAtOnce
+    /// overlap: so many processes more than `instances` may be there, old ones that still drain
+    /// included. Bounds: 1 … kMaxAtOnce
+    std::uint32_t surge = 1;
+    /// The program reloads itself on this signal to its main process; 0: it does not.
+    int signal = 0;
+
+    friend bool operator==(const ReloadSpec&, const ReloadSpec&) = default;
+};
+
 struct WorkerSpec {
     std::string name;   // [A-Za-z0-9_-]{1,64}, never "all"
     std::string group;  // the selector @group; empty: none
@@ -177,6 +197,7 @@ struct WorkerSpec {
     std::vector<SocketSpec> sockets;
     std::optional<SocketSpec> stdin_socket;  // its standard input, besides; may be one of `sockets`
     Policy policy;
+    ReloadSpec reload;
     LogSpec log;
     Launch launch;
 

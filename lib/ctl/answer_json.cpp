@@ -34,7 +34,8 @@ Json instance_fields(const InstanceOutcome& instance) {
                 {"outcome", instance.outcome},
                 {"state", instance.state},
                 {"detail", or_null(instance.detail)},
-                {"err_log", or_null(instance.err_log)}};
+                {"err_log", or_null(instance.err_log)},
+                {"serving", instance.is_serving}};
 }
 
 Json plan_fields(const std::vector<PlannedWorker>& plan) {
@@ -135,6 +136,7 @@ OperationAnswer read_operation_answer(FieldReader& fields) {
         outcome.state = instance.text("state");
         outcome.detail = instance.optional_text("detail");
         outcome.err_log = instance.optional_text("err_log");
+        if (instance.find("serving") != nullptr) outcome.is_serving = instance.boolean("serving");
         answer.instances.push_back(std::move(outcome));
     }
     answer.done = static_cast<std::uint32_t>(fields.counter("done", kMaxUint32));
@@ -180,7 +182,9 @@ Json worker_fields(const WorkerStatus& worker) {
                 {"status_text", or_null(worker.status_text)},
                 {"log_problem", or_null(worker.log_problem)},
                 {"log_lost_bytes", worker.log_lost_bytes},
-                {"waits_for", or_null(worker.waits_for)}};
+                {"waits_for", or_null(worker.waits_for)},
+                {"reload", or_null(worker.reload)},
+                {"outdated", worker.is_outdated}};
 }
 
 std::optional<std::int64_t> optional_integer(FieldReader& fields, std::string_view name) {
@@ -230,6 +234,8 @@ WorkerStatus read_worker(const Json& value, const std::string& where) {
         worker.log_lost_bytes = fields.counter("log_lost_bytes");
     }
     worker.waits_for = fields.optional_text("waits_for");
+    worker.reload = fields.optional_text("reload");
+    if (fields.find("outdated") != nullptr) worker.is_outdated = fields.boolean("outdated");
     return worker;
 }
 

@@ -35,6 +35,7 @@ Json description_fields(const Description& description) {
     fields["source"] = description.source;
     fields["run"] = description.run;
     fields["waits_for"] = or_null(description.waits_for);
+    fields["reload_failure"] = or_null(description.reload_failure);
     fields["deadline"] = or_null(description.deadline);
     fields["deadline_ms"] = or_null(description.deadline_ms);
     fields["sockets"] = sockets_fields(description.sockets);
@@ -87,6 +88,7 @@ Description read_description(const Json& value, const std::string& where) {
     result.source = fields.text("source");
     result.run = fields.counter("run");
     result.waits_for = fields.optional_text("waits_for");
+    result.reload_failure = fields.optional_text("reload_failure");
     result.deadline = fields.optional_text("deadline");
     result.deadline_ms = optional_integer(fields, "deadline_ms");
     result.sockets = read_sockets(fields);

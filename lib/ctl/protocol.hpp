@@ -65,6 +65,11 @@ struct Stop {
 struct Restart {
     std::vector<std::string> selectors;
 };
+/// workers.reload: new runs, brought in as each worker's `reload` says → operation
+struct Reload {
+    std::vector<std::string> selectors;
+    bool force = false;  // instead of a reload that is under way, not after it
+};
 struct Delete {
     std::vector<std::string> selectors;
 };  // whole workers only
@@ -116,10 +121,11 @@ struct Wait {
 };
 }  // namespace request
 
-using Method = std::variant<request::Version, request::Shutdown, request::Status, request::Start,
-                            request::Stop, request::Restart, request::Delete, request::Load,
-                            request::Add, request::Scale, request::Wait, request::Apply,
-                            request::Signal, request::Reset, request::Describe, request::Rotate>;
+using Method =
+    std::variant<request::Version, request::Shutdown, request::Status, request::Start,
+                 request::Stop, request::Restart, request::Delete, request::Load, request::Add,
+                 request::Scale, request::Wait, request::Apply, request::Signal, request::Reset,
+                 request::Describe, request::Rotate, request::Reload>;
 
 struct Request {
     RequestId id;
@@ -176,6 +182,10 @@ struct WorkerStatus {
     std::uint64_t log_lost_bytes = 0;          // of this run's output, thrown away because of that
     std::optional<std::string> status_text;    // what it said of itself (STATUS= of sd_notify)
     std::optional<std::string> waits_for;      // "db to be ready"
+    /// While the instance is reloaded: queued | old | new | restarting | signalled; JSON: "reload".
+    /// An old and a new row have the same id.
+    std::optional<std::string> reload{};
+    bool is_outdated = false;  // runs by a spec that its worker no longer has; JSON: "outdated"
 };
 
 struct DaemonStatus {
@@ -213,6 +223,7 @@ struct InstanceOutcome {
     std::string state;                   // the instance's state now
     std::optional<std::string> detail;   // failed: why. pending: what it waits for
     std::optional<std::string> err_log;  // where its stderr is
+    bool is_serving = false;  // failed: the run that was there before still serves; JSON: "serving"
 };
 
 /// One key that differs; an absent side: it is not set there.
@@ -225,7 +236,7 @@ struct PlannedChange {
 /// What workers.load and workers.apply do (or would do) to one worker.
 struct PlannedWorker {
     std::string worker;
-    std::string action;           // add | start | restart | change | unchanged | delete
+    std::string action;           // add | start | reload | change | unchanged | delete
     std::uint32_t instances = 0;  // afterwards
     std::vector<PlannedChange> changes;
 };
@@ -280,9 +291,10 @@ struct Description {
     bool is_environment_read = false;  // of the running process: Variable::running means something
     std::optional<std::string> environment_problem;  // why the next run's cannot be told
     std::vector<Variable> environment;
-    std::uint32_t descriptor_count = 0;       // of the running process
-    std::vector<OpenDescriptor> descriptors;  // the first of them
-    std::vector<PastExit> exits;              // at most 20
+    std::uint32_t descriptor_count = 0;           // of the running process
+    std::vector<OpenDescriptor> descriptors;      // the first of them
+    std::vector<PastExit> exits;                  // at most 20
+    std::optional<std::string> reload_failure{};  // of the last reload, where that failed
 };
 
 struct DescribeAnswer {

@@ -69,6 +69,11 @@ Method read_stop(FieldReader& fields) {
 Method read_restart(FieldReader& fields) {
     return request::Restart{read_selectors(fields, false)};
 }
+Method read_reload(FieldReader& fields) {
+    request::Reload reload{read_selectors(fields, false)};
+    if (fields.find("force") != nullptr) reload.force = fields.boolean("force");
+    return reload;
+}
 Method read_delete(FieldReader& fields) {
     return request::Delete{read_selectors(fields, false)};
 }
@@ -160,6 +165,7 @@ constexpr std::array kMethods = {
     MethodRow{"workers.apply", read_apply},    MethodRow{"workers.signal", read_signal},
     MethodRow{"workers.reset", read_reset},    MethodRow{"workers.describe", read_describe},
     MethodRow{"operation.wait", read_wait},    MethodRow{"logs.rotate", read_rotate},
+    MethodRow{"workers.reload", read_reload},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -267,6 +273,11 @@ struct Renderer {
     }
     Rendered operator()(const request::Restart& r) const {
         return {"workers.restart", selectors_of(r.selectors)};
+    }
+    Rendered operator()(const request::Reload& r) const {
+        Json params = selectors_of(r.selectors);
+        if (r.force) params["force"] = true;
+        return {"workers.reload", std::move(params)};
     }
     Rendered operator()(const request::Delete& r) const {
         return {"workers.delete", selectors_of(r.selectors)};

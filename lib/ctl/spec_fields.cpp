@@ -11,6 +11,7 @@
 
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
+#include "ctl/reload_fields.hpp"
 #include "ctl/socket_fields.hpp"
 
 namespace cluster::ctl {
@@ -458,6 +459,7 @@ Json spec_fields(const core::WorkerSpec& spec) {
                 {"sockets", std::move(sockets)},
                 {"stdin_socket", spec.stdin_socket ? socket_fields(*spec.stdin_socket) : Json()},
                 {"policy", policy_fields(spec.policy)},
+                {"reload", reload_fields(spec.reload)},
                 {"log", log_fields(spec.log)},
                 {"launch", launch_fields(spec.launch)}};
 }
@@ -487,6 +489,7 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
     read_sockets_of_spec(fields, spec);
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
     // Absent in what an older version remembered.
+    if (const Json* reload = fields.find("reload")) spec.reload = read_reload(*reload, where);
     if (const Json* log = fields.find("log")) spec.log = read_log(*log, fields.path("log"));
     spec.launch = read_launch(fields.require("launch"), fields.path("launch"));
     fields.finish();

@@ -19,6 +19,7 @@
 #include "conf/spec_text.hpp"
 #include "core/instance.hpp"
 #include "supervisor/plan_compiler.hpp"
+#include "supervisor/reload_texts.hpp"
 #include "supervisor/requirements.hpp"
 #include "supervisor/status.hpp"
 #include "supervisor/wording.hpp"
@@ -172,12 +173,13 @@ ctl::PastExit past_exit(const ExitEntry& entry, const core::Launch& launch, Inst
 ctl::Description describe_instance(const core::Fleet& fleet, const Records& records,
                                    const Sockets& sockets, const core::Place& place,
                                    ctl::WorkerStatus status, Instant now) {
-    const core::WorkerSpec& spec = fleet.worker(place.worker)->spec;
+    const core::WorkerSpec& spec = fleet.spec_of(place);
     ctl::Description result;
     result.status = std::move(status);
     result.source = spec.source;
     result.run = place.instance.generation.value;
     result.waits_for = waits_for_text(fleet, place);
+    result.reload_failure = reload_failure_text(fleet, place);
     if (const auto deadline = core::next_deadline(spec.policy, place.instance)) {
         result.deadline = deadline_text(place.instance);
         result.deadline_ms = std::max<std::int64_t>(0, to_ms(*deadline - now));

@@ -44,6 +44,9 @@ struct Naming {
     bool operator()(const ctl::request::Restart& r) const {
         return named("workers.restart", r.selectors);
     }
+    bool operator()(const ctl::request::Reload& r) const {
+        return named("workers.reload", r.selectors);
+    }
     bool operator()(const ctl::request::Delete& r) const {
         return named("workers.delete", r.selectors);
     }

@@ -55,21 +55,23 @@ ctl::PlannedWorker plan_update(const core::Fleet& fleet, const core::Worker& exi
     ctl::PlannedWorker planned{spec.name, "unchanged", spec.instances,
                                changes_between(existing.spec, spec)};
     const bool is_changed = !planned.changes.empty();
-    bool is_any_up = false;
+    bool is_any_reloaded = false;
     bool is_any_started = false;
     for (std::size_t i = 0; i < existing.slots.size() && i < spec.instances; ++i) {
         const core::Place* place = fleet.find(existing.slots[i]);
         if (place == nullptr) continue;
         const core::Instance& instance = place->instance;
-        is_any_up = is_any_up || (instance.desired == core::Desired::up && !has_ended(instance));
+        const bool is_up = instance.desired == core::Desired::up && !has_ended(instance);
+        // Also what an earlier reload has left behind.
+        if (is_up && core::needs_new_run(fleet.spec_of(*place), spec)) is_any_reloaded = true;
         if (!is_to_be_started(instance, spec, scope, is_changed)) continue;
         const bool is_on_its_way = core::is_occupied(instance.state) ||
                                    std::holds_alternative<core::Waiting>(instance.state);
         is_any_started = is_any_started || !is_on_its_way;
         plan.started.push_back(place->slot);
     }
-    if (is_any_up && core::needs_new_run(existing.spec, spec)) {
-        planned.action = "restart";
+    if (is_any_reloaded) {
+        planned.action = "reload";
     } else if (is_any_started) {
         planned.action = "start";
     } else if (is_changed) {

@@ -8,6 +8,7 @@
 #include "conf/load.hpp"
 #include "supervisor/events.hpp"
 #include "supervisor/log.hpp"
+#include "supervisor/reload_texts.hpp"
 #include "supervisor/requests.hpp"
 #include "sys/file.hpp"
 
@@ -141,7 +142,12 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         daemon.config = request.path;
         records_.store_daemon(std::move(daemon));
     }
-    ctl::OperationAnswer answer = operation_now({}, now);
+    std::vector<const core::Place*> reloaded;
+    for (const core::Place* place : fleet_.places()) {
+        const bool is_next = place->reload.next == fleet_.last_epoch();
+        if (place->reload.epoch == fleet_.last_epoch() || is_next) reloaded.push_back(place);
+    }
+    ctl::OperationAnswer answer = operation_now(reload_warnings(fleet_, reloaded), now);
     answer.plan = std::move(plan->workers);
     return answer;
 }

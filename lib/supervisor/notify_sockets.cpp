@@ -10,6 +10,7 @@
 #include "supervisor/log.hpp"
 #include "sys/family.hpp"
 #include "sys/file.hpp"
+#include "sys/listener.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::supervisor {
@@ -43,7 +44,9 @@ Result<std::string> NotifySockets::open(Run run, const std::string& instance_id,
 }
 
 void NotifySockets::resume(Run run, const std::string& instance_id, sys::UniqueFd socket) {
-    add(run, path_of(instance_id), std::move(socket));
+    // Which of the two an instance may have while it is reloaded, the socket knows best.
+    std::string path = sys::bound_address(socket.get()).value_or(path_of(instance_id));
+    add(run, std::move(path), std::move(socket));
 }
 
 void NotifySockets::add(Run run, std::string path, sys::UniqueFd socket) {

@@ -78,7 +78,7 @@ void Probes::on_time(const core::Fleet& fleet, Instant now) {
             }
             const core::Place* const place = fleet.find(slot);
             if (place == nullptr) break;
-            begin(entry, *place, fleet.worker(place->worker)->spec);
+            begin(entry, *place, fleet.spec_of(*place));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -127,6 +128,9 @@ void Records::restore_daemon() {
 std::vector<std::string> Records::restore(core::Fleet& fleet) {
     std::vector<std::string> complaints;
     fleet.restore_epoch(Epoch{fleet_.last_epoch});
+    std::vector<core::Place> places = file_.places();
+    std::map<std::uint32_t, std::set<std::uint64_t>> named;  // revisions, by worker
+    for (const core::Place& place : places) named[place.worker].insert(place.revision);
     for (const StateFile::StoredWorker& stored : file_.workers()) {
         auto& revisions = texts_[stored.index];
         const auto text = revisions.find(stored.record.revision);
@@ -144,10 +148,13 @@ std::vector<std::string> Records::restore(core::Fleet& fleet) {
         worker.index = stored.index;
         worker.revision = stored.record.revision;
         worker.is_deleted = stored.record.is_deleted != 0;
+        worker.older = restore_older(stored.record, stored.index, named[stored.index]);
+        held_[stored.index].insert(worker.revision);
+        for (const auto& [revision, older] : worker.older) held_[stored.index].insert(revision);
         fleet.restore_worker(std::move(worker));
         workers_[stored.index] = stored.record;
     }
-    for (core::Place& place : file_.places()) {
+    for (core::Place& place : places) {
         if (!workers_.contains(place.worker)) continue;
         if (const auto& last = place.instance.history.last_exit) {
             // Nothing, if the ring has it: a kill may have come between the two.
@@ -159,17 +166,26 @@ std::vector<std::string> Records::restore(core::Fleet& fleet) {
     // A spec that no record names was handed over just before a kill, or would have been dropped
     // just after one.
     for (const auto& [index, revisions] : texts_) {
-        const auto record = workers_.find(index);
-        const std::uint64_t current = index == kDaemonIndex      ? fleet_.daemon_revision
-                                      : record != workers_.end() ? record->second.revision
-                                                                 : 0;
         for (const auto& [revision, text] : revisions) {
-            if (revision != current)
-                keeper_->drop(spec_key(static_cast<std::uint16_t>(index), revision));
+            const bool is_used = index == kDaemonIndex ? revision == fleet_.daemon_revision
+                                                       : held_[index].count(revision) > 0;
+            if (!is_used) keeper_->drop(spec_key(static_cast<std::uint16_t>(index), revision));
         }
     }
     texts_.clear();
     return complaints;
+}
+
+/// The specs of runs that are there from before the worker's newest one.
+std::map<std::uint64_t, core::WorkerSpec> Records::restore_older(
+    const WorkerRecord& record, std::uint32_t index, const std::set<std::uint64_t>& named) {
+    std::map<std::uint64_t, core::WorkerSpec> older;
+    for (const std::uint64_t revision : named) {
+        const auto text = texts_[index].find(revision);
+        if (revision == record.revision || text == texts_[index].end()) continue;
+        if (auto spec = ctl::parse_spec(text->second)) older.emplace(revision, std::move(*spec));
+    }
+    return older;
 }
 
 void Records::hold_text(std::uint16_t index, std::uint64_t revision, const std::string& text) {
@@ -219,14 +235,27 @@ Records::Changes Records::store_changes(core::Fleet& fleet,
         fleet_.last_epoch = fleet.last_epoch().value;
         file_.store_fleet(fleet_);
     }
-    for (const std::uint32_t index : fleet.take_dirty_workers()) {
-        store_worker(fleet, index);
-        changes.has_workers = true;
+    const std::vector<std::uint32_t> workers = fleet.take_dirty_workers();
+    changes.has_workers = !workers.empty();
+    for (const std::uint32_t index : workers) {
+        if (fleet.worker(index) != nullptr) store_worker(fleet, index);
     }
     changes.slots = fleet.take_dirty_slots();
+    // Who leaves before who takes its place: never two current places of one instance.
+    std::stable_partition(changes.slots.begin(), changes.slots.end(), [&](Slot slot) {
+        const core::Place* const place = fleet.find(slot);
+        return place != nullptr && place->role == core::Role::retired;
+    });
     for (const Slot slot : changes.slots) {
         if (fleet.find(slot) == nullptr) before_forgotten(slot);
         store_place(fleet, slot, changes);
+    }
+    for (const std::uint32_t index : workers) {
+        if (const core::Worker* const worker = fleet.worker(index)) {
+            drop_unnamed(*worker);
+        } else {
+            store_worker(fleet, index);  // not before its last place: nobody clears those later
+        }
     }
     if (fleet_.is_populated == 0) {
         fleet_.is_populated = 1;
@@ -243,7 +272,10 @@ void Records::store_worker(const core::Fleet& fleet, std::uint32_t index) {
     if (worker == nullptr) {
         if (stored == workers_.end()) return;
         file_.store_worker(index, WorkerRecord{});
-        keeper_->drop(spec_key(key_index, stored->second.revision));
+        for (const std::uint64_t revision : held_[index]) {
+            keeper_->drop(spec_key(key_index, revision));
+        }
+        held_.erase(index);
         workers_.erase(stored);
         return;
     }
@@ -252,15 +284,30 @@ void Records::store_worker(const core::Fleet& fleet, std::uint32_t index) {
                         .revision = worker->revision,
                         .order = 0,
                         .reserved = 0};
-    const bool is_new_text =
-        stored == workers_.end() || stored->second.revision != worker->revision;
-    const std::uint64_t previous = stored == workers_.end() ? 0 : stored->second.revision;
     record.order = stored == workers_.end() ? fleet_.next_order++ : stored->second.order;
-    if (is_new_text) hold_text(key_index, worker->revision, ctl::render_spec(worker->spec));
+    if (held_[index].insert(worker->revision).second) {
+        hold_text(key_index, worker->revision, ctl::render_spec(worker->spec));
+    }
+    for (const auto& [revision, older] : worker->older) {
+        if (!held_[index].insert(revision).second) continue;
+        hold_text(key_index, revision, ctl::render_spec(older));
+    }
     file_.store_worker(index, record);
     file_.store_fleet(fleet_);
     workers_[index] = record;
-    if (is_new_text && previous != 0) keeper_->drop(spec_key(key_index, previous));
+}
+
+/// After the places of the same turn were stored: until then they may still name what goes.
+void Records::drop_unnamed(const core::Worker& worker) {
+    std::set<std::uint64_t>& held = held_[worker.index];
+    for (auto revision = held.begin(); revision != held.end();) {
+        if (*revision == worker.revision || worker.older.count(*revision) > 0) {
+            ++revision;
+            continue;
+        }
+        keeper_->drop(spec_key(static_cast<std::uint16_t>(worker.index), *revision));
+        revision = held.erase(revision);
+    }
 }
 
 void Records::store_place(const core::Fleet& fleet, Slot slot, Changes& changes) {

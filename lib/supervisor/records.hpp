@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -72,6 +73,9 @@ private:
     void hold_file(std::uint16_t index, std::uint64_t revision, const std::string& text,
                    const sys::UniqueFd& file);
     void drop_texts();
+    void drop_unnamed(const core::Worker& worker);
+    [[nodiscard]] std::map<std::uint64_t, core::WorkerSpec> restore_older(
+        const WorkerRecord& record, std::uint32_t index, const std::set<std::uint64_t>& named);
     void restore_daemon();
 
     KeeperLink* keeper_;
@@ -80,7 +84,9 @@ private:
     FleetRecord fleet_{};
     DaemonRecord daemon_;
     std::map<std::uint32_t, WorkerRecord> workers_;  // as stored, by index
-    std::unordered_map<Slot, Instant> last_exits_;   // the newest in each ring; none: it is empty
+    /// By index: the revisions whose specs the keeper holds.
+    std::map<std::uint32_t, std::set<std::uint64_t>> held_;
+    std::unordered_map<Slot, Instant> last_exits_;  // the newest in each ring; none: it is empty
     std::map<std::uint32_t, std::map<std::uint64_t, std::string>>
         texts_;  // restored specs: index, revision
 };

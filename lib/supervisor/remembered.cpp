@@ -73,7 +73,7 @@ bool Remembered::notice(const core::Fleet& fleet, const std::vector<Slot>& slots
     for (const Slot slot : slots) {
         const core::Place* place = fleet.find(slot);
         Wanted now = Wanted::nothing;
-        if (place != nullptr && !place->is_retired) {
+        if (place != nullptr && place->role == core::Role::current) {
             now = place->instance.desired == core::Desired::up ? Wanted::up : Wanted::down;
         }
         if (slot.value >= seen_.size()) seen_.resize(slot.value + 1, Wanted::nothing);

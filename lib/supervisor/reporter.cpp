@@ -12,6 +12,7 @@
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/logs.hpp"
+#include "supervisor/reload_texts.hpp"
 #include "supervisor/status.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
@@ -46,6 +47,31 @@ std::string error_log_of(const core::WorkerSpec& spec, std::uint32_t number,
     return log_paths(log_dir, spec, number).error;
 }
 
+/// "old" or "new", of a reload that has two runs of one instance.
+std::optional<std::string> side_of(const core::Fleet& fleet, const core::Place& place) {
+    const std::optional<std::string> word = reload_word(fleet, place);
+    if (place.role == core::Role::current || !word) return std::nullopt;
+    return word;
+}
+
+struct Told {
+    std::uint64_t epoch;
+    std::string what;
+};
+
+/// How far the newest reload of the place has come; "" for none.
+Told reload_told(const core::Reload& reload) {
+    const char* what = "";
+    if (reload.phase != core::ReloadPhase::none) {
+        what = core::phase_name(reload.phase);
+    } else if (reload.outcome == core::Outcome::done) {
+        what = "done";
+    } else if (reload.outcome == core::Outcome::failed) {
+        what = "failed";
+    }
+    return {reload.epoch.value, what};
+}
+
 }  // namespace
 
 Reporter::Reporter(const core::Fleet& fleet, Journal& journal) : fleet_(fleet), journal_(journal) {}
@@ -62,6 +88,10 @@ void Reporter::resume() {
         shown.state = core::state_name(place->instance.state);
         shown.is_ready = shows_ready(place->instance);
         shown.generation = place->instance.generation.value;
+        shown.side = side_of(fleet_, *place).value_or("");
+        const Told told = reload_told(place->reload);
+        shown.reload_epoch = told.epoch;
+        shown.reload = told.what;
     }
 }
 
@@ -86,6 +116,7 @@ void Reporter::report_exit(const Records::Exit& exit, const std::string& log_dir
     EventLine event("exit");
     event.text("id", core::instance_id(spec.name, place->number));
     event.number("run", static_cast<std::int64_t>(exit.entry.generation));
+    if (const auto role = side_of(fleet_, *place)) event.text("reload", *role);
     if (exit.entry.pid > 0) event.number("pid", exit.entry.pid);
     if (told.code) event.number("code", *told.code);
     if (told.signal) event.text("signal", *told.signal);
@@ -136,10 +167,12 @@ void Reporter::report_state(Slot slot, Instant now) {
     }
     // The slot of one that vanished may have passed to another in the same turn.
     if (!shown.id.empty() && shown.id != id) {
-        journal_.add(EventLine("state")
-                         .text("id", shown.id)
-                         .text("from", shown.state)
-                         .text("to", "deleted"));
+        EventLine event("state");
+        event.text("id", shown.id).text("from", shown.state);
+        // Of an instance that goes on in another slot nothing was deleted.
+        event.text("to", shown.side.empty() ? "deleted" : "gone");
+        if (!shown.side.empty()) event.text("reload", shown.side);
+        journal_.add(event);
         shown = Shown{};
     }
     if (place == nullptr) return;
@@ -148,6 +181,9 @@ void Reporter::report_state(Slot slot, Instant now) {
     const char* state = core::state_name(instance.state);
     const bool is_new = shown.id != id;
     const bool ready = shows_ready(instance);
+    const std::string side = side_of(fleet_, *place).value_or("");
+    shown.side = side;
+    report_reload(*place, id, shown);
     const bool is_same = !is_new && std::string_view(shown.state) == state &&
                          shown.generation == instance.generation.value && shown.is_ready == ready;
     if (is_same) return;
@@ -157,6 +193,7 @@ void Reporter::report_state(Slot slot, Instant now) {
     if (!is_new) event.text("from", shown.state);
     event.text("to", state);
     event.number("run", static_cast<std::int64_t>(instance.generation.value));
+    if (!side.empty()) event.text("reload", side);
     if (std::holds_alternative<core::Running>(instance.state)) event.boolean("ready", ready);
     if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
         event.number("next_start_ms", std::max<std::int64_t>(0, to_ms(backoff->until - now)));
@@ -173,12 +210,30 @@ void Reporter::report_state(Slot slot, Instant now) {
     const bool is_only_ready_new = !is_new && std::string_view(shown.state) == state &&
                                    shown.generation == instance.generation.value;
     if (is_only_ready_new) text += ready ? ", ready" : ", not ready";
-    log::info(fmt::format("{}: {} (run {})", id, text, instance.generation.value));
+    const std::string whose = side.empty() ? "" : side + " ";
+    log::info(fmt::format("{}: {} ({}run {})", id, text, whose, instance.generation.value));
 
     shown.id = id;
     shown.state = state;
     shown.is_ready = ready;
     shown.generation = instance.generation.value;
+}
+
+void Reporter::report_reload(const core::Place& place, const std::string& id, Shown& shown) {
+    const Told told = reload_told(place.reload);
+    if (told.epoch == shown.reload_epoch && told.what == shown.reload) return;
+    shown.reload_epoch = told.epoch;
+    shown.reload = told.what;
+    if (told.what.empty()) return;
+    EventLine event("reload");
+    event.text("id", id).text("what", told.what);
+    event.number("operation", static_cast<std::int64_t>(told.epoch));
+    if (told.what == "failed") {
+        const std::string why = reload_failure_text(fleet_, place).value_or("");
+        event.text("detail", why);
+        log::error(fmt::format("{}: reload failed: {}", id, why));
+    }
+    journal_.add(event);
 }
 
 }  // namespace cluster::supervisor

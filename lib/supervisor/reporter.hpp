@@ -37,6 +37,9 @@ private:
         const char* state = "";
         bool is_ready = false;
         std::uint64_t generation = 0;
+        std::string reload;  // what was said of its reload
+        std::uint64_t reload_epoch = 0;
+        std::string side;  // "old", "new"; empty: an instance as usual
         // Of the error log when the run began; nothing: a predecessor began it.
         struct ErrorLog {
             std::uint64_t inode = 0;  // 0: there was none
@@ -48,6 +51,7 @@ private:
     [[nodiscard]] Shown& shown_of(Slot slot);
     void report_exit(const Records::Exit& exit, const std::string& log_dir, Instant now);
     void report_state(Slot slot, Instant now);
+    void report_reload(const core::Place& place, const std::string& id, Shown& shown);
     [[nodiscard]] std::vector<std::string> last_words(const Shown& shown, const std::string& path,
                                                       std::int64_t started_ms);
 

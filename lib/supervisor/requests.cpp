@@ -9,6 +9,7 @@
 #include "base/overloaded.hpp"
 #include "core/selector.hpp"
 #include "supervisor/events.hpp"
+#include "supervisor/reload_texts.hpp"
 #include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/memory.hpp"
@@ -86,14 +87,18 @@ const char* outcome_name(core::Outcome outcome) {
 }
 
 ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Place& place,
-                                      const std::string& log_dir, Instant now) {
+                                      Epoch epoch, const std::string& log_dir, Instant now) {
     const core::WorkerSpec& spec = fleet.worker(place.worker)->spec;
     const core::Instance& instance = place.instance;
+    const core::Outcome outcome = core::Fleet::outcome(place, epoch).value_or(core::Outcome::none);
     ctl::InstanceOutcome result;
     result.id = core::instance_id(spec.name, place.number);
-    result.outcome = outcome_name(instance.outcome);
+    result.outcome = outcome_name(outcome);
     result.state = core::state_name(instance.state);
-    if (instance.outcome == core::Outcome::failed) {
+    if (is_of_reload(place, epoch)) {
+        describe_reload(fleet, place, outcome, log_paths(log_dir, spec, place.number).error, now,
+                        result);
+    } else if (outcome == core::Outcome::failed) {
         result.detail = failure_text(fleet, place);
         if (has_spoken(instance)) result.err_log = log_paths(log_dir, spec, place.number).error;
     } else {
@@ -156,6 +161,9 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
             },
             [&](const ctl::request::Restart& request) -> std::optional<Reply> {
                 return change(Change::restart, request.selectors, now);
+            },
+            [&](const ctl::request::Reload& request) -> std::optional<Reply> {
+                return reload(request, now);
             },
             [&](const ctl::request::Delete& request) -> std::optional<Reply> {
                 return remove(request.selectors, now);
@@ -330,22 +338,24 @@ ctl::OperationAnswer Requests::operation(Epoch epoch, Instant now) const {
     bool has_failed = false;
     const std::string& log_dir = records_.daemon().log_dir;
     for (const core::Place* place : fleet_.places()) {
-        const core::Instance& instance = place->instance;
-        if (instance.epoch != epoch) continue;
+        const auto outcome = core::Fleet::outcome(*place, epoch);
+        if (!outcome) continue;
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        if (answer.selected.size() < core::kMaxInstancesPerWorker) {
-            answer.selected.push_back(core::instance_id(spec.name, place->number));
+        std::string id = core::instance_id(spec.name, place->number);
+        const bool is_named = !answer.selected.empty() && answer.selected.back() == id;
+        if (answer.selected.size() < core::kMaxInstancesPerWorker && !is_named) {
+            answer.selected.push_back(std::move(id));
         }
-        const bool is_failed = instance.outcome == core::Outcome::failed;
-        const bool is_pending = instance.outcome == core::Outcome::pending;
+        const bool is_failed = *outcome == core::Outcome::failed;
+        const bool is_pending = *outcome == core::Outcome::pending;
         has_failed = has_failed || is_failed;
         has_pending = has_pending || is_pending;
         if (!is_failed && !is_pending) {
-            ++answer.done;
+            answer.done += place->role == core::Role::retired && is_named ? 0U : 1U;
             continue;
         }
-        answer.instances.push_back(describe_outcome(fleet_, *place, log_dir, now));
-        const auto& last = instance.history.last_exit;
+        answer.instances.push_back(describe_outcome(fleet_, *place, epoch, log_dir, now));
+        const auto& last = place->instance.history.last_exit;
         const bool is_about_socket = last &&
                                      last->status.kind == core::ExitStatus::Kind::spawn_failed &&
                                      last->status.op == Op::listening_socket;

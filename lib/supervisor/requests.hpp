@@ -74,6 +74,7 @@ private:
     [[nodiscard]] std::optional<Reply> act(const ctl::Method& method, Instant now);
     [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
                                Instant now);
+    [[nodiscard]] Reply reload(const ctl::request::Reload& request, Instant now);
     /// Opens what these workers need, so that whoever asks hears at once why it cannot be.
     /// `added`: specs that join the fleet or replace those of the same name; `removed`: who goes.
     [[nodiscard]] std::optional<ctl::RpcError> open_sockets(
@@ -87,7 +88,7 @@ private:
     [[nodiscard]] tl::expected<core::Config, ctl::RpcError> read_config(
         const ctl::request::Load& request, Scope scope) const;
     [[nodiscard]] tl::expected<std::vector<const core::Place*>, ctl::RpcError> select(
-        const std::vector<std::string>& selectors, bool with_retired) const;
+        const std::vector<std::string>& selectors, bool with_others) const;
     [[nodiscard]] Reply signal(const ctl::request::Signal& request);
     [[nodiscard]] Reply reset(const std::vector<std::string>& selectors, Instant now);
     [[nodiscard]] Reply describe_selected(const std::vector<std::string>& selectors, Instant now);

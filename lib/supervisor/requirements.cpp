@@ -44,7 +44,7 @@ std::string failure_of(const core::Fleet& fleet, const core::Place& place, int d
             return "what it requires had failed; it starts when that is ready";
         return requirement_failure(fleet, waits.failed, depth);
     }
-    return failure_text(fleet.worker(place.worker)->spec, place.instance);
+    return failure_text(fleet.spec_of(place), place.instance);
 }
 
 std::string requirement_failure(const core::Fleet& fleet, const std::string& name, int depth) {
@@ -111,7 +111,7 @@ std::string failure_text(const core::Fleet& fleet, const core::Place& place) {
 
 std::string pending_text(const core::Fleet& fleet, const core::Place& place, Instant now) {
     if (const auto waits = waits_for_text(fleet, place)) return "waiting for " + *waits;
-    return pending_text(fleet.worker(place.worker)->spec, place.instance, now);
+    return pending_text(fleet.spec_of(place), place.instance, now);
 }
 
 std::optional<std::string> waits_for_text(const core::Fleet& fleet, const core::Place& place) {

@@ -41,8 +41,10 @@ Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
         output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
-    auto path = sockets_.open({place.slot, place.instance.generation},
-                              core::instance_id(spec.name, place.number), owner.uid, owner.gid);
+    std::string id = core::instance_id(spec.name, place.number);
+    // The run beside it has the instance's own, and is not done with it.
+    if (place.role == core::Role::incoming) id += "-" + std::to_string(place.slot.value);
+    auto path = sockets_.open({place.slot, place.instance.generation}, id, owner.uid, owner.gid);
     if (!path) return tl::unexpected(path.error());
     inheritance.set_variable("NOTIFY_SOCKET", std::move(*path));
     return {};
@@ -96,7 +98,7 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
             memory_.forget(slot);
             continue;
         }
-        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        const core::WorkerSpec& spec = fleet_.spec_of(*place);
         probes_.follow(*place, spec, now);
         memory_.follow(*place, spec, now);
     }

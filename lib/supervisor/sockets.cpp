@@ -63,6 +63,14 @@ std::map<std::string, core::SocketSpec> wanted_by(const core::Fleet& fleet) {
             }
         }
     }
+    // Runs that were not replaced yet may have to be started again.
+    for (const core::Worker* worker : fleet.workers()) {
+        for (const auto& [revision, spec] : worker->older) {
+            for (const core::SocketSpec* socket : core::sockets_of(spec)) {
+                wanted.emplace(socket->name, *socket);
+            }
+        }
+    }
     return wanted;
 }
 

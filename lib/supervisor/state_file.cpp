@@ -177,6 +177,55 @@ std::optional<core::History> decode_history(const PlaceRecord& record) {
     return history;
 }
 
+ReloadRecord encode_reload(const core::Reload& reload) {
+    ReloadRecord record{};
+    record.epoch = reload.epoch.value;
+    record.next = reload.next.value;
+    record.former = reload.former.value;
+    record.generation = reload.generation.value;
+    record.since_ns = to_ns(reload.since);
+    record.phase = static_cast<std::uint8_t>(reload.phase);
+    record.outcome = static_cast<std::uint8_t>(reload.outcome);
+    record.former_outcome = static_cast<std::uint8_t>(reload.former_outcome);
+    if (!reload.exit) return record;
+    record.exit_is_known = 1;
+    record.exit_kind = static_cast<std::uint8_t>(reload.exit->status.kind);
+    record.exit_reason = static_cast<std::uint8_t>(reload.exit->reason);
+    record.exit_dumped = reload.exit->status.dumped_core ? 1 : 0;
+    record.exit_value = reload.exit->status.value;
+    record.exit_op = static_cast<std::int32_t>(reload.exit->status.op);
+    record.exit_ns = to_ns(reload.exit->at);
+    return record;
+}
+
+std::optional<core::Reload> decode_reload(const ReloadRecord& record) {
+    constexpr auto kLastOutcome = static_cast<std::uint8_t>(core::Outcome::failed);
+    if (record.phase > static_cast<std::uint8_t>(core::ReloadPhase::signalled) ||
+        record.outcome > kLastOutcome || record.former_outcome > kLastOutcome ||
+        record.exit_kind > static_cast<std::uint8_t>(core::ExitStatus::Kind::unknown) ||
+        record.exit_reason > kLastReason) {
+        return std::nullopt;
+    }
+    core::Reload reload;
+    reload.epoch = Epoch{record.epoch};
+    reload.next = Epoch{record.next};
+    reload.former = Epoch{record.former};
+    reload.generation = Generation{record.generation};
+    reload.since = from_ns(record.since_ns);
+    reload.phase = static_cast<core::ReloadPhase>(record.phase);
+    reload.outcome = static_cast<core::Outcome>(record.outcome);
+    reload.former_outcome = static_cast<core::Outcome>(record.former_outcome);
+    if (record.exit_is_known == 0) return reload;
+    reload.exit =
+        core::LastExit{.status = {.kind = static_cast<core::ExitStatus::Kind>(record.exit_kind),
+                                  .value = record.exit_value,
+                                  .op = static_cast<Op>(record.exit_op),
+                                  .dumped_core = record.exit_dumped != 0},
+                       .reason = static_cast<core::ExitReason>(record.exit_reason),
+                       .at = from_ns(record.exit_ns)};
+    return reload;
+}
+
 }  // namespace
 
 PlaceRecord encode_place(const core::Place& place) {
@@ -184,7 +233,8 @@ PlaceRecord encode_place(const core::Place& place) {
     record.is_used = 1;
     record.worker = place.worker;
     record.number = place.number;
-    record.is_retired = place.is_retired ? 1 : 0;
+    record.role = static_cast<std::uint8_t>(place.role);
+    record.revision = place.revision;
     record.desired = static_cast<std::uint8_t>(place.instance.desired);
     record.outcome = static_cast<std::uint8_t>(place.instance.outcome);
     record.epoch = place.instance.epoch.value;
@@ -192,14 +242,17 @@ PlaceRecord encode_place(const core::Place& place) {
     record.hold = static_cast<std::uint8_t>(place.instance.hold);
     encode_state(place.instance.state, record);
     encode_history(place.instance.history, record);
+    record.reload = encode_reload(place.reload);
     return record;
 }
 
 std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
     const auto state = decode_state(record);
     const auto history = decode_history(record);
-    if (!state || !history || record.worker >= kMaxWorkers ||
+    const auto reload = decode_reload(record.reload);
+    if (!state || !history || !reload || record.worker >= kMaxWorkers ||
         record.number >= core::kMaxInstancesPerWorker ||
+        record.role > static_cast<std::uint8_t>(core::Role::incoming) ||
         record.desired > static_cast<std::uint8_t>(core::Desired::up) ||
         record.outcome > static_cast<std::uint8_t>(core::Outcome::failed) ||
         record.hold > static_cast<std::uint8_t>(core::Hold::restart)) {
@@ -209,7 +262,9 @@ std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
     place.worker = record.worker;
     place.number = record.number;
     place.slot = slot;
-    place.is_retired = record.is_retired != 0;
+    place.role = static_cast<core::Role>(record.role);
+    place.revision = record.revision;
+    place.reload = *reload;
     place.instance.state = *state;
     place.instance.desired = static_cast<core::Desired>(record.desired);
     place.instance.epoch = Epoch{record.epoch};

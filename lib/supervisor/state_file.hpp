@@ -50,12 +50,33 @@ struct WorkerRecord {
 };
 static_assert(sizeof(WorkerRecord) == 32 && std::is_trivially_copyable_v<WorkerRecord>);
 
-/// One instance; index: its slot.
+/// What a place knows of its reload.
+struct ReloadRecord {
+    std::uint64_t epoch;
+    std::uint64_t next;
+    std::uint64_t former;
+    std::uint64_t generation;
+    std::int64_t since_ns;
+    std::int64_t exit_ns;
+    std::int32_t exit_value;
+    std::int32_t exit_op;
+    std::uint8_t phase;
+    std::uint8_t outcome;
+    std::uint8_t former_outcome;
+    std::uint8_t exit_is_known;
+    std::uint8_t exit_kind;
+    std::uint8_t exit_reason;
+    std::uint8_t exit_dumped;
+    std::uint8_t reserved[9];
+};
+static_assert(sizeof(ReloadRecord) == 72 && std::is_trivially_copyable_v<ReloadRecord>);
+
+/// One place of an instance; index: its slot.
 struct PlaceRecord {
     std::uint32_t is_used;
     std::uint32_t worker;
     std::uint32_t number;
-    std::uint8_t is_retired;
+    std::uint8_t role;  // core::Role
     std::uint8_t desired;
     std::uint8_t outcome;
     std::uint8_t state;  // index of the alternative in core::State
@@ -78,8 +99,10 @@ struct PlaceRecord {
     std::uint8_t reserved[3];
     std::int64_t exit_ns;
     std::int64_t restart_ns[core::kMaxRestartLimitCount];
+    std::uint64_t revision;
+    ReloadRecord reload;
 };
-static_assert(sizeof(PlaceRecord) == 96 + 8 * core::kMaxRestartLimitCount);
+static_assert(sizeof(PlaceRecord) == 96 + 8 * core::kMaxRestartLimitCount + 8 + 72);
 static_assert(std::is_trivially_copyable_v<PlaceRecord>);
 
 template <class Payload>

@@ -8,6 +8,7 @@
 #include "core/selector.hpp"
 #include "ctl/version.hpp"
 #include "supervisor/logs.hpp"
+#include "supervisor/reload_texts.hpp"
 #include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
@@ -123,10 +124,13 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     if (!trouble.problem.empty()) row.log_problem = trouble.problem;
     row.log_lost_bytes = trouble.lost_bytes;
     if (instance.history.last_exit)
-        row.last_exit = describe_exit(*instance.history.last_exit, spec.launch, now);
+        row.last_exit =
+            describe_exit(*instance.history.last_exit, fleet_.spec_of(place).launch, now);
     if (const auto* running = std::get_if<core::Running>(&instance.state))
         row.ready = running->ready_at.has_value() && !running->is_leaving;
     row.waits_for = waits_for_text(fleet_, place);
+    row.reload = reload_word(fleet_, place);
+    row.is_outdated = place.role == core::Role::current && fleet_.is_behind(place);
     const std::string probe = watch_.last_probe_failure({place.slot, instance.generation});
     if (!row.waits_for && !probe.empty()) row.waits_for = "it to be ready: " + probe;
     const bool is_running = std::holds_alternative<core::Running>(instance.state);

@@ -310,6 +310,9 @@ void Supervisor::execute(const core::SlotAction& slot_action) {
                           [&](const core::action::Release& action) {
                               link_.release({slot, action.generation});
                               sys::pass(Failpoint::release_asked);
+                          },
+                          [&](const core::action::SignalLeader& action) {
+                              link_.signal_leader({slot, action.generation}, action.signal);
                           }},
                slot_action.action);
 }
@@ -329,8 +332,8 @@ void Supervisor::signal(Run run, int signal) {
 void Supervisor::spawn(Run run, bool has_waited) {
     const core::Place* place = fleet_.find(run.slot);
     if (place == nullptr || place->instance.generation != run.generation) return;
-    const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-    if (auto spawned = try_spawn(*place, spec, has_waited); !spawned) {
+    if (!core::is_occupied(place->instance.state)) return;  // it ended before it began
+    if (auto spawned = try_spawn(*place, has_waited); !spawned) {
         close_run(run);
         failed_spawns_.push_back({run, spawned.error()});
     }
@@ -340,8 +343,10 @@ void Supervisor::spawn_waiting() {
     for (const Run run : std::exchange(waiting_spawns_, {})) spawn(run, true);
 }
 
-Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& spec,
-                             bool has_waited) {
+Status Supervisor::try_spawn(const core::Place& place, bool has_waited) {
+    const core::WorkerSpec& spec = fleet_.spec_of(place);
+    // How many there are, and where logs go, is a fact about the worker and not about the run.
+    const core::WorkerSpec& newest = fleet_.worker(place.worker)->spec;
     const Run run{place.slot, place.instance.generation};
     Inheritance inheritance;
     std::optional<int> stdin_socket;
@@ -354,7 +359,7 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
     }
     if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
     const InstanceName name{
-        .worker = spec.name, .number = place.number, .instances = spec.instances};
+        .worker = spec.name, .number = place.number, .instances = newest.instances};
     const auto plan = compile_plan(core::launch_with_sockets(spec), name, inheritance, safe_base_);
     if (!plan) return tl::unexpected(plan.error());
     sys::UniqueFd input;
@@ -363,10 +368,10 @@ Status Supervisor::try_spawn(const core::Place& place, const core::WorkerSpec& s
         if (!opened) return tl::unexpected(opened.error());
         input = std::move(*opened);
     }
-    const LogPaths logs = log_paths(records_.daemon().log_dir, spec, place.number);
-    const auto output = open_output(run, Stream::output, logs.output, spec.log);
+    const LogPaths logs = log_paths(records_.daemon().log_dir, newest, place.number);
+    const auto output = open_output(run, Stream::output, logs.output, newest.log);
     if (!output) return tl::unexpected(output.error());
-    const auto error = open_output(run, Stream::error_output, logs.error, spec.log);
+    const auto error = open_output(run, Stream::error_output, logs.error, newest.log);
     if (!error) return tl::unexpected(error.error());
     if (const auto owner = output_owner(spec.launch)) {
         // Where we may not, the plan will fail for the same reason and say so.

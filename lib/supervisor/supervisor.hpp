@@ -66,7 +66,7 @@ private:
     [[nodiscard]] Status take_over(std::vector<HeldDescriptor> held, Instant now);
     void resume_outputs(std::vector<HeldDescriptor>& held);
     [[nodiscard]] std::vector<std::string> former_logs(Run run) const;
-    void reconcile(const core::Place& place, Instant now);
+    void reconcile(const core::Place& place, bool was_interrupted, Instant now);
     void reconcile_slot(Slot slot);
 
     // --- one turn ---
@@ -88,8 +88,7 @@ private:
     /// `has_waited`: it was put off before, until a host name was looked up.
     void spawn(Run run, bool has_waited = false);
     void spawn_waiting();
-    [[nodiscard]] Status try_spawn(const core::Place& place, const core::WorkerSpec& spec,
-                                   bool has_waited);
+    [[nodiscard]] Status try_spawn(const core::Place& place, bool has_waited);
     [[nodiscard]] Result<sys::UniqueFd> open_output(Run run, Stream stream, const std::string& path,
                                                     const core::LogSpec& spec);
     void signal(Run run, int signal);

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -190,6 +191,12 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
             fleet_.note_generation(Slot{i}, Generation{record->generation});
     }
     for (const std::string& complaint : records_.restore(fleet_)) log::error(complaint);
+    std::set<Slot> interrupted;  // stored as starting: the spawn may not have been sent
+    for (const core::Place* place : fleet_.places()) {
+        if (std::holds_alternative<core::Starting>(place->instance.state)) {
+            interrupted.insert(place->slot);
+        }
+    }
     fleet_.complete_restored(now);
     sys::pass(Failpoint::takeover_restored);
     journal_.open(events_file(records_.daemon().log_dir));
@@ -207,7 +214,8 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     std::vector<Slot> slots;  // of places that an event may make vanish
     for (const core::Place* place : fleet_.places()) slots.push_back(place->slot);
     for (const Slot slot : slots) {
-        if (const core::Place* place = fleet_.find(slot)) reconcile(*place, now);
+        const core::Place* place = fleet_.find(slot);
+        if (place != nullptr) reconcile(*place, interrupted.count(slot) > 0, now);
     }
     sys::pass(Failpoint::takeover_reconciled);
     if (records_.is_shutting_down()) {
@@ -277,7 +285,8 @@ std::vector<std::string> Supervisor::former_logs(Run run) const {
 /// Brings an instance that may have a process in line with what the table says of it. Whatever the
 /// predecessor had stored but not done yet is done again; the keeper knows what it has done already
 /// by slot and generation.
-void Supervisor::reconcile(const core::Place& place, Instant now) {
+/// What was decided in this life is stored first, like everything, and done by the turn's actions.
+void Supervisor::reconcile(const core::Place& place, bool was_interrupted, Instant now) {
     const Slot slot = place.slot;
     const Generation generation = place.instance.generation;
     if (!core::is_occupied(place.instance.state)) return;
@@ -289,9 +298,9 @@ void Supervisor::reconcile(const core::Place& place, Instant now) {
     }
     const bool is_starting = std::holds_alternative<core::Starting>(place.instance.state);
     if (record->generation < generation.value) {
-        if (is_starting) {
+        if (is_starting && was_interrupted) {
             spawn({slot, generation});
-        } else {
+        } else if (!is_starting) {
             fleet_.on_event(slot, core::event::SpawnFailed{generation, Op::clone, ECANCELED}, now);
         }
         return;
@@ -310,12 +319,16 @@ void Supervisor::reconcile(const core::Place& place, Instant now) {
     if (is_starting) fleet_.on_event(slot, core::event::SpawnSucceeded{generation}, now);
     if (record->state == wire::SlotState::exited) on_slot_changed(slot, now);
     if (record->state == wire::SlotState::exited && record->group_alive == 0) return;
+    const core::Reload& reload = place.reload;
+    if (reload.phase == core::ReloadPhase::signalled && reload.generation == generation) {
+        // Nobody notes whether it was sent; a program that reloads itself may do so twice.
+        link_.signal_leader({slot, generation}, fleet_.worker(place.worker)->spec.reload.signal);
+    }
     const auto* stopping = std::get_if<core::Stopping>(&place.instance.state);
     if (stopping == nullptr) return;
     // The stop signal is repeated only if the keeper never saw it: many servers take a second one
     // for impatience.
-    const int wanted =
-        stopping->kill_sent ? SIGKILL : fleet_.worker(place.worker)->spec.policy.stop_signal;
+    const int wanted = stopping->kill_sent ? SIGKILL : fleet_.spec_of(place).policy.stop_signal;
     if (record->last_signal != wanted) signal({slot, generation}, wanted);
 }
 

@@ -18,13 +18,14 @@ tl::unexpected<ctl::RpcError> refuse(ctl::ErrorCode code, std::string message) {
 
 }  // namespace
 
-/// Each place once, in the order of status; retired ones only where `with_retired` says so.
+/// Each place once, in the order of status; retired and incoming ones only where `with_others` says
+/// so.
 tl::expected<std::vector<const core::Place*>, ctl::RpcError> Requests::select(
-    const std::vector<std::string>& selectors, bool with_retired) const {
+    const std::vector<std::string>& selectors, bool with_others) const {
     std::vector<const core::Place*> selected;
     std::vector<bool> has_match(selectors.size(), false);
     for (const core::Place* place : fleet_.places()) {
-        if (place->is_retired && !with_retired) continue;
+        if (place->role != core::Role::current && !with_others) continue;
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
         bool is_named = false;
         for (std::size_t i = 0; i < selectors.size(); ++i) {

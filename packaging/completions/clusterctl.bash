@@ -46,6 +46,7 @@ _clusterctl() {
                          --stop-signal --stop-timeout --min-uptime' ;;
         stop | scale | delete | remove | rm | reset | shutdown | kill) options+=' --no-wait --timeout' ;;
         restart) options+=' --no-wait --timeout --parallel' ;;
+        reload) options+=' --no-wait --timeout --force' ;;
         apply) options+=' --no-wait --timeout --dry-run' ;;
         events) options+=' --follow --lines --since' ;;
         env) options+=' --running' ;;
@@ -69,7 +70,7 @@ _clusterctl() {
             fi ;;
         validate | check | apply) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
         scale) COMPREPLY=($(compgen -W "$(clusterctl complete workers "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
-        stop | restart | delete | remove | rm | reset | status | ls | list | ps | logs | log | describe | show | env | pid | top | monit)
+        stop | restart | reload | delete | remove | rm | reset | status | ls | list | ps | logs | log | describe | show | env | pid | top | monit)
             COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
         help) COMPREPLY=($(compgen -W "$(clusterctl complete verbs 2>/dev/null)" -- "$cur")) ;;
     esac

@@ -35,12 +35,13 @@ complete -c clusterctl -s h -l help -d 'Print the options'
 
 complete -c clusterctl -n 'contains -- -- (commandline -opc)' -k -a '(__clusterctl_foreign)'
 
-set -l verbs start stop restart scale apply delete signal reset status describe pid env events top startup logs validate shutdown version help
+set -l verbs start stop restart reload scale apply delete signal reset status describe pid env events top startup logs validate shutdown version help
 set -l aliases ls list ps show remove rm log monit check kill
 set -l none "not __fish_seen_subcommand_from $verbs $aliases"
 complete -c clusterctl -n $none -a start -d 'Start workers'
 complete -c clusterctl -n $none -a stop -d 'Stop workers and keep them down'
 complete -c clusterctl -n $none -a restart -d 'Stop and start workers again'
+complete -c clusterctl -n $none -a reload -d 'Replace running workers, a few at a time'
 complete -c clusterctl -n $none -a scale -d 'Change the number of instances'
 complete -c clusterctl -n $none -a delete -d 'Stop workers and forget them'
 complete -c clusterctl -n $none -a apply -d 'Make the workers of a file exactly those in it'
@@ -59,11 +60,11 @@ complete -c clusterctl -n $none -a shutdown -d 'Stop all workers and the daemon'
 complete -c clusterctl -n $none -a version -d 'Show the versions'
 complete -c clusterctl -n $none -a help -d 'Show help'
 
-set -l waiting '__fish_seen_subcommand_from start stop restart scale apply delete remove rm reset shutdown kill'
+set -l waiting '__fish_seen_subcommand_from start stop restart reload scale apply delete remove rm reset shutdown kill'
 complete -c clusterctl -n $waiting -l no-wait -d 'Return as soon as it is accepted'
 complete -c clusterctl -n $waiting -l timeout -x -a '5s 10s 30s 1m 5m' -d 'Wait no longer'
 
-complete -c clusterctl -n '__fish_seen_subcommand_from stop restart delete remove rm reset status ls list ps describe show pid env top monit logs log start' -a '(__clusterctl_names selectors)'
+complete -c clusterctl -n '__fish_seen_subcommand_from stop restart reload delete remove rm reset status ls list ps describe show pid env top monit logs log start' -a '(__clusterctl_names selectors)'
 complete -c clusterctl -n '__fish_seen_subcommand_from scale' -a '(__clusterctl_names workers)'
 complete -c clusterctl -n '__fish_seen_subcommand_from start apply validate check' -a '(__fish_complete_suffix .toml)'
 complete -c clusterctl -n '__fish_seen_subcommand_from help' -a "$verbs"
@@ -83,6 +84,7 @@ complete -c clusterctl -n $start -l min-uptime -x -a '1s 5s' -d 'It must live th
 
 complete -c clusterctl -n '__fish_seen_subcommand_from signal; and __clusterctl_is_argument 1' -a 'HUP INT QUIT TERM USR1 USR2 WINCH CONT STOP KILL'
 complete -c clusterctl -n '__fish_seen_subcommand_from signal; and not __clusterctl_is_argument 1' -a '(__clusterctl_names selectors)'
+complete -c clusterctl -n '__fish_seen_subcommand_from reload' -l force -d 'Instead of a reload that is under way'
 complete -c clusterctl -n '__fish_seen_subcommand_from restart' -s p -l parallel -x -a '1 2 4' -d 'So many at a time'
 complete -c clusterctl -n '__fish_seen_subcommand_from apply' -s n -l dry-run -d 'Only show what would be done'
 complete -c clusterctl -n '__fish_seen_subcommand_from env' -l running -d 'Of the running process'

@@ -100,7 +100,7 @@ void check_fleet(const core::Fleet& fleet) {
     for (const core::Place* place : fleet.places()) {
         CLUSTER_ASSERT(fleet.worker(place->worker) != nullptr);
         CLUSTER_ASSERT(slots.insert(place->slot.value).second);
-        if (place->is_retired) continue;
+        if (place->role != core::Role::current) continue;
         CLUSTER_ASSERT(instances.insert({place->worker, place->number}).second);
     }
 }

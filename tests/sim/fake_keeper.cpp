@@ -97,6 +97,14 @@ void FakeKeeper::signal(Slot slot, Generation generation, int number, Instant no
     if (record.leader_alive && !record.ignores_stop) doom(slot, up_to(1s), by_signal, now);
 }
 
+void FakeKeeper::tell(Slot slot, Generation generation, Instant now) {
+    const Record& record = table_[slot.value];
+    if (generation != record.generation || !record.leader_alive) return;
+    trace_.note("reload", slot, generation.value, 0, now);
+    const core::ExitStatus by_itself{core::ExitStatus::Kind::code, 1, Op::none, false};
+    if (prng_.chance(faults_.dies_of_reload)) doom(slot, up_to(1s), by_itself, now);
+}
+
 void FakeKeeper::release(Slot slot, Generation generation, Instant now) {
     Record& record = table_[slot.value];
     if (generation != record.generation || record.state == RecordState::free) return;

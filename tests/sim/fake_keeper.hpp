@@ -31,9 +31,12 @@ struct Faults {
     double late = 0;
     double duplicate = 0;
     double never_ready = 0;
+    double dies_of_reload = 0;
     double odd_words = 0;  // that a run says it leaves, asks for time, or is found too large
 
-    static Faults all() { return {0.02, 0.03, 0.15, 0.9, 0.2, 0.2, 0.3, 0.01, 0.05, 0.1, 0.1}; }
+    static Faults all() {
+        return {0.02, 0.03, 0.15, 0.9, 0.2, 0.2, 0.3, 0.01, 0.05, 0.1, 0.3, 0.1};
+    }
     static Faults none() { return {}; }
 };
 
@@ -67,6 +70,8 @@ public:
     // --- what a supervisor does; each is idempotent by (slot, generation) ---
     void spawn(Slot slot, Generation generation, Instant now);
     void signal(Slot slot, Generation generation, int number, Instant now);
+    /// Asks a run to reload itself: some die of it.
+    void tell(Slot slot, Generation generation, Instant now);
     void release(Slot slot, Generation generation, Instant now);
     /// The supervisor died: what was on its way to it is lost, the table is not.
     void drop_messages();

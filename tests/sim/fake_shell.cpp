@@ -21,9 +21,8 @@ FakeShell::FakeShell(core::Fleet::Bounds bounds, std::uint64_t seed, FakeKeeper&
 void FakeShell::deliver(const Delivery& delivery, Instant now) {
     ++inputs_;
     const core::Place* const place = fleet_->find(delivery.slot);
-    const bool is_probed =
-        place != nullptr &&
-        fleet_->worker(place->worker)->spec.policy.ready.kind != core::Readiness::Kind::exec;
+    const bool is_probed = place != nullptr &&
+                           fleet_->spec_of(*place).policy.ready.kind != core::Readiness::Kind::exec;
     // Nobody asks whether the others are ready.
     if (!is_probed && std::holds_alternative<core::event::BecameReady>(delivery.event)) return;
     trace_.note("event", delivery.slot, 0, static_cast<std::int64_t>(delivery.event.index()), now);
@@ -44,7 +43,10 @@ void FakeShell::check_start(Slot slot) {
     const bool is_new_run = instance.generation > known.generation;
     const bool is_automatic = is_same && instance.history.restarts > known.restarts;
     known = {place->worker, place->number, instance.generation, instance.history.restarts};
-    if (!is_new_run || is_automatic || !core::is_occupied(instance.state)) return;
+    // One that was started by itself and is restarted in the same turn will wait like the others.
+    const bool is_on_its_way = core::is_occupied(instance.state) &&
+                               !std::holds_alternative<core::Stopping>(instance.state);
+    if (!is_new_run || is_automatic || !is_on_its_way) return;
     for (const std::string& name : fleet_->worker(place->worker)->spec.requirements) {
         if (!is_satisfied(name)) broken_ = "a start before what it requires is ready";
     }
@@ -61,12 +63,19 @@ bool FakeShell::is_satisfied(const std::string& required) const {
         const bool has_ended_well =
             std::holds_alternative<core::Exited>(instance.state) && instance.history.last_exit &&
             core::is_success(worker->spec.policy, instance.history.last_exit->status);
-        if (!core::is_ready(instance) && !has_ended_well) return false;
+        // Its own reload may have taken it down after the other was let go on, in the same turn.
+        const auto* const stopping = std::get_if<core::Stopping>(&instance.state);
+        const bool has_just_left =
+            ((stopping != nullptr && stopping->since == now_) ||
+             instance.hold == core::Hold::restart) &&
+            fleet_->find(slot)->reload.phase == core::ReloadPhase::restarting;
+        if (!core::is_ready(instance) && !has_ended_well && !has_just_left) return false;
     }
     return is_any_wanted;
 }
 
 void FakeShell::tick(Instant now) {
+    now_ = now;
     const std::optional<Instant> deadline = fleet_->next_deadline();
     if (deadline && *deadline <= now) ++inputs_;
     fleet_->on_time(now);
@@ -75,12 +84,14 @@ void FakeShell::tick(Instant now) {
 
 bool FakeShell::end_turn(Instant now) {
     changed_.clear();
+    is_after_kill_ = has_recovered_;
     if (is_killed(now)) return false;
-    store();
+    if (!store(now)) return false;
     for (const core::SlotAction& item : fleet_->take_actions()) {
         if (is_killed(now)) return false;
         execute(item, now);
     }
+    has_recovered_ = false;
     return true;
 }
 
@@ -97,6 +108,13 @@ void FakeShell::recover(Instant now) {
         if (place) fleet_->restore_place(*place);
     }
     if (!is_table_first) note_generations();
+    interrupted_.assign(bounds_.slots, false);
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
+        const core::Place* const place = fleet_->find(Slot{slot});
+        interrupted_[slot] =
+            place != nullptr && std::holds_alternative<core::Starting>(place->instance.state);
+    }
+    fleet_->complete_restored(now);
     for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
         const core::Place* const place = fleet_->find(Slot{slot});
         if (place == nullptr) continue;
@@ -104,6 +122,7 @@ void FakeShell::recover(Instant now) {
                         place->instance.history.restarts};
     }
     for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) relist(Slot{slot}, now);
+    has_recovered_ = true;
     tick(now);
 }
 
@@ -135,7 +154,8 @@ void FakeShell::relist_occupied(const core::Place& place, Instant now) {
     if (record.generation != run) {
         // The predecessor died between storing the decision and executing it.
         if (std::holds_alternative<core::Starting>(instance.state)) {
-            keeper_.spawn(slot, run, now);
+            // What this life has decided is stored first, like everything.
+            if (interrupted_[slot.value]) keeper_.spawn(slot, run, now);
         } else {
             deliver({slot, core::event::ProcessExited{run, {}, false}}, now);
         }
@@ -152,21 +172,29 @@ void FakeShell::relist_occupied(const core::Place& place, Instant now) {
         deliver({slot, core::event::SpawnSucceeded{run}}, now);
         if (record.is_ready) deliver({slot, core::event::BecameReady{run}}, now);
         if (std::holds_alternative<core::Stopping>(instance.state)) {
-            const core::Worker* const worker = fleet_->worker(place.worker);
-            keeper_.signal(slot, run, worker->spec.policy.stop_signal, now);
+            keeper_.signal(slot, run, fleet_->spec_of(place).policy.stop_signal, now);
         }
     }
 }
 
-void FakeShell::store() {
+/// False: killed on the way. The order is the supervisor's.
+bool FakeShell::store(Instant now) {
     stored_.epoch = fleet_->last_epoch();
-    for (const std::uint32_t index : fleet_->take_dirty_workers()) {
+    const std::vector<std::uint32_t> workers = fleet_->take_dirty_workers();
+    for (const std::uint32_t index : workers) {
         const core::Worker* const worker = fleet_->worker(index);
-        stored_.workers[index].reset();
-        if (worker != nullptr) stored_.workers[index] = *worker;
+        if (worker == nullptr) continue;
+        if (is_killed(now)) return false;
+        stored_.workers[index] = *worker;
     }
-    changed_ = fleet_->take_dirty_slots();
-    for (const Slot slot : changed_) {
+    std::vector<Slot> slots = fleet_->take_dirty_slots();
+    std::stable_partition(slots.begin(), slots.end(), [this](Slot slot) {
+        const core::Place* const place = fleet_->find(slot);
+        return place != nullptr && place->role == core::Role::retired;
+    });
+    for (const Slot slot : slots) {
+        if (is_killed(now)) return false;
+        changed_.push_back(slot);
         const core::Place* const place = fleet_->find(slot);
         if (place != nullptr) {
             stored_.places[slot.value] = *place;
@@ -174,13 +202,29 @@ void FakeShell::store() {
             stored_.places[slot.value].reset();
         }
     }
+    for (const std::uint32_t index : workers) {
+        if (fleet_->worker(index) == nullptr) stored_.workers[index].reset();
+    }
+    return true;
 }
 
 void FakeShell::execute(const core::SlotAction& item, Instant now) {
+    if (const auto* signal = std::get_if<core::action::Signal>(&item.action)) {
+        // A successor may end what its predecessor had stored and not spawned: it is refused.
+        const bool is_refused =
+            has_recovered_ && signal->generation > keeper_.record(item.slot).generation;
+        if (is_refused) return;
+    }
     if (const auto* spawn = std::get_if<core::action::Spawn>(&item.action)) {
+        const core::Place* const place = fleet_->find(item.slot);
+        const bool is_wanted = place != nullptr && core::is_occupied(place->instance.state) &&
+                               place->instance.generation == spawn->generation;
+        if (!is_wanted) return;  // a successor may have learnt better in the same turn
         keeper_.spawn(item.slot, spawn->generation, now);
     } else if (const auto* signal = std::get_if<core::action::Signal>(&item.action)) {
         keeper_.signal(item.slot, signal->generation, signal->signal, now);
+    } else if (const auto* told = std::get_if<core::action::SignalLeader>(&item.action)) {
+        keeper_.tell(item.slot, told->generation, now);
     } else if (const auto* release = std::get_if<core::action::Release>(&item.action)) {
         keeper_.release(item.slot, release->generation, now);
     }
@@ -190,6 +234,7 @@ bool FakeShell::is_killed(Instant now) {
     if (kill_probability_ == 0 || !prng_.chance(kill_probability_)) return false;
     trace_.note("supervisor killed", {}, 0, 0, now);
     ++deaths_;
+    is_after_kill_ = true;
     keeper_.drop_messages();
     return true;
 }

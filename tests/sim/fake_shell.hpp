@@ -45,6 +45,8 @@ public:
 
     /// Slots whose stored place changed in the turn that has ended.
     [[nodiscard]] const std::vector<Slot>& changed() const { return changed_; }
+    /// The turn that has ended was cut off, or is the one after such a turn.
+    [[nodiscard]] bool is_after_kill() const { return is_after_kill_; }
     [[nodiscard]] std::uint64_t inputs() const { return inputs_; }
     void count_inputs(std::uint64_t inputs) { inputs_ += inputs; }
     [[nodiscard]] std::uint64_t deaths() const { return deaths_; }
@@ -59,7 +61,7 @@ private:
     };
     void check_start(Slot slot);
     [[nodiscard]] bool is_satisfied(const std::string& required) const;
-    void store();
+    [[nodiscard]] bool store(Instant now);
     void execute(const core::SlotAction& item, Instant now);
     void note_generations();
     void relist(Slot slot, Instant now);
@@ -73,6 +75,10 @@ private:
     Trace& trace_;
     std::unique_ptr<core::Fleet> fleet_;
     Stored stored_;
+    Instant now_;
+    std::vector<bool> interrupted_;  // by slot: it was stored as starting
+    bool has_recovered_ = false;     // in this turn
+    bool is_after_kill_ = false;
     std::vector<Slot> changed_;
     std::vector<Known> known_;  // by slot: the run that was seen last
     double kill_probability_ = 0;

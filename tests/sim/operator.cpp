@@ -67,8 +67,10 @@ std::uint64_t Operator::command_all(core::Fleet& fleet, Instant now) {
 }
 
 void Operator::command(core::Fleet& fleet, const std::vector<Slot>& slots, Instant now) {
-    const std::uint64_t verb = prng_.below(4);
-    if (verb == 0) {
+    const std::uint64_t verb = prng_.below(6);
+    if (verb > 3) {
+        fleet.reload(slots, prng_.chance(0.3), now);
+    } else if (verb == 0) {
         fleet.stop(slots, now);
     } else if (verb == 1) {
         fleet.restart(slots, now);
@@ -99,6 +101,13 @@ core::WorkerSpec Operator::random_spec(const std::string& name) {
     constexpr core::Readiness::Kind kReady[] = {
         core::Readiness::Kind::exec, core::Readiness::Kind::notify, core::Readiness::Kind::tcp};
     spec.policy.ready.kind = kReady[prng_.below(3)];
+    constexpr core::ReloadSpec::Mode kModes[] = {core::ReloadSpec::Mode::automatic,
+                                                 core::ReloadSpec::Mode::overlap,
+                                                 core::ReloadSpec::Mode::stop_first};
+    spec.reload.mode = kModes[prng_.below(3)];
+    spec.reload.batch = static_cast<std::uint32_t>(1 + prng_.below(3));
+    spec.reload.surge = static_cast<std::uint32_t>(1 + prng_.below(3));
+    if (prng_.chance(0.2)) spec.reload.signal = 1;
     // Only those before it: never a cycle. They need not exist.
     for (char other = '0'; other < name[1]; ++other) {
         if (prng_.chance(0.15)) spec.requirements.push_back(std::string{"w"} + other);

@@ -36,7 +36,9 @@ std::string Witness::watch(const FakeShell& shell, Instant now) {
     for (const Slot slot : shell.changed()) {
         const auto& place = shell.stored().places[slot.value];
         if (!place || !shell.stored().workers[place->worker]) continue;
-        const std::string disorder = watch_order(shell.stored(), *place);
+        // What a kill cut off in the middle of being stored is half a command.
+        std::string disorder = shell.is_after_kill() ? "" : watch_order(shell.stored(), *place);
+        if (disorder.empty()) disorder = watch_reload(shell.stored(), *place, now);
         if (!disorder.empty()) return disorder + ", slot " + std::to_string(slot.value);
     }
     for (const Slot slot : shell.changed()) {
@@ -59,6 +61,8 @@ std::string Witness::watch(const FakeShell& shell, Instant now) {
 void Witness::remember(const core::Place& place) {
     Seen& seen = seen_[place.slot.value];
     const core::Instance& instance = place.instance;
+    seen.role = place.role;
+    seen.phase = place.reload.phase;
     seen.generation = instance.generation;
     seen.was_up = std::holds_alternative<core::Starting>(instance.state) ||
                   std::holds_alternative<core::Running>(instance.state);
@@ -67,7 +71,9 @@ void Witness::remember(const core::Place& place) {
 std::string Witness::watch_order(const Stored& stored, const core::Place& place) const {
     const Seen& seen = seen_[place.slot.value];
     const core::Instance& instance = place.instance;
-    const bool is_same_place = seen.worker == place.worker && seen.number == place.number;
+    // On one that never was the instance nobody relies.
+    const bool is_same_place = seen.worker == place.worker && seen.number == place.number &&
+                               seen.role != core::Role::incoming;
     const auto* const stopping = std::get_if<core::Stopping>(&instance.state);
     const bool is_new_run = instance.generation > seen.generation;
     const bool is_told_to_stop = is_same_place && seen.was_up && !is_new_run &&
@@ -76,6 +82,39 @@ std::string Witness::watch_order(const Stored& stored, const core::Place& place)
     const core::Worker& worker = *stored.workers[place.worker];
     if (is_told_to_stop && has_leaving_dependent(stored, worker.spec.name)) {
         return "a stop before those that require it have left";
+    }
+    return "";
+}
+
+std::string Witness::watch_reload(const Stored& stored, const core::Place& place,
+                                  Instant now) const {
+    const Seen& seen = seen_[place.slot.value];
+    const core::Worker& worker = *stored.workers[place.worker];
+    const bool is_same_place = seen.worker == place.worker && seen.number == place.number;
+    if (!is_same_place || worker.is_deleted || place.number >= worker.spec.instances) return "";
+    const bool is_replaced =
+        place.role == core::Role::retired && seen.role == core::Role::current && seen.was_up;
+    if (is_replaced) {
+        const bool has_successor =
+            std::any_of(stored.places.begin(), stored.places.end(), [&](const auto& other) {
+                if (!other || other->worker != place.worker || other->number != place.number) {
+                    return false;
+                }
+                // Stored but for its part that says so, or its own turn has come at once.
+                const bool is_half_stored =
+                    other->role == core::Role::incoming && core::is_occupied(other->instance.state);
+                const bool is_next = other->reload.phase == core::ReloadPhase::restarting;
+                return is_half_stored || (other->role == core::Role::current &&
+                                          (core::is_ready(other->instance) || is_next));
+            });
+        if (!has_successor) return "a reload took down an old run that nobody had replaced";
+    }
+    const auto* const stopping = std::get_if<core::Stopping>(&place.instance.state);
+    const bool is_taken_down = place.reload.phase == core::ReloadPhase::restarting &&
+                               seen.phase != place.reload.phase && stopping != nullptr &&
+                               stopping->since == now && seen.was_up;
+    if (is_taken_down && worker.spec.reload.mode == core::ReloadSpec::Mode::overlap) {
+        return "an overlapping reload stopped the old run first";
     }
     return "";
 }
@@ -117,10 +156,13 @@ std::string Witness::inspect(const core::Fleet& fleet, std::uint32_t parallel_st
                                   (running != nullptr && !running->ready_at);
         coming_up += is_coming_up ? 1U : 0U;
         if (fleet.worker(place->worker) == nullptr) return "a place of no worker";
-        if (place->is_retired) {
+        if (place->role != core::Role::current) {
             if (is_taken[place->slot.value]) return "a slot shared by two places";
             is_taken[place->slot.value] = true;
-            if (place->instance.desired == core::Desired::up) return "a retired place wanted up";
+            const bool is_retired = place->role == core::Role::retired;
+            if (is_retired && place->instance.desired == core::Desired::up) {
+                return "a retired place wanted up";
+            }
         }
         is_idle = is_idle && !core::is_occupied(place->instance.state);
         const auto* const stopping = std::get_if<core::Stopping>(&place->instance.state);
@@ -144,7 +186,8 @@ std::string Witness::inspect_worker(const core::Fleet& fleet, const core::Worker
     for (std::uint32_t number = 0; number < worker.slots.size(); ++number) {
         const core::Place* const place = fleet.find(worker.slots[number]);
         if (place == nullptr) return "an instance without a place";
-        if (place->number != number || place->worker != worker.index || place->is_retired) {
+        if (place->number != number || place->worker != worker.index ||
+            place->role != core::Role::current) {
             return "a place that is not the one of its number";
         }
         if (is_taken[place->slot.value]) return "a slot shared by two places";
@@ -172,7 +215,9 @@ std::string Witness::inspect_calm_place(const core::Fleet& fleet, const core::Pl
     const core::Instance& instance = place.instance;
     const FakeKeeper::Record& record = keeper_.record(place.slot);
     if (instance.outcome == core::Outcome::pending) return "an operation still pending in the calm";
-    if (place.is_retired) return "a retired place that stays";
+    if (place.role == core::Role::retired) return "a retired place that stays";
+    if (place.role == core::Role::incoming) return "an incoming place that stays";
+    if (place.reload.phase != core::ReloadPhase::none) return "a reload that does not end";
     if (instance.hold != core::Hold::none) return "a hold that stays";
     if (instance.desired == core::Desired::down) {
         if (!std::holds_alternative<core::Stopped>(instance.state)) return "wanted down, but up";

@@ -19,7 +19,8 @@ public:
     Witness(std::uint32_t slots, const FakeKeeper& keeper) : keeper_(keeper), seen_(slots) {}
 
     /// After each turn, about what changed in it: the restart limit, counted here once more; a
-    /// stop came after those that require it had left.
+    /// stop came after those that require it had left; a reload took no run down before another
+    /// one was ready in its place.
     [[nodiscard]] std::string watch(const FakeShell& shell, Instant now);
 
     /// Now and then, about everything: slots and places fit, stops end.
@@ -38,8 +39,12 @@ private:
         bool had_shortage = false;
         Generation generation;
         bool was_up = false;  // starting or running
+        core::Role role = core::Role::current;
+        core::ReloadPhase phase = core::ReloadPhase::none;
     };
     [[nodiscard]] std::string watch_order(const Stored& stored, const core::Place& place) const;
+    [[nodiscard]] std::string watch_reload(const Stored& stored, const core::Place& place,
+                                           Instant now) const;
     void remember(const core::Place& place);
     [[nodiscard]] std::string watch_place(const core::Place& place, bool is_fatal, Instant now);
     [[nodiscard]] std::string inspect_worker(const core::Fleet& fleet, const core::Worker& worker,

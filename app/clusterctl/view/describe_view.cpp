@@ -74,6 +74,9 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
                           count_of(status.restarts, "automatic restart")),
               kColumns);
     page.item("wanted", status.is_wanted ? "up" : "down", kColumns);
+    if (description.reload_failure) {
+        page.item("last reload", "failed: " + *description.reload_failure, kColumns, Style::red);
+    }
     if (description.waits_for)
         page.item("waits for", *description.waits_for, kColumns, Style::yellow);
     if (description.deadline) {

@@ -39,10 +39,27 @@ struct Told {
     Style style = Style::plain;
 };
 
+/// "api.0 (new)": of a reload, which of the two runs.
+std::string id_of(const ctl::Event& event) {
+    const std::string side = event.text("reload");
+    return event.text("id") + (side.empty() ? "" : " (" + side + ")");
+}
+
+Told tell_reload(const ctl::Event& event) {
+    const std::string what = event.text("what");
+    Told told{event.text("id") + ": reload " + what};
+    if (what == "failed") {
+        told.text += ": " + event.text("detail");
+        told.style = Style::red;
+    }
+    if (what == "done") told.style = Style::green;
+    return told;
+}
+
 Told tell_state(const ctl::Event& event) {
     const std::string from = event.text("from");
     const std::string to = event.text("to");
-    Told told{event.text("id") + ": " + (from.empty() || from == to ? "" : from + " → ") + to};
+    Told told{id_of(event) + ": " + (from.empty() || from == to ? "" : from + " → ") + to};
     if (event.text("ready") == "true") told.text += ", ready";
     if (const std::string next = event.text("next_start_ms"); !next.empty()) {
         told.text += ", next start in " + duration_of(next);
@@ -58,7 +75,7 @@ Told tell_exit(const ctl::Event& event) {
     if (how.empty() && !event.text("code").empty()) how = "exited with " + event.text("code");
     if (how.empty() && !event.text("signal").empty()) how = "killed by " + event.text("signal");
     if (how.empty()) how = "ended, nobody knows how";
-    Told told{event.text("id") + ": " + how};
+    Told told{id_of(event) + ": " + how};
     const std::string reason = event.text("reason");
     const bool is_crash = reason == "exited" && event.text("code") != "0";
     if (reason != "exited" && reason != "spawn_failed") told.text += " (" + reason + ")";
@@ -96,6 +113,7 @@ Told tell_other(const ctl::Event& event) {
 Told tell(const ctl::Event& event) {
     if (event.type == "state") return tell_state(event);
     if (event.type == "exit") return tell_exit(event);
+    if (event.type == "reload") return tell_reload(event);
     if (event.type == "operation" || event.type == "refused") return tell_request(event);
     if (event.type == "daemon") return {"daemon " + event.text("what"), Style::bold};
     if (event.type == "takeover") {

@@ -53,7 +53,7 @@ Words words_for(std::string_view action) {
     if (action == "add") return {"+", "add", Style::green};
     if (action == "delete") return {"-", "stop and delete", Style::red};
     if (action == "start") return {"+", "start", Style::green};
-    if (action == "restart") return {"~", "restart", Style::yellow};
+    if (action == "reload") return {"~", "reload", Style::yellow};
     if (action == "change") return {"~", "change in place", Style::yellow};
     return {" ", "unchanged", Style::dim};
 }

@@ -21,6 +21,13 @@ Style style_of_state(const ctl::WorkerStatus& worker) {
     return Style::dim;  // stopped, exited
 }
 
+/// Of a reload: "running, old" beside "starting, new".
+std::string state_text(const ctl::WorkerStatus& worker) {
+    std::string text = one_line(worker.state);
+    if (worker.reload) text += ", " + one_line(*worker.reload);
+    return text;
+}
+
 std::string ready_text(const ctl::WorkerStatus& worker) {
     if (worker.state != "running") return kNone;
     return worker.ready ? "yes" : "no";
@@ -35,6 +42,7 @@ std::string info_text(const ctl::WorkerStatus& worker, std::int64_t now_ms) {
     if (worker.log_problem) {
         info += (info.empty() ? "log: " : "; log: ") + *worker.log_problem;
     }
+    if (worker.is_outdated) info += std::string(info.empty() ? "" : "; ") + "not reloaded yet";
     const bool is_up = worker.state == "running" || worker.state == "starting";
     const bool was_asked_for = worker.last_exit && worker.last_exit->reason == "stopped";
     if (worker.last_exit && !is_up && !was_asked_for) {
@@ -67,7 +75,7 @@ std::vector<Cell> status_row(const ctl::WorkerStatus& worker, std::int64_t now_m
     };
     const Style restart_style = worker.restarts > 0 ? Style::yellow : Style::plain;
     return {{one_line(worker.id)},
-            {one_line(worker.state), style_of_state(worker)},
+            {state_text(worker), style_of_state(worker)},
             {ready_text(worker)},
             {or_none(worker.pid, [](std::int32_t pid) { return std::to_string(pid); })},
             {or_none(worker.uptime_ms, format_duration)},

@@ -47,14 +47,14 @@ std::string ids(const std::string& screen) {
 TEST_CASE("clusterctl/plan_view: a line per worker, the changed keys below, the rest in one line") {
     const std::vector<ctl::PlannedWorker> plan = {
         {"web", "add", 2, {}},
-        {"api", "restart", 1, {{"env.PORT", "8000", "8080"}, {"env.OLD", "1", std::nullopt}}},
+        {"api", "reload", 1, {{"env.PORT", "8000", "8080"}, {"env.OLD", "1", std::nullopt}}},
         {"db", "change", 1, {{"group", std::nullopt, "site"}}},
         {"a", "unchanged", 1, {}},
         {"b", "unchanged", 1, {}},
         {"old", "delete", 0, {}}};
     CHECK(render_plan(plan, 0, false) ==
           "+ web: add, 2 instances\n"
-          "~ api: restart\n"
+          "~ api: reload\n"
           "    env.PORT: 8000 → 8080\n"
           "    env.OLD: 1 → (not set)\n"
           "~ db: change in place\n"

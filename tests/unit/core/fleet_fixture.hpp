@@ -64,12 +64,13 @@ struct World {
         const Place* const place = fleet.find(Slot{slot});
         return place == nullptr ? "none" : state_name(place->instance.state);
     }
-    /// "api.0@2 api.1@3 -api.1@1": every place with its slot, retired ones with a minus.
+    /// "api.0@2 api.1@3 -api.1@1": every place with its slot; -: retired, +: incoming.
     [[nodiscard]] std::string layout() const {
         std::string text;
         for (const Place* const place : fleet.places()) {
             if (!text.empty()) text += ' ';
-            if (place->is_retired) text += '-';
+            if (place->role == Role::retired) text += '-';
+            if (place->role == Role::incoming) text += '+';
             text += fleet.worker(place->worker)->spec.name + '.' + std::to_string(place->number);
             text += '@' + std::to_string(place->slot.value);
         }
@@ -88,6 +89,9 @@ struct World {
                         std::to_string(signal->signal);
             } else if (const auto* release = std::get_if<action::Release>(&item.action)) {
                 text += "release " + slot + std::to_string(release->generation.value);
+            } else if (const auto* told = std::get_if<action::SignalLeader>(&item.action)) {
+                text += "tell " + slot + std::to_string(told->generation.value) + ':' +
+                        std::to_string(told->signal);
             }
         }
         return text;

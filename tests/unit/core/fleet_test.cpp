@@ -148,7 +148,7 @@ TEST_CASE("core/fleet: a retired instance cannot be started again") {
     CHECK(w.fleet.find(Slot{0}) == nullptr);
 }
 
-TEST_CASE("core/fleet: update restarts what is up only if the launch differs") {
+TEST_CASE("core/fleet: update reloads what is up only if the launch differs") {
     World w;
     w.add(worker_spec("a", 3));
     w.settle();
@@ -166,7 +166,8 @@ TEST_CASE("core/fleet: update restarts what is up only if the launch differs") {
     spec.launch.command.push_back("-v");
     w.fleet.begin_operation();
     CHECK(w.fleet.update(spec, w.now) == Refusal::none);
-    CHECK(w.actions() == "signal 0#1:2 signal 1#1:2");
+    w.pass(0s);
+    CHECK(w.actions() == "signal 0#1:2");
     w.exits(0, 0);
     CHECK(w.actions() == "release 0#1 spawn 0#2");
     CHECK(w.fleet.update(worker_spec("b", 1), w.now) == Refusal::no_such_worker);

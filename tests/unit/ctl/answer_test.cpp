@@ -64,6 +64,8 @@ WorkerStatus waiting_worker() {
     worker.last_exit = LastExit{0, {}, "spawn_failed", "exec ./srv: Permission denied", 5};
     worker.next_start_ms = 1500;
     worker.waits_for = "db to be ready";
+    worker.reload = "queued";
+    worker.is_outdated = true;
     return worker;
 }
 
@@ -78,12 +80,12 @@ OperationAnswer sample_operation() {
     OperationAnswer operation;
     operation.operation = 42;
     operation.state = "failed";
-    operation.instances = {{"api.1", "failed", "fatal", "exec ./srv: Permission denied", "/l/e"},
-                           {"api.2", "pending", "stopping", {}, {}}};
+    operation.instances = {{"api.1", "failed", "fatal", "exec ./srv: Permission denied", "/l/e", true},
+                           {"api.2", "pending", "stopping", {}, {}, false}};
     operation.done = 3;
     operation.selected = {"api.0", "api.1", "api.2"};
     operation.notes = {"worker api: unchanged"};
-    operation.plan = {{"api", "restart", 2, {{"env.PORT", "1", std::nullopt}}}};
+    operation.plan = {{"api", "reload", 2, {{"env.PORT", "1", std::nullopt}}}};
     return operation;
 }
 
@@ -103,12 +105,12 @@ TEST_CASE("ctl/answer: status has the promised shape, field by field") {
         R"("at_ms":1700000000000},"next_start_ms":null,"wanted":true,)"
         R"("out_log":"/log/api.0.out.log","err_log":"/log/api.0.err.log",)"
         R"("status_text":"3 requests","log_problem":"No space left on device",)"
-        R"("log_lost_bytes":4096,"waits_for":null},)"
+        R"("log_lost_bytes":4096,"waits_for":null,"reload":null,"outdated":false},)"
         R"({"id":"cron.1","name":"cron","instance":1,"group":null,"state":"backoff",)"
         R"("ready":false,"pid":null,"restarts":7,"uptime_ms":null,"rss_bytes":null,)"
         R"("cpu_percent":null,"last_exit":{"code":0,"signal":null,"reason":"spawn_failed",)"
         R"("detail":"exec ./srv: Permission denied","at_ms":5},"next_start_ms":1500,)"
-        R"("wanted":false,"out_log":"","err_log":"","status_text":null,"log_problem":null,"log_lost_bytes":0,"waits_for":"db to be ready"}],"sockets":[]}})"
+        R"("wanted":false,"out_log":"","err_log":"","status_text":null,"log_problem":null,"log_lost_bytes":0,"waits_for":"db to be ready","reload":"queued","outdated":true}],"sockets":[]}})"
         "\n");
 }
 
@@ -136,9 +138,9 @@ TEST_CASE("ctl/answer: version and operation come back as they were rendered") {
         line ==
         R"({"jsonrpc":"2.0","id":1,"result":{"operation":42,"state":"failed","instances":[)"
         R"({"id":"api.1","outcome":"failed","state":"fatal",)"
-        R"("detail":"exec ./srv: Permission denied","err_log":"/l/e"},)"
-        R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null}],)"
-        R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"],"plan":[{"worker":"api","action":"restart","instances":2,)"
+        R"("detail":"exec ./srv: Permission denied","err_log":"/l/e","serving":true},)"
+        R"({"id":"api.2","outcome":"pending","state":"stopping","detail":null,"err_log":null,"serving":false}],)"
+        R"("done":3,"selected":["api.0","api.1","api.2"],"notes":["worker api: unchanged"],"plan":[{"worker":"api","action":"reload","instances":2,)"
         R"("changes":[{"key":"env.PORT","before":"1","after":null}]}]}})"
         "\n");
     const auto operation = parse_operation(line);

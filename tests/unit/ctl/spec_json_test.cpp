@@ -30,6 +30,7 @@ WorkerSpec full_spec() {
     spec.policy.stop_timeout = 0ns;
     spec.policy.min_uptime = 1ms;
     spec.policy.start_timeout = 24h * 365;
+    spec.reload = {cluster::core::ReloadSpec::Mode::stop_first, 3, 4, 1};
     spec.log = {4096, 0, 4096, false, true, true, 1U << 20U};
     spec.launch.command = {"/usr/bin/env", "", "a b", "\"quoted\"", "caf\xC3\xA9", "\xFF\xFE"};
     spec.launch.cwd = "/srv/\xFF";
@@ -162,6 +163,10 @@ TEST_CASE("ctl/spec_json: every bound is checked, and the message names the fiel
         {R"("max_line":65536)", R"("max_line":1023)",
          "spec.log.max_line: 1023 is not between 1024 and 1048576"},
         {R"("keep":10)", R"("keep":10001)", "spec.log.keep: 10001 is not between 0 and 10000"},
+        {R"("mode":"auto")", R"("mode":"rolling")",
+         "spec.reload.mode: expected \"auto\", \"overlap\" or \"stop-first\""},
+        {R"("batch":1)", R"("batch":0)", "spec.reload.batch: 0 is not between 1 and 4096"},
+        {R"("surge":1)", R"("surge":5000)", "spec.reload.surge: 5000 is not between 1 and 4096"},
         {R"("merge":false)", R"("merg":false)", "spec.log.merge: is missing"},
         {R"("command":["true"])", R"("command":[])", "spec.launch.command: names no program"},
         {R"("command":["true"])", R"("command":[""])", "spec.launch.command: names no program"},

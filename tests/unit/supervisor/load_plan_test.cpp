@@ -52,14 +52,14 @@ World running_world() {
 
 }  // namespace
 
-TEST_CASE("supervisor/load_plan: what is new, unchanged, changed in place, and restarted") {
+TEST_CASE("supervisor/load_plan: what is new, unchanged, changed in place, and reloaded") {
     const World world = running_world();
     core::WorkerSpec a = spec_of("a");
     core::WorkerSpec b = spec_of("b");
     CHECK(plan_text(world, {a, b, spec_of("d")}, Scope::add) == "a unchanged; b unchanged; d add");
     a.policy.stop_timeout = std::chrono::seconds{99};
     b.launch.env["X"] = "1";
-    CHECK(plan_text(world, {a, b}, Scope::add) == "a change stop_timeout; b restart env.X");
+    CHECK(plan_text(world, {a, b}, Scope::add) == "a change stop_timeout; b reload env.X");
     a = spec_of("a", 3);
     CHECK(plan_text(world, {a}, Scope::exact) == "a change instances; b delete");
 }
@@ -83,7 +83,7 @@ TEST_CASE("supervisor/load_plan: the PATH of whoever loads the file is no change
     CHECK(text(plan) == "a unchanged");
     CHECK(plan.config.workers[0].launch.base_path == spec_of("a").launch.base_path);
     a.launch.env["X"] = "1";
-    CHECK(plan_text(world, {a}, Scope::add) == "a restart env.X PATH");
+    CHECK(plan_text(world, {a}, Scope::add) == "a reload env.X PATH");
 }
 
 TEST_CASE(

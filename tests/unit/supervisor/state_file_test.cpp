@@ -25,7 +25,22 @@ core::Place place_in(core::State state) {
     place.worker = 3;
     place.number = 7;
     place.slot = Slot{11};
-    place.is_retired = true;
+    place.role = core::Role::retired;
+    place.revision = 41;
+    place.reload.phase = core::ReloadPhase::signalled;
+    place.reload.outcome = core::Outcome::pending;
+    place.reload.epoch = Epoch{98};
+    place.reload.next = Epoch{99};
+    place.reload.former = Epoch{97};
+    place.reload.former_outcome = core::Outcome::failed;
+    place.reload.since = Instant{12s};
+    place.reload.generation = Generation{17};
+    place.reload.exit = core::LastExit{.status = {.kind = core::ExitStatus::Kind::signal,
+                                                  .value = 11,
+                                                  .op = Op::none,
+                                                  .dumped_core = true},
+                                       .reason = core::ExitReason::exited,
+                                       .at = Instant{78s}};
     place.instance.state = std::move(state);
     place.instance.desired = core::Desired::up;
     place.instance.epoch = Epoch{99};
@@ -72,8 +87,8 @@ std::vector<core::State> every_state() {
 }
 
 bool is_same(const core::Place& a, const core::Place& b) {
-    return a.worker == b.worker && a.number == b.number && a.slot == b.slot &&
-           a.is_retired == b.is_retired && a.instance == b.instance;
+    return a.worker == b.worker && a.number == b.number && a.slot == b.slot && a.role == b.role &&
+           a.revision == b.revision && a.reload == b.reload && a.instance == b.instance;
 }
 
 /// The bytes of the file as a second attachment sees them.
@@ -189,6 +204,12 @@ TEST_CASE("supervisor/state: random bytes in a record never become a place that 
             record.exit_kind %= 5;
             record.exit_reason %= 7;
             record.flags[0] %= 7;
+            record.role %= 4;
+            record.reload.phase %= 6;
+            record.reload.outcome %= 4;
+            record.reload.former_outcome %= 4;
+            record.reload.exit_kind %= 4;
+            record.reload.exit_reason %= 6;
         }
         const auto place = sup::decode_place(record, Slot{1});
         if (!place) continue;
@@ -196,6 +217,8 @@ TEST_CASE("supervisor/state: random bytes in a record never become a place that 
         CHECK(place->worker < sup::kMaxWorkers);
         CHECK(place->number < core::kMaxInstancesPerWorker);
         CHECK(core::state_name(place->instance.state) != nullptr);
+        CHECK(place->role <= core::Role::incoming);
+        CHECK(place->reload.phase <= core::ReloadPhase::signalled);
     }
     CHECK(accepted > 100);
 }
