@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/reload.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::core {
 namespace {
