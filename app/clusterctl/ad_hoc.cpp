@@ -70,6 +70,20 @@ void read_user(const std::string& text, core::Launch& launch) {
     }
 }
 
+void read_store(const std::string& name, bool is_without, core::Launch& launch) {
+    using Kind = core::StoreChoice::Kind;
+    if (is_without && !name.empty()) {
+        throw usage_failure("--store and --no-store do not go together");
+    }
+    if (is_without) launch.store = {.kind = Kind::none, .name = {}};
+    if (name.empty()) return;
+    if (name != core::kDefaultStore && !core::is_valid_group_name(name)) {
+        throw usage_failure("--store: \"" + name + "\" is not a store's name",
+                            "a name has 1 to 64 letters, digits, _ and -, and is not \"all\"");
+    }
+    launch.store = {.kind = Kind::named, .name = name};
+}
+
 std::map<std::string, std::string> own_environment() {
     std::map<std::string, std::string> variables;
     for (char** variable = environ; *variable != nullptr; ++variable) {
@@ -88,6 +102,8 @@ void AdHocOptions::declare(OptionSink& options) {
     options.flag("--keep-env", keep_env, "Pass all of this shell's environment on");
     options.value("--restart", restart, "POLICY", "always (default), on-failure or never");
     options.value("--user", user, "USER[:GROUP]", "Run as this user");
+    options.value("--store", store, "NAME", "The store that it gets (else the default one)");
+    options.flag("--no-store", no_store, "It gets no store");
     options.value("--group", group, "NAME", "Group for selectors: @NAME");
     options.value("--stop-signal", stop_signal, "SIGNAL", "Signal that stops it (SIGTERM)");
     options.value("--stop-timeout", stop_timeout, "DURATION", "SIGKILL follows after this (10s)");
@@ -101,6 +117,7 @@ const char* AdHocOptions::first_given() const {
                                                                 {"--cwd", &cwd},
                                                                 {"--restart", &restart},
                                                                 {"--user", &user},
+                                                                {"--store", &store},
                                                                 {"--group", &group},
                                                                 {"--stop-signal", &stop_signal},
                                                                 {"--stop-timeout", &stop_timeout},
@@ -109,6 +126,7 @@ const char* AdHocOptions::first_given() const {
         if (!text->empty()) return option;
     }
     if (!variables.empty()) return "--env";
+    if (no_store) return "--no-store";
     return keep_env ? "--keep-env" : nullptr;
 }
 
@@ -146,6 +164,7 @@ core::WorkerSpec AdHocOptions::make_spec(const std::vector<std::string>& command
     spec.launch.keep_env = keep_env;
     if (keep_env) spec.launch.inherited_env = own_environment();
     read_user(user, spec.launch);
+    read_store(store, no_store, spec.launch);
     return spec;
 }
 

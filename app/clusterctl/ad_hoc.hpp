@@ -17,6 +17,8 @@ struct AdHocOptions {
     bool keep_env = false;
     std::string restart;
     std::string user;
+    std::string store;
+    bool no_store = false;
     std::string group;
     std::string stop_signal;
     std::string stop_timeout;

@@ -119,6 +119,20 @@ std::uint32_t Client::rotate_logs(std::vector<std::string> selectors) {
     return value_or_throw(ctl::parse_rotated(line)).archives;
 }
 
+ctl::StoresAnswer Client::list_stores() {
+    return value_or_throw(ctl::parse_stores(ask(ctl::request::ListStores{}, kAnswerPatience)));
+}
+
+Client::OpenedStore Client::open_store(const std::string& name) {
+    ctl::StoresAnswer answer =
+        value_or_throw(ctl::parse_stores(ask(ctl::request::OpenStore{name}, kAnswerPatience)));
+    if (answer.stores.size() != 1 || !beside_.is_open()) {
+        throw Failure(kFailed, "failed", "the daemon did not hand over the store " + name,
+                      "it may be short of descriptors: try again");
+    }
+    return {std::move(answer.stores.front()), std::move(beside_)};
+}
+
 ctl::VersionAnswer Client::version() {
     return value_or_throw(ctl::parse_version(ask(ctl::request::Version{}, kAnswerPatience)));
 }
@@ -207,9 +221,10 @@ bool Client::send_all(std::string_view request, Instant deadline) {
 std::optional<std::string> Client::exchange(std::string_view request, Instant deadline) {
     if (!send_all(request, deadline)) return std::nullopt;
     ctl::LineBuffer lines(kMaxAnswerBytes);
+    beside_.reset();
     std::array<std::byte, 64 * 1024> buffer;
     while (true) {
-        const Result<std::size_t> size = sys::read_some(socket_.get(), buffer);
+        const Result<std::size_t> size = sys::receive_some(socket_.get(), buffer, beside_);
         if (size && *size == 0) return std::nullopt;
         if (size) {
             const auto* bytes = reinterpret_cast<const char*>(buffer.data());

@@ -35,6 +35,13 @@ public:
     [[nodiscard]] ctl::VersionAnswer version();
     [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
     [[nodiscard]] ctl::DescribeAnswer describe_workers(std::vector<std::string> selectors);
+    [[nodiscard]] ctl::StoresAnswer list_stores();
+    /// A store and its segment, which is made if there is none. Throws when it does not come along.
+    struct OpenedStore {
+        ctl::StoreStatus status;
+        sys::UniqueFd segment;
+    };
+    [[nodiscard]] OpenedStore open_store(const std::string& name);
     /// How many archives were made.
     [[nodiscard]] std::uint32_t rotate_logs(std::vector<std::string> selectors);
     /// Any method that answers with an operation, except operation.wait.
@@ -60,6 +67,7 @@ private:
 
     place::Directories directories_;
     sys::UniqueFd socket_;
+    sys::UniqueFd beside_;  // what came with the last answer
     std::uint64_t last_id_ = 0;
     int interrupt_ = -1;
     bool is_reconnecting_ = true;

@@ -12,6 +12,7 @@
 #include "clusterctl/session.hpp"
 #include "clusterctl/view/format.hpp"
 #include "conf/load.hpp"
+#include "store/geometry.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::clusterctl {
@@ -40,8 +41,21 @@ Result<std::string> read_text(const std::string& name) {
     return read_all(file->get());
 }
 
-void load_text(ConfigFile& file, const std::string& name, const KnownWorkers& known) {
-    conf::LoadResult loaded = conf::load(file.text, {file.path, file.base_path, known});
+std::uint64_t minimum_store_size(const core::StoreSpec& spec) {
+    return store::minimum_bytes({.bytes = spec.size,
+                                 .counters = spec.counters,
+                                 .participants = spec.participants,
+                                 .striped = spec.striped_counters});
+}
+
+/// `known_stores`: as conf::LoadContext has it.
+void load_text(ConfigFile& file, const std::string& name, const KnownWorkers& known,
+               const std::optional<std::vector<std::string>>& known_stores) {
+    conf::LoadResult loaded = conf::load(file.text, {.path = file.path,
+                                                     .base_path = file.base_path,
+                                                     .known_workers = known,
+                                                     .known_stores = known_stores,
+                                                     .minimum_store_size = &minimum_store_size});
     if (loaded) {
         file.config = std::move(*loaded);
     } else {
@@ -80,7 +94,8 @@ ConfigFile read_config(const std::string& name, const KnownWorkers& known) {
         return file;
     }
     file.text = std::move(*text);
-    load_text(file, name, known);
+    // Whoever knows the workers of others by name knows that there are no stores of others.
+    load_text(file, name, known, known ? KnownWorkers{std::vector<std::string>{}} : std::nullopt);
     return file;
 }
 
@@ -90,7 +105,7 @@ ConfigFile read_good_config(const std::string& name,
     ConfigFile file = read_config(name, std::nullopt);
     if (file.config && requires_others(*file.config)) {
         file.config.reset();
-        load_text(file, name, find_known());
+        load_text(file, name, find_known(), std::nullopt);
     }
     if (!file.unreadable.empty()) {
         throw Failure(kUsage, "bad_config", file.unreadable,

@@ -68,6 +68,7 @@ std::unique_ptr<Verb> make_pid();
 std::unique_ptr<Verb> make_events();
 std::unique_ptr<Verb> make_top();
 std::unique_ptr<Verb> make_startup();
+std::unique_ptr<Verb> make_store();
 std::unique_ptr<Verb> make_status();
 std::unique_ptr<Verb> make_logs();
 std::unique_ptr<Verb> make_validate();

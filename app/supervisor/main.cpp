@@ -2,6 +2,7 @@
 // inherited descriptor.
 #include <getopt.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include "supervisor/supervisor.hpp"
 #include "sys/memory.hpp"
 #include "sys/process.hpp"
+#include "sys/shared_memory.hpp"
 
 namespace {
 
@@ -50,9 +52,22 @@ std::optional<Options> parse(int argc, char** argv) {
     return options;
 }
 
+/// `cluster-supervisor --take-memory BYTES`: a job of the supervisor's, which gives the segment on
+/// descriptor 3 its memory, in huge pages where the kernel allows.
+int take_memory(const char* bytes) {
+    constexpr int kSegment = cluster::supervisor::Jobs::kInheritedFd;
+    const auto done = cluster::sys::collapse_memory(kSegment, std::strtoull(bytes, nullptr, 10));
+    if (done) return EXIT_SUCCESS;
+    std::fprintf(stderr, "store: no huge pages here: %s\n", std::strerror(done.error().code));
+    const auto file = cluster::sys::inspect_memory_file(kSegment);
+    // Where it is no segment, or there was not enough memory, it was not even taken.
+    return file && done.error().code != ENOMEM ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
+    if (argc == 3 && std::strcmp(argv[1], "--take-memory") == 0) return take_memory(argv[2]);
     cluster::sys::keep_heap_small();
     auto options = parse(argc, argv);
     if (!options) {

@@ -33,22 +33,27 @@ template <class Target, std::size_t N>
 /// What to add to the refusal of an unknown key.
 using Hint = std::string (*)(std::string_view key);
 
+/// Reads one member of the table `table`.
+template <class Target, std::size_t N>
+void read_member(const Field& member, const std::string& table, const Keys<Target, N>& keys,
+                 Target& target, Hint hint = nullptr) {
+    const Key<Target>* known = nullptr;
+    for (const Key<Target>& key : keys) {
+        if (key.name == member.key()) known = &key;
+    }
+    if (known != nullptr) {
+        known->read(target, member);
+    } else {
+        refuse_unknown(member, table, names_of(keys), hint != nullptr ? hint(member.key()) : "");
+    }
+}
+
 /// Reads every member of a table in the order of the text. Requires: field's value is a table.
 template <class Target, std::size_t N>
 void read_table(const Field& field, const Keys<Target, N>& keys, Target& target,
                 Hint hint = nullptr) {
     for (const Member& member : field.value().members) {
-        const Field inner = field.inner(member);
-        const Key<Target>* known = nullptr;
-        for (const Key<Target>& key : keys) {
-            if (key.name == member.key) known = &key;
-        }
-        if (known != nullptr) {
-            known->read(target, inner);
-        } else {
-            refuse_unknown(inner, field.path(), names_of(keys),
-                           hint != nullptr ? hint(member.key) : "");
-        }
+        read_member(field.inner(member), field.path(), keys, target, hint);
     }
 }
 

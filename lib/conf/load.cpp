@@ -1,5 +1,5 @@
-// The top of a config file: [daemon], [socket.NAME], [worker.NAME], and the decision whether the
-// whole can be used.
+// The top of a config file: [daemon], [store], [socket.NAME], [worker.NAME], and the decision
+// whether the whole can be used.
 #include "conf/load.hpp"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "conf/report.hpp"
 #include "conf/requirements.hpp"
 #include "conf/socket.hpp"
+#include "conf/store_keys.hpp"
 #include "conf/worker.hpp"
 
 namespace cluster::conf {
@@ -20,7 +21,8 @@ namespace {
 struct ConfigDraft {
     core::Config config;
     FileContext file;
-    const std::optional<std::vector<std::string>>* known_workers = nullptr;
+    const LoadContext* context = nullptr;
+    std::optional<Field> workers;  // looked at again when the stores are known
 };
 
 /// More instances than a daemon may have.
@@ -60,9 +62,10 @@ void read_workers(ConfigDraft& draft, const Field& field) {
         draft.config.workers.push_back(read_worker(field.inner(member), draft.file));
     }
     // In an incomplete text, a worker may have been lost to a syntax error.
-    const auto& known = *draft.known_workers;
+    const auto& known = draft.context->known_workers;
     if (draft.file.is_complete && known) check_known(draft.config.workers, field, *known);
     check_cycles(draft.config.workers, field);
+    draft.workers = field;
 }
 
 /// Before anything else: workers name them, wherever they stand.
@@ -81,7 +84,12 @@ void check_sockets(const ConfigDraft& draft, const Field& top) {
     }
 }
 
-constexpr Keys<ConfigDraft, 3> kTopKeys{{{"daemon", read_daemon},
+void read_store(ConfigDraft& draft, const Field& field) {
+    draft.config.stores = read_stores(field, draft.file.source, draft.context->minimum_store_size);
+}
+
+constexpr Keys<ConfigDraft, 4> kTopKeys{{{"daemon", read_daemon},
+                                         {"store", read_store},
                                          {"socket", [](ConfigDraft&, const Field&) {}},
                                          {"worker", read_workers}}};
 
@@ -94,6 +102,7 @@ std::string hint_for_top_level(std::string_view key) {
     if (key == "listen") return "; it belongs below [socket.NAME]";
     if (contains(worker_key_names(), key)) return "; keys of a worker stand below [worker.NAME]";
     if (contains(names_of(kDaemonKeys), key)) return "; it belongs below [daemon]";
+    if (contains(store_key_names(), key)) return "; it belongs below [store]";
     return "";
 }
 
@@ -127,11 +136,15 @@ LoadResult load(std::string_view text, const LoadContext& context, Report& repor
 
     ConfigDraft draft;
     draft.file = make_file_context(context, document.is_complete);
-    draft.known_workers = &context.known_workers;
+    draft.context = &context;
     const Member top{"", {}, document.root};
     const Field field(top, "", report);
     read_all_sockets(draft, field);
     read_table(field, kTopKeys, draft, hint_for_top_level);
+    if (draft.workers && document.is_complete && context.known_stores) {
+        check_stores(draft.config.workers, *draft.workers, draft.config.stores,
+                     *context.known_stores);
+    }
     check_sockets(draft, field);
     if (draft.config.workers.empty() && document.is_complete && report.is_empty()) {
         report.add({}, "nothing to run: there is no [worker.NAME] table");

@@ -37,6 +37,9 @@ struct Diagnostic {
     friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
 
+/// The least size of a store with such tables, in bytes: lib/store knows.
+using MinimumStoreSize = std::uint64_t (*)(const core::StoreSpec& spec);
+
 struct LoadContext {
     std::string path;  // of the file, absolute: WorkerSpec::source; relative paths in it start at
                        // its directory
@@ -44,6 +47,10 @@ struct LoadContext {
     /// Workers of other files, which `requires` may name. Nothing: whoever acts on the config
     /// knows them, so no name is unknown.
     std::optional<std::vector<std::string>> known_workers = std::vector<std::string>{};
+    /// Stores of other files, which `store` may name. Nothing: as above.
+    std::optional<std::vector<std::string>> known_stores = std::vector<std::string>{};
+    /// Nothing: no store is called too small.
+    MinimumStoreSize minimum_store_size = nullptr;
 };
 
 using LoadResult = tl::expected<core::Config, std::vector<Diagnostic>>;

@@ -76,6 +76,19 @@ private:
     std::vector<KeyValue> keys_;
 };
 
+const char* store_text(const core::StoreChoice& choice) {
+    using Kind = core::StoreChoice::Kind;
+    switch (choice.kind) {
+        case Kind::automatic:
+            return "automatic";
+        case Kind::none:
+            return "false";
+        case Kind::named:
+            return choice.name.c_str();
+    }
+    return "automatic";
+}
+
 void add_launch(Keys& keys, const core::Launch& launch) {
     constexpr Effect kRestart = Effect::restart;
     keys.add("command", join_words(launch.command), kRestart);
@@ -95,6 +108,7 @@ void add_launch(Keys& keys, const core::Launch& launch) {
     for (const core::ResourceLimit& limit : launch.limits) {
         keys.add("limits." + limit.name, limit_text(limit), kRestart);
     }
+    keys.add("store", store_text(launch.store), kRestart);
     keys.add_text("PATH", launch.base_path, kRestart);
     if (launch.keep_env) keys.add("--keep-env", "true", kRestart);
     for (const auto& [name, value] : launch.inherited_env) {

@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 28> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 29> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -62,6 +62,7 @@ constexpr Keys<WorkerDraft, 28> kWorkerKeys{{
     {"umask", read_umask},
     {"nice", read_nice},
     {"limits", read_limits},
+    {"store", read_store_choice},
     {"autostart", read_autostart},
     {"restart", read_restart},
     {"backoff", read_backoff},

@@ -111,6 +111,19 @@ struct EnvFile {
     friend bool operator==(const EnvFile&, const EnvFile&) = default;
 };
 
+/// Which store a worker gets.
+struct StoreChoice {
+    enum class Kind : std::uint8_t {
+        automatic,  // the default one; none, where it runs as another user than the daemon
+        none,
+        named,
+    };
+    Kind kind = Kind::automatic;
+    std::string name;  // named: as StoreSpec::name
+
+    friend bool operator==(const StoreChoice&, const StoreChoice&) = default;
+};
+
 /// How one process of the worker is started. Names (user, command) are resolved at each start, not
 /// when read.
 struct Launch {
@@ -127,6 +140,7 @@ struct Launch {
     std::optional<int> nice;  // absent: inherited. Bounds: -20 … 19
     std::vector<ResourceLimit> limits;
     std::string standard_input;  // absolute path, opened at each start; empty: /dev/null
+    StoreChoice store;
 
     friend bool operator==(const Launch&, const Launch&) = default;
 };
@@ -258,6 +272,28 @@ struct ChannelSpec {
     friend bool operator==(const ChannelSpec&, const ChannelSpec&) = default;
 };
 
+/// The store that [store] describes, and that there is without it.
+inline constexpr const char* kDefaultStore = "default";
+inline constexpr std::size_t kMaxStores = 64;
+
+/// [store] or [store.NAME]: a segment of shared memory. Its bounds are those of lib/store.
+struct StoreSpec {
+    std::string name = kDefaultStore;               // as a group's name
+    std::uint64_t size = std::uint64_t{64} << 20U;  // Units: bytes. All of it: tables and blocks
+    std::uint32_t counters = 4096;
+    std::uint32_t striped_counters = 64;
+    std::uint32_t participants = 1024;  // threads that may change it at the same time
+    bool huge_pages = false;            // memory for the whole size at the start, in huge pages
+    std::string source;                 // absolute path of the config file; empty: the defaults
+
+    /// Segments of the two are made alike. The size of one that is there cannot change.
+    [[nodiscard]] bool has_same_shape(const StoreSpec& other) const {
+        return size == other.size && counters == other.counters &&
+               striped_counters == other.striped_counters && participants == other.participants;
+    }
+    friend bool operator==(const StoreSpec&, const StoreSpec&) = default;
+};
+
 /// The [daemon] table. A running daemon accepts a second file only if this is equal.
 struct DaemonSpec {
     std::optional<std::string> log_dir;  // absolute
@@ -271,6 +307,7 @@ struct DaemonSpec {
 /// A whole config file.
 struct Config {
     DaemonSpec daemon;
+    std::vector<StoreSpec> stores;    // that the file describes; none twice
     std::vector<WorkerSpec> workers;  // in the order of the file
 
     friend bool operator==(const Config&, const Config&) = default;

@@ -119,13 +119,17 @@ struct Wait {
     std::uint64_t operation = 0;
     std::uint32_t timeout_ms = 0;  // Bounds: ≤ 60,000
 };
+struct ListStores {};  // store.list
+/// store.open: the segment comes as a descriptor beside the answer; it is made if there is none.
+struct OpenStore { std::string name; };
 }  // namespace request
 
 using Method =
     std::variant<request::Version, request::Shutdown, request::Status, request::Start,
                  request::Stop, request::Restart, request::Delete, request::Load, request::Add,
                  request::Scale, request::Wait, request::Apply, request::Signal, request::Reset,
-                 request::Describe, request::Rotate, request::Reload>;
+                 request::Describe, request::Rotate, request::Reload,
+                 request::ListStores, request::OpenStore>;
 
 struct Request {
     RequestId id;
@@ -306,8 +310,20 @@ struct RotateAnswer {
     std::uint32_t archives = 0;  // how many were made
 };
 
-using Answer =
-    std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer, RotateAnswer>;
+/// A store, and its segment if there is one yet.
+struct StoreStatus {
+    core::StoreSpec spec;
+    std::optional<std::uint64_t> inode{};
+    std::optional<std::uint64_t> generation{};
+};
+
+/// Answer to store.list, and to store.open (one).
+struct StoresAnswer {
+    std::vector<StoreStatus> stores;
+};
+
+using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer,
+                            RotateAnswer, StoresAnswer>;
 
 [[nodiscard]] std::string render_answer(const RequestId& id,
                                         const Answer& answer);  // one line, newline included
@@ -319,6 +335,7 @@ using Answer =
 [[nodiscard]] tl::expected<OperationAnswer, RpcError> parse_operation(std::string_view line);
 [[nodiscard]] tl::expected<DescribeAnswer, RpcError> parse_description(std::string_view line);
 [[nodiscard]] tl::expected<RotateAnswer, RpcError> parse_rotated(std::string_view line);
+[[nodiscard]] tl::expected<StoresAnswer, RpcError> parse_stores(std::string_view line);
 
 /// The `--json` document of `clusterctl status`: DESIGN section 7's shape, pretty-printed.
 [[nodiscard]] std::string status_document(const StatusAnswer& answer);

@@ -151,6 +151,19 @@ Method read_rotate(FieldReader& fields) {
     return request::Rotate{read_selectors(fields, true)};
 }
 
+Method read_list_stores(FieldReader& /*fields*/) {
+    return request::ListStores{};
+}
+
+Method read_open_store(FieldReader& fields) {
+    request::OpenStore open{fields.text("name")};
+    if (!is_store_name(open.name)) {
+        throw FieldError(fields.path("name") + ": \"" + clip(open.name) +
+                         "\" is not a store's name");
+    }
+    return open;
+}
+
 struct MethodRow {
     std::string_view name;
     Method (*read)(FieldReader& params);
@@ -166,6 +179,7 @@ constexpr std::array kMethods = {
     MethodRow{"workers.reset", read_reset},    MethodRow{"workers.describe", read_describe},
     MethodRow{"operation.wait", read_wait},    MethodRow{"logs.rotate", read_rotate},
     MethodRow{"workers.reload", read_reload},
+    MethodRow{"store.list", read_list_stores}, MethodRow{"store.open", read_open_store},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -314,6 +328,12 @@ struct Renderer {
     }
     Rendered operator()(const request::Rotate& r) const {
         return {"logs.rotate", selectors_of(r.selectors)};
+    }
+    Rendered operator()(const request::ListStores&) const {
+        return {"store.list", Json::object()};
+    }
+    Rendered operator()(const request::OpenStore& r) const {
+        return {"store.open", Json{{"name", r.name}}};
     }
     Rendered operator()(const request::Wait& r) const {
         return {"operation.wait", Json{{"operation", r.operation}, {"timeout_ms", r.timeout_ms}}};

@@ -233,7 +233,6 @@ Policy read_policy(const Json& value, const std::string& where) {
 }
 
 // --- launch
-// -----------------------------------------------------------------------------------------------------------
 
 /// One "NAME=value" text a variable, as execve takes them: a name, too, may hold bytes that no JSON
 /// key can.
@@ -351,7 +350,8 @@ Json launch_fields(const Launch& launch) {
                 {"umask", launch.umask},
                 {"nice", launch.nice ? Json(*launch.nice) : Json()},
                 {"limits", limits_of(launch.limits)},
-                {"stdin", exact_text(launch.standard_input)}};
+                {"stdin", exact_text(launch.standard_input)},
+                {"store", store_choice_field(launch.store)}};
 }
 
 std::string read_account(FieldReader& fields, std::string_view name) {
@@ -389,6 +389,7 @@ Launch read_launch(const Json& value, const std::string& where) {
     if (!launch.standard_input.empty() && !is_absolute(launch.standard_input)) {
         throw FieldError(fields.path("stdin") + ": expected an absolute path, or nothing");
     }
+    launch.store = read_store_choice(fields, "store");
     fields.finish();
     return launch;
 }

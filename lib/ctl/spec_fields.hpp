@@ -14,4 +14,13 @@ namespace cluster::ctl {
 /// Throws FieldError that names the field and what was expected.
 [[nodiscard]] core::WorkerSpec read_spec_fields(const Json& value, const std::string& where);
 
+[[nodiscard]] bool is_store_name(const std::string& name);
+/// Which store: null is automatic, false none, else a name.
+[[nodiscard]] Json store_choice_field(const core::StoreChoice& choice);
+[[nodiscard]] core::StoreChoice read_store_choice(FieldReader& fields, std::string_view name);
+
+[[nodiscard]] Json store_fields(const core::StoreSpec& spec);
+/// Throws FieldError. Whether the size is enough for the tables, lib/store knows.
+[[nodiscard]] core::StoreSpec read_store_fields(const Json& value, const std::string& where);
+
 }  // namespace cluster::ctl

@@ -34,4 +34,16 @@ tl::expected<core::SocketSpec, std::string> parse_socket(std::string_view json) 
     }
 }
 
+std::string render_store(const core::StoreSpec& spec) {
+    return dump_line(store_fields(spec));
+}
+
+tl::expected<core::StoreSpec, std::string> parse_store(std::string_view json) {
+    try {
+        return read_store_fields(parse_bounded(json, ParseBounds{}), "store");
+    } catch (const std::exception& error) {
+        return tl::unexpected<std::string>(error.what());
+    }
+}
+
 }  // namespace cluster::ctl

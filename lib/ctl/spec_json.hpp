@@ -22,4 +22,8 @@ namespace cluster::ctl {
 [[nodiscard]] std::string render_socket(const core::SocketSpec& socket);
 [[nodiscard]] tl::expected<core::SocketSpec, std::string> parse_socket(std::string_view json);
 
+/// The same for a store: how the supervisor keeps what [store] said.
+[[nodiscard]] std::string render_store(const core::StoreSpec& spec);
+[[nodiscard]] tl::expected<core::StoreSpec, std::string> parse_store(std::string_view json);
+
 }  // namespace cluster::ctl

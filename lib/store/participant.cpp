@@ -1,5 +1,6 @@
 #include "store/participant.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -150,10 +151,11 @@ Settled settle(Segment& segment, const DeadProcess& dead) {
     return total;
 }
 
-Settled settle_all_dead(Segment& segment) {
+Settled settle_all_dead(Segment& segment, u32 first, u32 count) {
     const Claim own = own_claim();
     Settled total;
-    for (u32 i = 0; i < segment.geometry().participants_count; ++i) {
+    const u64 end = std::min<u64>(u64{first} + count, segment.geometry().participants_count);
+    for (u32 i = first; i < end; ++i) {
         const u64 word = load_acquire(&segment.slot(i).claim);
         if (word != 0 && is_dead(Claim::of(word), own)) {
             settle_and_free(segment, i, word, own, total);

@@ -100,7 +100,8 @@ struct Settled {
 /// it needs no slot of its own and no look at /proc beyond its own marks. Requires: the process is
 /// dead.
 Settled settle(Segment& segment, const DeadProcess& dead);
-/// The same for every slot whose process is gone, one look at /proc for each taken slot.
-Settled settle_all_dead(Segment& segment);
+/// The same for every slot whose process is gone, one look at /proc for each taken slot. `first`
+/// and `count`: only those slots, for a loop that must not stay away long.
+Settled settle_all_dead(Segment& segment, u32 first = 0, u32 count = UINT32_MAX);
 
 }  // namespace cluster::store

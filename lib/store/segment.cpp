@@ -95,12 +95,35 @@ Result<Segment> Segment::attach(int fd, Access access) {
     segment.seed_ = header.seed;
     segment.generation_ = header.generation;
     segment.inode_ = file->inode;
-    if (segment.is_writable_) {
-        auto pages = sys::map_wiped_on_fork(u64{geometry->participants_count} * kPageBytes);
-        if (!pages) return refused(pages.error());
-        segment.private_pages_ = std::move(*pages);
-    }
+    if (const auto mapped = segment.map_private_pages(); !mapped) return refused(mapped.error());
     return segment;
+}
+
+Result<Segment> Segment::attach_known(int fd, const SegmentOptions& options, u64 generation) {
+    const auto geometry = plan_geometry(options);
+    if (!geometry) return refused(geometry.error());
+    const auto file = sys::inspect_memory_file(fd);
+    if (!file || !file->has_fixed_size || file->bytes != geometry->bytes) {
+        return fail(Op::store, EBADF);
+    }
+    Segment segment;
+    segment.is_writable_ = true;
+    auto mapping = sys::map_shared_aligned(fd, file->bytes, true, kHugePageBytes);
+    if (!mapping) return refused(mapping.error());
+    segment.mapping_ = std::move(*mapping);
+    segment.geometry_ = *geometry;
+    segment.generation_ = generation;
+    segment.inode_ = file->inode;
+    if (const auto mapped = segment.map_private_pages(); !mapped) return refused(mapped.error());
+    return segment;
+}
+
+Status Segment::map_private_pages() {
+    if (!is_writable_) return {};
+    auto pages = sys::map_wiped_on_fork(u64{geometry_.participants_count} * kPageBytes);
+    if (!pages) return refused(pages.error());
+    private_pages_ = std::move(*pages);
+    return {};
 }
 
 }  // namespace cluster::store

@@ -30,6 +30,12 @@ public:
     /// version or ABI; {store, EBADMSG} for a header that contradicts itself; {map, errno}.
     [[nodiscard]] static Result<Segment> attach(int fd, Access access);
 
+    /// The same for the daemon, which made it and knows what it made: the header, which others may
+    /// have written since, is not read. It has no hash. Errors: {store, EBADF} when it is no sealed
+    /// memory file of that size; as plan_geometry; {map, errno}.
+    [[nodiscard]] static Result<Segment> attach_known(int fd, const SegmentOptions& options,
+                                                      u64 generation);
+
     [[nodiscard]] u64 generation() const { return generation_; }
     [[nodiscard]] u64 inode() const { return inode_; }
     [[nodiscard]] bool is_writable() const { return is_writable_; }
@@ -95,6 +101,7 @@ public:
 
 private:
     [[nodiscard]] std::byte* base() const { return mapping_.as<std::byte>(); }
+    [[nodiscard]] Status map_private_pages();
 
     sys::Mapping mapping_;
     sys::Mapping private_pages_;

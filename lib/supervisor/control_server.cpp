@@ -160,20 +160,36 @@ void ControlServer::refuse(ClientId id, Client& client, const ctl::BadRequest& b
     answer(id, ctl::render_error(bad.id, bad.error));
 }
 
-void ControlServer::answer(ClientId id, std::string_view line) {
+void ControlServer::answer(ClientId id, std::string_view line, sys::UniqueFd descriptor) {
     const auto found = clients_.find(id);
     if (found == clients_.end() || !found->second.watch.is_set()) return;
     Client& client = found->second;
+    if (descriptor.is_open()) {
+        client.beside.push_back({client.unsent.size(), std::move(descriptor)});
+    }
     client.unsent += line;
     --client.unanswered;
     flush(id, client);
 }
 
+/// Up to the next byte that has a descriptor beside it.
+Result<std::size_t> ControlServer::send_next(Client& client, std::size_t sent) {
+    std::string_view bytes = std::string_view(client.unsent).substr(sent);
+    auto& beside = client.beside;
+    const bool is_beside = !beside.empty() && beside.front().at == sent;
+    const std::size_t following = is_beside ? 1 : 0;
+    if (beside.size() > following) bytes = bytes.substr(0, beside[following].at - sent);
+    if (!is_beside) return sys::send_some(client.socket.get(), bytes);
+    auto count =
+        sys::send_with_descriptor(client.socket.get(), bytes, beside.front().descriptor.get());
+    if (count) beside.pop_front();
+    return count;
+}
+
 void ControlServer::flush(ClientId id, Client& client) {
     std::size_t sent = 0;
     while (sent < client.unsent.size()) {
-        const auto count =
-            sys::send_some(client.socket.get(), std::string_view(client.unsent).substr(sent));
+        const auto count = send_next(client, sent);
         if (!count && count.error().code == EAGAIN) break;
         if (!count) {
             close(id);
@@ -182,6 +198,7 @@ void ControlServer::flush(ClientId id, Client& client) {
         sent += *count;
     }
     client.unsent.erase(0, sent);
+    for (Client::Beside& each : client.beside) each.at -= sent;
     const bool is_done = client.unsent.empty();
     const bool is_over = client.is_closing && !client.has_lines && client.unanswered == 0;
     if ((is_done && is_over) || client.unsent.size() > kMaxUnsentBytes) {

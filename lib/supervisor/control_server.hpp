@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -57,7 +58,8 @@ public:
     [[nodiscard]] std::vector<ClientRequest> take_requests();
     /// The one answer to one request: queues a line, and sends what the socket takes at once. An
     /// unknown client is ignored.
-    void answer(ClientId client, std::string_view line);
+    /// `descriptor`, if open, goes with the first byte of the line.
+    void answer(ClientId client, std::string_view line, sys::UniqueFd descriptor = {});
     /// Clients that went away since the last call.
     [[nodiscard]] std::vector<ClientId> take_gone();
 
@@ -72,8 +74,13 @@ private:
         ev::Watch watch;
         ctl::LineBuffer lines{ctl::kMaxLineBytes};
         std::string unsent;
-        bool has_lines = false;  // perhaps: complete lines that were not taken yet
-        bool is_read = true;     // what epoll was told last
+        struct Beside {
+            std::size_t at = 0;  // the byte of `unsent` that it goes with
+            sys::UniqueFd descriptor;
+        };
+        std::deque<Beside> beside;  // in order
+        bool has_lines = false;     // perhaps: complete lines that were not taken yet
+        bool is_read = true;        // what epoll was told last
         bool is_written = false;
         std::uint64_t last_active = 0;  // turn counter
         std::uint32_t unanswered =
@@ -91,6 +98,7 @@ private:
     void watch_as_needed(ClientId id, Client& client);
     void refuse(ClientId id, Client& client, const ctl::BadRequest& bad);
     void flush(ClientId id, Client& client);
+    [[nodiscard]] static Result<std::size_t> send_next(Client& client, std::size_t sent);
     void close(ClientId id);
 
     ev::Loop& loop_;

@@ -80,9 +80,9 @@ std::optional<Variables> environment_of(std::int32_t pid) {
 
 /// Given anew to each run: that they differ says nothing.
 bool is_of_the_run(std::string_view name) {
-    constexpr std::array<std::string_view, 6> kNames{"NOTIFY_SOCKET", "LISTEN_PID",
-                                                     "LISTEN_FDS",    "LISTEN_FDNAMES",
-                                                     "WATCHDOG_PID",  "CLUSTER_STORE"};
+    constexpr std::array<std::string_view, 7> kNames{
+        "NOTIFY_SOCKET", "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES",
+        "WATCHDOG_PID",  "CLUSTER_STORE", "CLUSTER_SOCKET"};
     return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

@@ -96,6 +96,8 @@ Result<Variables> worker_environment(const core::Launch& launch, const InstanceN
         if (auto added = add_env_file(file, result); !added) return tl::unexpected(added.error());
     }
     for (const auto& [name, value] : launch.env) result[name] = value;
+    // Of a daemon whose worker our caller is; what this one gives comes later.
+    for (const char* foreign : {"CLUSTER_STORE", "CLUSTER_SOCKET"}) result.erase(foreign);
     result["CLUSTER_WORKER"] = instance.worker;
     result["CLUSTER_INSTANCE"] = std::to_string(instance.number);
     result["CLUSTER_INSTANCES"] = std::to_string(instance.instances);

@@ -31,6 +31,12 @@ struct Naming {
     bool operator()(const ctl::request::Status&) const { return false; }
     bool operator()(const ctl::request::Describe&) const { return false; }
     bool operator()(const ctl::request::Wait&) const { return false; }
+    bool operator()(const ctl::request::ListStores&) const { return false; }
+    /// Whoever has the descriptor may change what is in it.
+    bool operator()(const ctl::request::OpenStore& r) const {
+        event.text("method", "store.open").text("store", r.name);
+        return true;
+    }
     bool operator()(const ctl::request::Shutdown&) const {
         event.text("method", "daemon.shutdown");
         return true;

@@ -27,9 +27,9 @@ std::string text_of(const Error& error) {
 
 }  // namespace
 
-void Jobs::start(std::vector<std::string> command, Done done) {
+void Jobs::start(std::vector<std::string> command, Done done, sys::UniqueFd inherited) {
     if (is_stopping_) return;
-    waiting_.push_back({std::move(command), std::move(done)});
+    waiting_.push_back({std::move(command), std::move(done), std::move(inherited)});
     start_waiting();
 }
 
@@ -44,7 +44,7 @@ void Jobs::start_waiting() {
         jobs_[slot->value].done = std::move(next.done);
         jobs_[slot->value].is_busy = true;
         ++running_;
-        if (const auto spawned = spawn(*slot, next.command); !spawned) {
+        if (const auto spawned = spawn(*slot, next); !spawned) {
             finish(*slot, text_of(spawned.error()));
         }
     }
@@ -69,10 +69,12 @@ Generation Jobs::next_generation(Slot slot) {
     return job.generation;
 }
 
-Status Jobs::spawn(Slot slot, const std::vector<std::string>& command) {
-    const auto plan = compile_job(command, path_);
+Status Jobs::spawn(Slot slot, const Waiting& job) {
+    const bool has_inherited = job.inherited.is_open();
+    const auto plan = compile_job(job.command, path_, has_inherited);
     if (!plan) return tl::unexpected(plan.error());
-    const std::array<int, 3> attached{null_, null_, kStandardError};
+    std::vector<int> attached{null_, null_, kStandardError};
+    if (has_inherited) attached.push_back(job.inherited.get());
     keeper_.spawn({slot, next_generation(slot)}, kJobEpoch, plan->get(), attached);
     sys::pass(Failpoint::job_asked);
     return {};

@@ -42,8 +42,9 @@ public:
         : keeper_(keeper), path_(std::move(path)), null_(null) {}
 
     /// Runs the command as soon as there is room, and says what came of it. What it writes to
-    /// stderr goes to the daemon's log.
-    void start(std::vector<std::string> command, Done done);
+    /// stderr goes to the daemon's log. `inherited`, if open, is its descriptor kInheritedFd.
+    void start(std::vector<std::string> command, Done done, sys::UniqueFd inherited = {});
+    static constexpr int kInheritedFd = 3;
 
     /// Runs a plan at once and beside all others: a probe, which nobody takes over from a
     /// predecessor. Nothing when no slot is free. What it writes is lost.
@@ -68,6 +69,7 @@ private:
     struct Waiting {
         std::vector<std::string> command;
         Done done;
+        sys::UniqueFd inherited;
     };
     struct Job {
         bool is_busy = false;  // ours, or unknown
@@ -76,7 +78,7 @@ private:
         Done done;
     };
     void start_waiting();
-    [[nodiscard]] Status spawn(Slot slot, const std::vector<std::string>& command);
+    [[nodiscard]] Status spawn(Slot slot, const Waiting& job);
     [[nodiscard]] std::optional<Slot> free_slot() const;
     void finish(Slot slot, const std::string& failure);
     [[nodiscard]] Generation next_generation(Slot slot);

@@ -61,9 +61,11 @@ tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::reque
         const bool may_go = scope == Scope::exact && worker->spec.source == request.path;
         if (!may_go) known.push_back(worker->spec.name);
     }
-    auto config = conf::load(
-        request.text,
-        {.path = request.path, .base_path = request.base_path, .known_workers = std::move(known)});
+    auto config = conf::load(request.text, {.path = request.path,
+                                            .base_path = request.base_path,
+                                            .known_workers = std::move(known),
+                                            .known_stores = stores_.names(),
+                                            .minimum_store_size = &minimum_store_size});
     if (!config) {
         const std::size_t count = config.error().size();
         ctl::RpcError error{
@@ -81,6 +83,9 @@ tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::reque
                       fmt::format("{}: its [daemon] table differs from that of the running daemon: "
                                   "shut the daemon down first, or remove the table",
                                   request.path));
+    }
+    if (auto mistake = stores_.mistake_in(config->stores)) {
+        return refuse(ctl::ErrorCode::refused, fmt::format("{}: {}", request.path, *mistake));
     }
     return std::move(*config);
 }
@@ -135,8 +140,11 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         if (!error && is_adopting) error = adopt(config->daemon);
         if (error) return tl::unexpected(std::move(*error));
     }
+    const std::vector<core::StoreSpec> described = config->stores;
     auto plan = load(std::move(*config), request.path, scope, now);
     if (!plan) return tl::unexpected(std::move(plan.error()));
+    // Before this turn's spawns, which come after it was stored.
+    stores_.describe(described);
     if (!records_.daemon().config) {
         DaemonRecord daemon = records_.daemon();
         daemon.config = request.path;

@@ -171,8 +171,8 @@ Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceNam
     return sealed_memory(*bytes);
 }
 
-Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command,
-                                  const std::string& path) {
+Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command, const std::string& path,
+                                  bool has_inherited) {
     constexpr int kLowestPriority = 19;
     const auto program = find_command(command.front(), path, "/");
     if (!program) return tl::unexpected(program.error());
@@ -182,6 +182,9 @@ Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command,
     plan.session();
     plan.nice(kLowestPriority);
     add_descriptors(plan);
+    if (has_inherited) {
+        plan.dup(static_cast<std::uint32_t>(AttachedFd::first_inherited), Inheritance::kFirst);
+    }
     plan.chdir("/");
     plan.exec(*program);
     const auto bytes = plan.finish();

@@ -49,9 +49,11 @@ struct OutputOwner {
                                                  const Variables& safe_base);
 
 /// The plan of a job (jobs.hpp): `command` at the lowest priority, in /, with PATH as its only
-/// variable. Errors: as above.
+/// variable, and with a fourth descriptor beside the standard streams if it `has_inherited` one.
+/// Errors: as above.
 [[nodiscard]] Result<sys::UniqueFd> compile_job(const std::vector<std::string>& command,
-                                                const std::string& path);
+                                                const std::string& path,
+                                                bool has_inherited = false);
 
 /// What the worker reads as its standard input. A pipe with a name never ends for it and is never
 /// waited for. Errors: {standard_input, errno}.

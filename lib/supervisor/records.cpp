@@ -49,6 +49,10 @@ std::string render_daemon(const DaemonRecord& record) {
                         {"parallel_starts", record.spec.parallel_starts}};
     if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
     if (record.config) json["config"] = *record.config;
+    json["stores"] = nlohmann::json::array();
+    for (const core::StoreSpec& store : record.stores) {
+        json["stores"].push_back(nlohmann::json::parse(ctl::render_store(store)));
+    }
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
@@ -70,6 +74,12 @@ DaemonRecord parse_daemon(const std::string& text) {
     }
     record.log_dir = text_field(json, "log_dir").value_or("");
     record.config = text_field(json, "config");
+    if (const auto stores = json.find("stores"); stores != json.end() && stores->is_array()) {
+        for (const nlohmann::json& entry : *stores) {
+            // Each keeps its place: segments in custody are named by it.
+            record.stores.push_back(ctl::parse_store(entry.dump()).value_or(core::StoreSpec{}));
+        }
+    }
     return record;
 }
 

@@ -23,6 +23,7 @@ struct DaemonRecord {
     core::DaemonSpec spec;
     std::string log_dir;  // absolute; the one in force
     std::optional<std::string> config;
+    std::vector<core::StoreSpec> stores{};  // in force; only grows, so that an index names one
 };
 
 /// The text in a memfd of the keeper's custody. Errors: {read, EFBIG}, those of stat and read.

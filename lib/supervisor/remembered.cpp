@@ -17,7 +17,21 @@ constexpr int kVersion = 1;
 /// 4,096 workers of some kilobytes each.
 constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
 
-tl::expected<std::vector<RememberedWorker>, std::string> parse(const std::string& text) {
+/// May be absent: a state of an older version has none.
+tl::expected<std::vector<core::StoreSpec>, std::string> parse_stores(const nlohmann::json& json) {
+    std::vector<core::StoreSpec> stores;
+    const auto list = json.find("stores");
+    if (list == json.end()) return stores;
+    if (!list->is_array()) return tl::unexpected(std::string("its stores are no list"));
+    for (const nlohmann::json& entry : *list) {
+        auto store = ctl::parse_store(entry.dump());
+        if (!store) return tl::unexpected(store.error());
+        stores.push_back(std::move(*store));
+    }
+    return stores;
+}
+
+tl::expected<RememberedState, std::string> parse(const std::string& text) {
     const auto json = nlohmann::json::parse(text, nullptr, false);
     if (!json.is_object() || json.value("version", 0) != kVersion) {
         return tl::unexpected(fmt::format("not a state file of version {}", kVersion));
@@ -25,7 +39,10 @@ tl::expected<std::vector<RememberedWorker>, std::string> parse(const std::string
     const auto workers = json.find("workers");
     if (workers == json.end() || !workers->is_array())
         return tl::unexpected(std::string("it lists no workers"));
-    std::vector<RememberedWorker> result;
+    auto stores = parse_stores(json);
+    if (!stores) return tl::unexpected(stores.error());
+    RememberedState result;
+    result.stores = std::move(*stores);
     for (const nlohmann::json& entry : *workers) {
         if (!entry.is_object() || !entry.contains("spec") || !entry.contains("wanted")) {
             return tl::unexpected(std::string("a worker without spec or wanted"));
@@ -37,14 +54,14 @@ tl::expected<std::vector<RememberedWorker>, std::string> parse(const std::string
             worker.wanted.push_back(wanted.is_boolean() && wanted.get<bool>());
         }
         worker.wanted.resize(worker.spec.instances, false);
-        result.push_back(std::move(worker));
+        result.workers.push_back(std::move(worker));
     }
     return result;
 }
 
 }  // namespace
 
-tl::expected<std::vector<RememberedWorker>, std::string> parse_remembered(const std::string& text) {
+tl::expected<RememberedState, std::string> parse_remembered(const std::string& text) {
     try {
         return parse(text);
     } catch (const nlohmann::json::exception& error) {
@@ -52,14 +69,14 @@ tl::expected<std::vector<RememberedWorker>, std::string> parse_remembered(const 
     }
 }
 
-tl::expected<std::vector<RememberedWorker>, std::string> Remembered::load() const {
+tl::expected<RememberedState, std::string> Remembered::load() const {
     const auto text = sys::read_file(path_, kMaxBytes);
-    if (!text && text.error().code == ENOENT) return std::vector<RememberedWorker>{};
+    if (!text && text.error().code == ENOENT) return RememberedState{};
     std::string problem = text ? "" : std::strerror(text.error().code);
     if (text) {
-        auto workers = parse_remembered(*text);
-        if (workers) return workers;
-        problem = workers.error();
+        auto state = parse_remembered(*text);
+        if (state) return state;
+        problem = state.error();
     }
     const std::string aside = path_ + ".bad";
     const bool is_moved = sys::rename_file(path_, aside).has_value();
@@ -84,9 +101,15 @@ bool Remembered::notice(const core::Fleet& fleet, const std::vector<Slot>& slots
     return is_news;
 }
 
-Status Remembered::store(const core::Fleet& fleet) {
-    std::string text = fmt::format("{{\"version\": {}, \"workers\": [", kVersion);
+Status Remembered::store(const core::Fleet& fleet, const std::vector<core::StoreSpec>& stores) {
+    std::string text = fmt::format("{{\"version\": {}, \"stores\": [", kVersion);
     const char* separator = "\n";
+    for (const core::StoreSpec& store : stores) {
+        text += separator + ctl::render_store(store);
+        separator = ",\n";
+    }
+    text += "\n], \"workers\": [";
+    separator = "\n";
     for (const core::Worker* worker : fleet.workers()) {
         text += separator;
         text += "{\"spec\": " + ctl::render_spec(worker->spec) + ", \"wanted\": [";

@@ -23,8 +23,13 @@ struct RememberedWorker {
     std::vector<bool> wanted;  // by instance number
 };
 
+struct RememberedState {
+    std::vector<RememberedWorker> workers;
+    std::vector<core::StoreSpec> stores;  // what was described; not what was in them
+};
+
 /// The text of the file. The error says what is wrong with it.
-[[nodiscard]] tl::expected<std::vector<RememberedWorker>, std::string> parse_remembered(
+[[nodiscard]] tl::expected<RememberedState, std::string> parse_remembered(
     const std::string& text);
 
 class Remembered {
@@ -33,12 +38,13 @@ public:
 
     /// What the file says; nothing when there is none. The error says what is wrong with it; it was
     /// then moved to `state.json.bad`.
-    [[nodiscard]] tl::expected<std::vector<RememberedWorker>, std::string> load() const;
+    [[nodiscard]] tl::expected<RememberedState, std::string> load() const;
 
     /// True when one of `slots` is wanted otherwise than at the last call, or came or went.
     [[nodiscard]] bool notice(const core::Fleet& fleet, const std::vector<Slot>& slots);
     /// Replaces the file. Errors: those of open, write and rename.
-    [[nodiscard]] Status store(const core::Fleet& fleet);
+    [[nodiscard]] Status store(const core::Fleet& fleet,
+                               const std::vector<core::StoreSpec>& stores);
 
     [[nodiscard]] const std::string& path() const { return path_; }
 

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -62,6 +63,8 @@ bool is_changing(const ctl::Method& method) {
            !std::holds_alternative<ctl::request::Describe>(method) &&
            !std::holds_alternative<ctl::request::Rotate>(method) &&
            !std::holds_alternative<ctl::request::Shutdown>(method) &&
+           !std::holds_alternative<ctl::request::ListStores>(method) &&
+           !std::holds_alternative<ctl::request::OpenStore>(method) &&
            !std::holds_alternative<ctl::request::Wait>(method);
 }
 
@@ -110,12 +113,14 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
 }  // namespace
 
 Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-                   ControlServer& clients, KeeperLink& keeper, Journal& journal, Sockets& sockets,
+                   Stores& stores, ControlServer& clients, KeeperLink& keeper, Journal& journal,
+                   Sockets& sockets,
                    std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
       status_(status),
       logs_(logs),
+      stores_(stores),
       clients_(clients),
       keeper_(keeper),
       journal_(journal),
@@ -133,7 +138,11 @@ void Requests::handle(const ClientRequest& request, Instant now) {
     const ctl::RequestId& id = request.request.id;
     std::string line =
         *reply ? ctl::render_answer(id, **reply) : ctl::render_error(id, reply->error());
-    ready_.push_back({request.client, std::move(line)});
+    sys::UniqueFd segment;
+    if (const auto* open = std::get_if<ctl::request::OpenStore>(&request.request.method)) {
+        if (*reply) segment = stores_.duplicate_of(open->name);
+    }
+    ready_.push_back({request.client, std::move(line), std::move(segment)});
 }
 
 std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant now) {
@@ -194,6 +203,12 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
             },
             [&](const ctl::request::Rotate& request) -> std::optional<Reply> {
                 return rotate(request);
+            },
+            [&](const ctl::request::ListStores&) -> std::optional<Reply> {
+                return ctl::StoresAnswer{stores_.status()};
+            },
+            [&](const ctl::request::OpenStore& request) -> std::optional<Reply> {
+                return open_store(request.name);
             },
             [&](const ctl::request::Shutdown&) -> std::optional<Reply> { return shut_down(now); },
             [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; }},
@@ -293,6 +308,10 @@ Requests::Reply Requests::add(const core::WorkerSpec& spec, Instant now) {
     if (auto mistake = requirement_mistake(fleet_, {spec})) {
         return refuse(ctl::ErrorCode::refused, std::move(*mistake));
     }
+    const core::StoreChoice& store = spec.launch.store;
+    if (store.kind == core::StoreChoice::Kind::named && !stores_.is_described(store.name)) {
+        return refuse(ctl::ErrorCode::refused, stores_.unknown_text(store.name));
+    }
     if (auto error = open_sockets({spec}, {}, now)) return tl::unexpected(std::move(*error));
     fleet_.begin_operation();
     const core::Refusal refusal = fleet_.add(spec, true, now);
@@ -318,6 +337,22 @@ Requests::Reply Requests::scale(const ctl::request::Scale& request, Instant now)
     if (refusal != core::Refusal::none) return tl::unexpected(refusal_error(refusal, request.name));
     return operation_now({fmt::format("{}: {} → {} instances", request.name, present, wanted)},
                          now);
+}
+
+Requests::Reply Requests::open_store(const std::string& name) {
+    if (!stores_.is_described(name)) {
+        return refuse(ctl::ErrorCode::no_match, stores_.unknown_text(name));
+    }
+    const auto store = stores_.open(name);
+    if (!store) {
+        return refuse(ctl::ErrorCode::refused,
+                      fmt::format("store {} cannot be made: {}: {}", name,
+                                  op_name(store.error().op), std::strerror(store.error().code)));
+    }
+    for (ctl::StoreStatus& status : stores_.status()) {
+        if (status.spec.name == name) return ctl::StoresAnswer{{std::move(status)}};
+    }
+    return refuse(ctl::ErrorCode::internal_error, "the store is gone");
 }
 
 Requests::Reply Requests::shut_down(Instant now) {
@@ -371,7 +406,7 @@ void Requests::wait(const ClientRequest& request, const ctl::request::Wait& want
         const ctl::RpcError error{.code = ctl::ErrorCode::unknown_operation,
                                   .message = fmt::format("no operation {}", wanted.operation),
                                   .diagnostics = {}};
-        ready_.push_back({request.client, ctl::render_error(request.request.id, error)});
+        ready_.push_back({request.client, ctl::render_error(request.request.id, error), {}});
         return;
     }
     waiting_.push_back({.client = request.client,
@@ -391,16 +426,16 @@ void Requests::send_answers(bool has_changed, Instant now) {
         // The answer is as long as the operation is wide, and made once.
         if (is_over || (is_worth_a_look && fleet_.progress(waiting.operation).pending == 0)) {
             const ctl::OperationAnswer answer = operation(waiting.operation, now);
-            ready_.push_back({waiting.client, ctl::render_answer(waiting.id, answer)});
+            ready_.push_back({waiting.client, ctl::render_answer(waiting.id, answer), {}});
             continue;
         }
         still_waiting.push_back(std::move(waiting));
     }
     waiting_ = std::move(still_waiting);
     std::size_t bytes = 0;
-    for (const Ready& ready : std::exchange(ready_, {})) {
+    for (Ready& ready : std::exchange(ready_, {})) {
         bytes += ready.line.size();
-        clients_.answer(ready.client, ready.line);
+        clients_.answer(ready.client, ready.line, std::move(ready.descriptor));
     }
     // Making it took several times its size, in small pieces between those that stay.
     if (bytes >= kLargeAnswer) sys::give_back_free_memory();

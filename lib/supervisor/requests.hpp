@@ -25,13 +25,14 @@
 #include "supervisor/records.hpp"
 #include "supervisor/sockets.hpp"
 #include "supervisor/status.hpp"
+#include "supervisor/stores.hpp"
 
 namespace cluster::supervisor {
 
 class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
-    Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
+    Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs, Stores& stores,
              ControlServer& clients, KeeperLink& keeper, Journal& journal, Sockets& sockets,
              std::function<void(Instant)> begin_shutdown);
 
@@ -68,6 +69,7 @@ private:
     struct Ready {
         ClientId client;
         std::string line;
+        sys::UniqueFd descriptor{};  // beside the line
     };
     enum class Change : std::uint8_t { start, stop, restart };
 
@@ -95,6 +97,7 @@ private:
     [[nodiscard]] Reply add(const core::WorkerSpec& spec, Instant now);
     [[nodiscard]] Reply scale(const ctl::request::Scale& request, Instant now);
     [[nodiscard]] Reply rotate(const ctl::request::Rotate& request);
+    [[nodiscard]] Reply open_store(const std::string& name);
     [[nodiscard]] Reply shut_down(Instant now);
     [[nodiscard]] ctl::OperationAnswer operation(Epoch epoch, Instant now) const;
     [[nodiscard]] ctl::OperationAnswer operation_now(std::vector<std::string> notes,
@@ -105,6 +108,7 @@ private:
     Records& records_;
     StatusReader& status_;
     Logs& logs_;
+    Stores& stores_;
     ControlServer& clients_;
     KeeperLink& keeper_;
     Journal& journal_;

@@ -76,9 +76,11 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
           [this](Run run) { return log_target(run); }),
       clients_(loop_, std::move(listener), sys::current_uid()),
       watch_(loop_, link_, jobs_, fleet_, safe_base_, options_.directories.runtime),
+      handover_(loop_, link_, jobs_, records_, fleet_, options_.directories.runtime),
       sockets_(link_, jobs_, path_of_jobs()),
       status_(fleet_, link_, watch_, outputs_, sockets_),
-      requests_(fleet_, records_, status_, logs_, clients_, link_, journal_, sockets_,
+      requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, link_, journal_,
+                sockets_,
                 [this](Instant now) { begin_shutdown(now); }) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
@@ -108,6 +110,7 @@ void Supervisor::turn(Instant now) {
     }
     for (const ClientRequest& request : clients_.take_requests()) requests_.handle(request, now);
     watch_.on_time(now, tell_fleet(now));
+    handover_.on_time(now);
     fleet_.on_time(now);
     outputs_.on_time(now);
     logs_.on_time();
@@ -125,6 +128,7 @@ void Supervisor::turn(Instant now) {
     if (sockets_.take_news()) spawn_waiting();
     sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
+    handover_.follow(changes.slots);
     report(changes, now);
     requests_.send_answers(!changes.is_empty(), now);
     sys::pass(Failpoint::turn_done);
@@ -134,7 +138,7 @@ void Supervisor::turn(Instant now) {
 std::optional<Instant> Supervisor::next_deadline() const {
     if (!failed_spawns_.empty() || link_.has_messages()) return Instant{};
     std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
-    next = earliest(next, watch_.next_deadline());
+    next = earliest(next, earliest(watch_.next_deadline(), handover_.next_deadline()));
     next = earliest(next, sockets_.next_deadline());
     next = earliest(earliest(next, strays_killed_at_), clients_.next_deadline());
     return earliest(next, requests_.next_deadline());
@@ -218,6 +222,7 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     const core::Place* place = fleet_.find(slot);
     const Generation generation{record->generation};
     if (place == nullptr || place->instance.generation != generation) return;
+    handover_.on_exit(*record);
     outputs_.drain({slot, generation});
     sys::pass(Failpoint::exit_drained);
     watch_.drain({slot, generation});
@@ -237,6 +242,7 @@ RunWatch::Tell Supervisor::tell_fleet(Instant now) {
 void Supervisor::close_run(Run run) {
     outputs_.close(run);
     watch_.close(run);
+    handover_.close(run);
 }
 
 void Supervisor::begin_shutdown(Instant now) {
@@ -358,6 +364,7 @@ Status Supervisor::try_spawn(const core::Place& place, bool has_waited) {
         return {};
     }
     if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
+    if (auto prepared = handover_.prepare(place, spec, inheritance); !prepared) return prepared;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = newest.instances};
     const auto plan = compile_plan(core::launch_with_sockets(spec), name, inheritance, safe_base_);
@@ -432,7 +439,7 @@ void Supervisor::remember(const Records::Changes& changes) {
 }
 
 void Supervisor::remember_all() {
-    const auto stored = remembered_.store(fleet_);
+    const auto stored = remembered_.store(fleet_, records_.daemon().stores);
     if (!stored && !is_forgetful_) {
         log::warn(fmt::format("{}: {}: {}; workers will not come back after a reboot",
                               remembered_.path(), op_name(stored.error().op),

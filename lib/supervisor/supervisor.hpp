@@ -20,6 +20,7 @@
 #include "place/directories.hpp"
 #include "supervisor/control_server.hpp"
 #include "supervisor/environment.hpp"
+#include "supervisor/handover.hpp"
 #include "supervisor/jobs.hpp"
 #include "supervisor/journal.hpp"
 #include "supervisor/keeper_link.hpp"
@@ -115,6 +116,7 @@ private:
     Outputs outputs_;
     ControlServer clients_;
     RunWatch watch_;
+    Handover handover_;
     Sockets sockets_;
     StatusReader status_;
     Requests requests_;

@@ -41,13 +41,30 @@ std::string variable_or_empty(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-using RememberedWorkers = tl::expected<std::vector<RememberedWorker>, std::string>;
-
-std::vector<std::string> names_of(const RememberedWorkers& remembered) {
+std::vector<std::string> names_of(const std::vector<RememberedWorker>& workers) {
     std::vector<std::string> names;
-    if (!remembered) return names;
-    for (const RememberedWorker& worker : *remembered) names.push_back(worker.spec.name);
+    for (const RememberedWorker& worker : workers) names.push_back(worker.spec.name);
     return names;
+}
+
+std::vector<std::string> names_of(const std::vector<core::StoreSpec>& stores) {
+    std::vector<std::string> names;
+    for (const core::StoreSpec& store : stores) names.push_back(store.name);
+    return names;
+}
+
+/// Those of the config, and of the remembered ones those that came from elsewhere.
+std::vector<core::StoreSpec> stores_of(const core::Config& config,
+                                       const std::vector<core::StoreSpec>& remembered,
+                                       const std::optional<std::string>& path) {
+    std::vector<core::StoreSpec> stores = config.stores;
+    for (const core::StoreSpec& store : remembered) {
+        const bool is_known =
+            std::any_of(stores.begin(), stores.end(),
+                        [&store](const auto& other) { return other.name == store.name; });
+        if (!is_known && (!path || store.source != *path)) stores.push_back(store);
+    }
+    return stores;
 }
 
 }  // namespace
@@ -102,7 +119,8 @@ bool Supervisor::make_first_start(Instant now) {
         exit_code_ = 2;
         return false;
     };
-    auto remembered = remembered_.load();
+    const auto loaded_state = remembered_.load();
+    const RememberedState remembered = loaded_state.value_or(RememberedState{});
     core::Config config;
     if (options_.config) {
         const auto text = sys::read_file(*options_.config, kMaxConfigBytes);
@@ -112,7 +130,9 @@ bool Supervisor::make_first_start(Instant now) {
         }
         auto loaded = conf::load(*text, {.path = *options_.config,
                                          .base_path = variable_or_empty("PATH"),
-                                         .known_workers = names_of(remembered)});
+                                         .known_workers = names_of(remembered.workers),
+                                         .known_stores = names_of(remembered.stores),
+                                         .minimum_store_size = &minimum_store_size});
         if (!loaded) return refuse(conf::format(loaded.error()));
         config = std::move(*loaded);
     }
@@ -122,14 +142,16 @@ bool Supervisor::make_first_start(Instant now) {
                                   std::strerror(made.error().code)));
     }
     log::open(options_.log_level.value_or(config.daemon.log_level));
-    records_.store_daemon({.spec = config.daemon, .log_dir = log_dir, .config = options_.config});
+    records_.store_daemon({.spec = config.daemon,
+                           .log_dir = log_dir,
+                           .config = options_.config,
+                           .stores = stores_of(config, remembered.stores, options_.config)});
     if (auto made = sys::make_directories(options_.directories.state, 0700); !made) {
         log::warn(
             fmt::format("{}: {}", options_.directories.state, std::strerror(made.error().code)));
     }
-    if (!remembered) log::error("remembered state: " + remembered.error());
-    if (!remembered) remembered.emplace();
-    if (auto error = populate(config, *remembered, now)) return refuse(error->message);
+    if (!loaded_state) log::error("remembered state: " + loaded_state.error());
+    if (auto error = populate(config, remembered.workers, now)) return refuse(error->message);
     journal_.open(events_file(log_dir));
     journal_.add(EventLine("daemon")
                      .text("what", "started")
@@ -209,6 +231,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     resume_outputs(held);
     sys::pass(Failpoint::takeover_outputs);
     watch_.resume(held);
+    handover_.resume(held);
     // First: a slot whose exit is not released would refuse the next run.
     for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
     std::vector<Slot> slots;  // of places that an event may make vanish

@@ -49,6 +49,9 @@ std::string object_of(const core::Launch& launch, Op op) {
     if (op == Op::set_gid) return launch.group.empty() ? "of " + launch.user : launch.group;
     if (op == Op::open) return "log file";
     if (op == Op::standard_input) return launch.standard_input;
+    if (op == Op::store && launch.store.kind == core::StoreChoice::Kind::named) {
+        return launch.store.name;
+    }
     return {};
 }
 
@@ -57,6 +60,7 @@ std::string hint_for(const core::Launch& launch, Op op, int code) {
     if (op == Op::lookup_user && code == ENOENT) return "no such user";
     if (op == Op::lookup_group && code == ENOENT) return "no such group";
     if (op == Op::lookup_command && code == ENOENT) return "not found";
+    if (op == Op::store && code == ENOENT) return "no [store] table of the daemon describes it";
     if (op == Op::lookup_command && code == EACCES) return "found, but not executable";
     if (op == Op::exec && code == ENOEXEC)
         return "Exec format error (neither a program nor a script with a #! line)";

@@ -32,6 +32,16 @@ union ControlBuffer {
     std::array<char, CMSG_SPACE(sizeof(int) * kMaxFdsInFlight)> bytes;
 };
 
+void add_descriptors(msghdr& message, ControlBuffer& control, std::span<const int> fds) {
+    message.msg_control = control.bytes.data();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+}
+
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> open_seqpacket_pair() {
@@ -112,6 +122,27 @@ Result<std::size_t> send_some(int fd, std::string_view bytes) {
     return static_cast<std::size_t>(count);
 }
 
+Result<std::size_t> send_with_descriptor(int fd, std::string_view bytes, int descriptor) {
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    ControlBuffer control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    add_descriptors(message, control, std::span<const int>{&descriptor, 1});
+    const auto count = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count < 0) return fail(Op::send, errno);
+    return static_cast<std::size_t>(count);
+}
+
+Result<std::size_t> receive_some(int fd, std::span<std::byte> buffer, UniqueFd& descriptor) {
+    Packet packet;
+    if (auto received = receive_packet(fd, buffer, packet); !received) {
+        return tl::unexpected(received.error());
+    }
+    if (packet.fd_count != 0) descriptor = std::move(packet.fds[packet.fd_count - 1]);
+    return packet.bytes;
+}
+
 Status send_packet(int fd, std::span<const std::byte> bytes, std::span<const int> fds) {
     if (fds.size() > kMaxFdsInFlight) return fail(Op::send, EINVAL);
     iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
@@ -119,15 +150,7 @@ Status send_packet(int fd, std::span<const std::byte> bytes, std::span<const int
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (!fds.empty()) {
-        message.msg_control = control.bytes.data();
-        message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(fds.size_bytes());
-        std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-    }
+    if (!fds.empty()) add_descriptors(message, control, fds);
     if (::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return fail(Op::send, errno);
     return {};
 }

@@ -35,6 +35,14 @@ struct PeerCredentials {
 /// Bytes of a stream. EAGAIN is an error like others; SIGPIPE is never raised.
 [[nodiscard]] Result<std::size_t> send_some(int fd, std::string_view bytes);
 
+/// The same with a descriptor beside the first byte. Requires: bytes. Errors: as above.
+[[nodiscard]] Result<std::size_t> send_with_descriptor(int fd, std::string_view bytes,
+                                                       int descriptor);
+/// Bytes of a stream, and the descriptor that came beside them, if any: close-on-exec. More than
+/// one are closed but for the last. Errors: {receive, EAGAIN} …
+[[nodiscard]] Result<std::size_t> receive_some(int fd, std::span<std::byte> buffer,
+                                               UniqueFd& descriptor);
+
 /// One datagram to a UNIX socket: a path, or an abstract name written with '@' in front. Never
 /// waits. Errors: {send, errno}; {bind, ENAMETOOLONG}.
 [[nodiscard]] Status send_datagram(const std::string& address, std::string_view bytes);

@@ -68,6 +68,8 @@ enum class HeldKind : std::uint16_t {
     staging = 9,  // staging file of an output (lib/capture/STAGING.md); index: 0 stdout, 1 stderr
     socket = 12,  // a listening socket of the config; generation: its id
     socket_spec = 13,  // sealed memfd that says which one; generation: its id
+    store = 14,   // segment of a store (lib/store); index: the store, generation: the segment's
+    attach = 15,  // attach socket of a run, listening: slot, generation; index: its store
 };
 
 struct HeldKey {

@@ -27,11 +27,12 @@ _clusterctl() {
 
     case $prev in
         --runtime-dir | --cwd) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$cur")); return ;;
         --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --stop-signal) COMPREPLY=($(compgen -W "$(compgen -A signal SIG)" -- "$cur")); return ;;
-        --timeout | --stop-timeout | --min-uptime | --delay | -d) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
-        --name | --group | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
+        --timeout | --stop-timeout | --min-uptime | --delay | -d | --ttl) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
+        --name | --group | --store | --limit | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
         -n) [[ $verb == apply ]] || return ;;
     esac
 
@@ -43,7 +44,7 @@ _clusterctl() {
     local options='--json --runtime-dir --help'
     case $verb in
         start) options+=' --no-wait --timeout --name --instances --cwd --env --keep-env --restart --user --group
-                         --stop-signal --stop-timeout --min-uptime' ;;
+                         --stop-signal --stop-timeout --min-uptime --store --no-store' ;;
         stop | scale | delete | remove | rm | reset | shutdown | kill) options+=' --no-wait --timeout' ;;
         restart) options+=' --no-wait --timeout --parallel' ;;
         reload) options+=' --no-wait --timeout --force' ;;
@@ -52,6 +53,7 @@ _clusterctl() {
         env) options+=' --running' ;;
         top | monit) options+=' --delay' ;;
         startup) options+=' --user --print' ;;
+        store) options+=' --store --ttl --add --replace --file --limit' ;;
         logs | log) options+=' --follow --lines --since --grep --out --err --rotate' ;;
     esac
     if [[ $cur == -* ]]; then
@@ -69,6 +71,12 @@ _clusterctl() {
                 COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur"))
             fi ;;
         validate | check | apply) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
+        store)
+            if [[ $words == 0 ]]; then
+                COMPREPLY=($(compgen -W 'get set del incr list stats counter' -- "$cur"))
+            elif [[ $words == 1 && ${COMP_WORDS[COMP_CWORD - 1]} == counter ]]; then
+                COMPREPLY=($(compgen -W 'list' -- "$cur"))
+            fi ;;
         scale) COMPREPLY=($(compgen -W "$(clusterctl complete workers "${place[@]}" 2>/dev/null)" -- "$cur")) ;;
         stop | restart | reload | delete | remove | rm | reset | status | ls | list | ps | logs | log | describe | show | env | pid | top | monit)
             COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur")) ;;

@@ -35,7 +35,7 @@ complete -c clusterctl -s h -l help -d 'Print the options'
 
 complete -c clusterctl -n 'contains -- -- (commandline -opc)' -k -a '(__clusterctl_foreign)'
 
-set -l verbs start stop restart reload scale apply delete signal reset status describe pid env events top startup logs validate shutdown version help
+set -l verbs start stop restart reload scale apply delete signal reset status describe pid env events top startup store logs validate shutdown version help
 set -l aliases ls list ps show remove rm log monit check kill
 set -l none "not __fish_seen_subcommand_from $verbs $aliases"
 complete -c clusterctl -n $none -a start -d 'Start workers'
@@ -53,6 +53,7 @@ complete -c clusterctl -n $none -a env -d 'Show an environment'
 complete -c clusterctl -n $none -a events -d 'Show what happened'
 complete -c clusterctl -n $none -a top -d 'Watch workers'
 complete -c clusterctl -n $none -a startup -d 'Have systemd start the daemon at boot'
+complete -c clusterctl -n $none -a store -d 'Look into the shared store, and change it'
 complete -c clusterctl -n $none -a status -d 'Show workers and the daemon'
 complete -c clusterctl -n $none -a logs -d 'Show and follow the logs'
 complete -c clusterctl -n $none -a validate -d 'Check config files'
@@ -94,6 +95,18 @@ complete -c clusterctl -n '__fish_seen_subcommand_from events' -l since -x -d 'A
 complete -c clusterctl -n '__fish_seen_subcommand_from top monit' -s d -l delay -x -a '500ms 1s 5s' -d 'Between two pictures'
 complete -c clusterctl -n '__fish_seen_subcommand_from startup' -l user -d 'As a service of this user'
 complete -c clusterctl -n '__fish_seen_subcommand_from startup' -l print -d 'Only show the unit'
+complete -c clusterctl -n $start -l store -x -d 'The store that it gets'
+complete -c clusterctl -n $start -l no-store -d 'It gets no store'
+
+set -l store '__fish_seen_subcommand_from store'
+complete -c clusterctl -n "$store; and not __fish_seen_subcommand_from get set del incr list stats counter" -a 'get set del incr list stats counter'
+complete -c clusterctl -n "$store; and __fish_seen_subcommand_from counter" -a list
+complete -c clusterctl -n $store -l store -x -d 'Which store'
+complete -c clusterctl -n $store -l ttl -x -a '10s 5m 1h 1d' -d 'set: it goes away after this'
+complete -c clusterctl -n $store -l add -d 'set: only if the key is not there'
+complete -c clusterctl -n $store -l replace -d 'set: only if it is'
+complete -c clusterctl -n $store -l file -r -F -d 'set: the value is in this file'
+complete -c clusterctl -n $store -s n -l limit -x -d 'list: at most so many keys'
 
 set -l logs '__fish_seen_subcommand_from logs log'
 complete -c clusterctl -n $logs -s f -l follow -d 'Go on with what is written'

@@ -56,10 +56,12 @@ Report start_report(const Daemon& daemon, const std::string& more) {
 }  // namespace
 
 TEST_SUITE("e2e") {
-    TEST_CASE("worker/descriptors: a worker has 0 and 1 and 2 and nothing else") {
+    TEST_CASE("worker/descriptors: a worker has 0, 1, 2 and the store, and nothing else") {
         const Daemon daemon;
         const Report report = start_report(daemon, "");
-        CHECK(report.fds.size() == 3);
+        CHECK(report.fds.size() == 4);
+        CHECK(report.fds.at("3").find("cluster-store") != std::string::npos);
+        CHECK(report.env.at("CLUSTER_STORE").rfind("v1:3:", 0) == 0);
         CHECK(report.fds.at("0") == "/dev/null");
         CHECK(report.fds.at("1").rfind("pipe:", 0) == 0);
         CHECK(report.fds.at("2").rfind("pipe:", 0) == 0);
@@ -78,7 +80,7 @@ TEST_SUITE("e2e") {
             daemon.write("second.toml",
                          worker_table("rep", {worker_program("report")}, "min_uptime = \"50ms\""));
         REQUIRE(daemon.ctl({"start", file}).code == 0);
-        CHECK(report_of(daemon, "rep.0").fds.size() == 3);
+        CHECK(report_of(daemon, "rep.0").fds.size() == 4);
     }
 
     TEST_CASE("worker/session: leads a session and a group of its own") {
@@ -111,6 +113,8 @@ TEST_SUITE("e2e") {
         const std::set<std::string> expected{"CLUSTER_WORKER",
                                              "CLUSTER_INSTANCE",
                                              "CLUSTER_INSTANCES",
+                                             "CLUSTER_STORE",
+                                             "CLUSTER_SOCKET",
                                              "NODE_APP_INSTANCE",
                                              "PORT",
                                              "PATH",

@@ -10,12 +10,12 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t size) {
     const std::string text(reinterpret_cast<const char*>(input), size);
-    const auto workers = cluster::supervisor::parse_remembered(text);
-    if (!workers) {
-        CLUSTER_ASSERT(!workers.error().empty());
+    const auto state = cluster::supervisor::parse_remembered(text);
+    if (!state) {
+        CLUSTER_ASSERT(!state.error().empty());
         return 0;
     }
-    for (const cluster::supervisor::RememberedWorker& worker : *workers) {
+    for (const cluster::supervisor::RememberedWorker& worker : state->workers) {
         CLUSTER_ASSERT(worker.spec.instances <= cluster::core::kMaxInstancesPerWorker);
         CLUSTER_ASSERT(worker.wanted.size() == worker.spec.instances);
         CLUSTER_ASSERT(!worker.spec.name.empty());

@@ -5,7 +5,7 @@
 //   with
 //                       one line: "ok", or its first mistake
 //
-// Names of workers that stand in no text count as known: a schema sees one file, too.
+// Names of workers and of stores that stand in no text count as known: a schema sees one file, too.
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -18,7 +18,7 @@
 namespace {
 
 std::string verdict_on(std::string_view text) {
-    const auto result = cluster::conf::load(text, {"/srv/clusterd.toml", "/usr/bin", std::nullopt});
+    const auto result = cluster::conf::load(text, {"/srv/clusterd.toml", "/usr/bin", std::nullopt, std::nullopt});
     if (result) return "ok";
     const cluster::conf::Diagnostic& first = result.error().front();
     return std::to_string(first.line) + ":" + std::to_string(first.column) + ": " + first.message;

@@ -49,6 +49,7 @@ TEST_CASE("clusterctl/ad_hoc: every option reaches the spec") {
     options.restart = "on-failure";
     options.user = "www-data:adm";
     options.group = "site";
+    options.store = "sessions";
     options.stop_signal = "INT";
     options.stop_timeout = "3s";
     options.min_uptime = "0s";
@@ -56,6 +57,8 @@ TEST_CASE("clusterctl/ad_hoc: every option reaches the spec") {
     CHECK(spec.name == "web");
     CHECK(spec.instances == 4);
     CHECK(spec.launch.cwd == "/tmp");
+    CHECK(spec.launch.store ==
+          cluster::core::StoreChoice{cluster::core::StoreChoice::Kind::named, "sessions"});
     CHECK(spec.launch.env.at("A") == "2");
     CHECK(spec.launch.env.at("B") == "x=y");
     CHECK(spec.launch.inherited_env.count("PATH") == 1);
@@ -107,4 +110,18 @@ TEST_CASE("clusterctl/ad_hoc: options without a command are noticed") {
     CHECK(std::string(options.first_given()) == "--env");
     options.name = "x";
     CHECK(std::string(options.first_given()) == "--name");
+}
+
+TEST_CASE("clusterctl/ad_hoc: the store is one by name, or none") {
+    AdHocOptions options;
+    CHECK(options.make_spec({"node"}).launch.store == cluster::core::StoreChoice{});
+    options.no_store = true;
+    CHECK(std::string(options.first_given()) == "--no-store");
+    CHECK(options.make_spec({"node"}).launch.store.kind == cluster::core::StoreChoice::Kind::none);
+    options.store = "default";
+    CHECK(refusal(options, {"node"}) == "--store and --no-store do not go together");
+    options.no_store = false;
+    CHECK(options.make_spec({"node"}).launch.store.name == "default");
+    options.store = "a b";
+    CHECK(refusal(options, {"node"}) == "--store: \"a b\" is not a store's name");
 }

@@ -61,7 +61,7 @@ TEST_CASE("conf/load: names at the top and the shape of the tables") {
         {"[workers.w]\ncommand = 'x'", "1:2 unknown name \"workers\" (did you mean \"worker\"?)"},
         {"[sockets.web]\nlisten = 'x'", "1:2 unknown name \"sockets\" (did you mean \"socket\"?); keys of a worker stand below "
          "[worker.NAME]"},
-        {"[store]\nsize = '1MiB'", "1:2 unknown name \"store\""},
+        {"[store]\nsize = '1MiB'", "1:1 nothing to run: there is no [worker.NAME] table"},
         {"command = 'x'",
          "1:1 unknown name \"command\"; keys of a worker stand below [worker.NAME]"},
         {"log_level = 'x'", "1:1 unknown name \"log_level\"; it belongs below [daemon]"},

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "conf/socket.hpp"
+#include "conf/store_keys.hpp"
 #include "conf/worker.hpp"
 #include "loading.hpp"
 #include "support/paths.hpp"
@@ -43,6 +44,10 @@ TEST_CASE("conf/shipped: clusterd.toml loads as it is, and every setting in it i
     const LoadResult result = load_file(kReference, read_file(kReference));
     REQUIRE(result);
     CHECK(result->daemon == core::DaemonSpec{});
+    REQUIRE(result->stores.size() == 1);
+    core::StoreSpec store;
+    store.source = kReference;
+    CHECK(result->stores.front() == store);
     REQUIRE(result->workers.size() == 1);
     const core::WorkerSpec& worker = result->workers.front();
     CHECK(worker.policy == core::Policy{});
@@ -61,9 +66,11 @@ TEST_CASE("conf/shipped: clusterd.toml loads with every setting switched on") {
     REQUIRE(load_file(kReference, switch_everything_on(read_file(kReference))));
 }
 
-TEST_CASE("conf/shipped: clusterd.toml shows every key of a worker and of a socket") {
+TEST_CASE("conf/shipped: clusterd.toml shows every key of a worker, of a store and of a socket") {
     const std::string text = "\n" + switch_everything_on(read_file(kReference));
-    for (const std::string_view key : worker_key_names()) {
+    std::vector<std::string_view> keys = worker_key_names();
+    for (const std::string_view key : store_key_names()) keys.push_back(key);
+    for (const std::string_view key : keys) {
         CAPTURE(key);
         const std::string line = std::string(key) + " = ";
         CHECK((text.find("\n" + line) != std::string::npos || key == "stdin"));

@@ -421,7 +421,7 @@ TEST_CASE("conf/daemon: parallel_starts") {
 }
 
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key : {"store", "channel", "node_cluster"}) {
+    for (const std::string key : {"channel", "node_cluster"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

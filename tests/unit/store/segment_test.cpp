@@ -47,6 +47,26 @@ TEST_CASE("store/segment: a segment is sealed in size and has a generation of it
     CHECK(a->inode() == info->inode);
 }
 
+TEST_CASE("store/segment: who made it knows it without asking its header") {
+    const auto file = create(small_options());
+    REQUIRE(file);
+    const std::uint64_t generation = Segment::attach(file->get(), Access::read_only)->generation();
+    const std::string nonsense(4096, '\xA5');
+    REQUIRE(::pwrite(file->get(), nonsense.data(), nonsense.size(), 0) == 4096);
+    CHECK(attach_code(file->get()) == EBADF);
+    auto known = Segment::attach_known(file->get(), small_options(), generation);
+    REQUIRE(known);
+    CHECK(known->generation() == generation);
+    CHECK(known->geometry().participants_count == small_options().participants);
+    CHECK(settle_all_dead(*known).slots == 0);
+    SegmentOptions other = small_options();
+    other.bytes += 4096;
+    CHECK(code_of(Segment::attach_known(file->get(), other, generation)) == EBADF);
+    const auto plain = sys::open_memory_file("plain", small_options().bytes);
+    REQUIRE(plain);
+    CHECK(code_of(Segment::attach_known(plain->get(), small_options(), generation)) == EBADF);
+}
+
 TEST_CASE("store/segment: too small is refused, and the minimum is told and is enough") {
     SegmentOptions options = small_options();
     options.bytes = minimum_bytes(options) - 1;

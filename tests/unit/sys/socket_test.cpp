@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,6 +46,32 @@ TEST_CASE("sys/packets: one datagram in is one datagram out") {
     const auto empty = receive_packet(pair->second.get(), buffer, packet);
     REQUIRE_FALSE(empty);
     CHECK(empty.error() == Error{Op::receive, EAGAIN});
+}
+
+TEST_CASE("sys/streams: a descriptor goes with the byte that it was sent with") {
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
+    const UniqueFd a{ends[0]};
+    const UniqueFd b{ends[1]};
+    const auto pipe = open_pipe();
+    REQUIRE(pipe);
+    CHECK(send_some(a.get(), "before ").value_or(0) == 7);
+    CHECK(send_with_descriptor(a.get(), "with", pipe->write_end.get()).value_or(0) == 4);
+    std::array<std::byte, 64> buffer{};
+    UniqueFd received;
+    std::string text;
+    while (text.size() < 11) {
+        const auto count = receive_some(b.get(), buffer, received);
+        REQUIRE(count);
+        REQUIRE(*count > 0);
+        text.append(reinterpret_cast<const char*>(buffer.data()), *count);
+    }
+    CHECK(text == "before with");
+    REQUIRE(received.is_open());
+    CHECK(is_close_on_exec(received.get()));
+    CHECK(::write(received.get(), "x", 1) == 1);
+    CHECK(read_some(pipe->read_end.get(), buffer).value_or(0) == 1);
+    CHECK(receive_some(b.get(), buffer, received).error() == Error{Op::receive, EAGAIN});
 }
 
 TEST_CASE("sys/packets: descriptors arrive in order, work, and are close-on-exec") {

@@ -1,0 +1,74 @@
+#include "supervisor/handover.hpp"
+
+#include <fmt/core.h>
+
+#include <cstring>
+#include <utility>
+
+#include "core/selector.hpp"
+#include "supervisor/log.hpp"
+#include "supervisor/plan_compiler.hpp"
+#include "sys/process.hpp"
+
+namespace cluster::supervisor {
+
+Status Handover::prepare(const core::Place& place, const core::WorkerSpec& spec,
+                         Inheritance& inheritance) {
+    const auto name = store_of(spec.launch);
+    if (!name) return {};
+    const auto store = stores_.open(*name);
+    if (!store) return tl::unexpected(store.error());
+    inheritance.set_store(store->fd, store->inode, store->generation);
+    // Of a user who cannot be found the plan will tell.
+    const OutputOwner owner =
+        output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
+    auto path =
+        attach_.open({place.slot, place.instance.generation},
+                     core::instance_id(spec.name, place.number), owner.uid, owner.gid, *store);
+    if (path) {
+        inheritance.set_variable("CLUSTER_SOCKET", std::move(*path));
+    } else if (!std::exchange(is_without_socket_told_, true)) {
+        // The inherited descriptor is there, which is enough for most.
+        log::warn(
+            fmt::format("workers start without CLUSTER_SOCKET, as no attach socket can be "
+                        "made: {}: {}",
+                        op_name(path.error().op), std::strerror(path.error().code)));
+    }
+    return {};
+}
+
+void Handover::resume(std::vector<HeldDescriptor>& held) {
+    stores_.resume(held);
+    for (HeldDescriptor& item : held) {
+        if (item.key.kind != wire::HeldKind::attach) continue;
+        const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
+        const core::Place* place = fleet_.find(run.slot);
+        const bool is_current = place != nullptr && place->instance.generation == run.generation &&
+                                core::is_occupied(place->instance.state);
+        if (!is_current) {
+            keeper_.drop(item.key);
+            continue;
+        }
+        const std::string& worker = fleet_.worker(place->worker)->spec.name;
+        attach_.resume(item.key, core::instance_id(worker, place->number), std::move(item.fd),
+                       stores_.find(AttachSockets::store_index(item.key)));
+    }
+}
+
+void Handover::follow(const std::vector<Slot>& slots) {
+    for (const Slot slot : slots) {
+        const auto socket = attach_.run_of(slot);
+        if (!socket) continue;
+        const core::Place* place = fleet_.find(slot);
+        const bool is_over = place == nullptr || !core::is_occupied(place->instance.state) ||
+                             place->instance.generation != socket->generation;
+        if (is_over) attach_.close(*socket);
+    }
+}
+
+void Handover::on_time(Instant now) {
+    stores_.on_time(now);
+    attach_.on_time(now);
+}
+
+}  // namespace cluster::supervisor
