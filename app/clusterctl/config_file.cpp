@@ -68,14 +68,15 @@ void load_text(ConfigFile& file, const std::string& name, const KnownWorkers& kn
     }
 }
 
-/// Whether a worker requires one that the file does not have.
+/// Whether a worker requires, wants or follows one that the file does not have.
 bool requires_others(const core::Config& config) {
     const auto is_here = [&](const std::string& name) {
         return std::any_of(config.workers.begin(), config.workers.end(),
                            [&](const core::WorkerSpec& spec) { return spec.name == name; });
     };
     return std::any_of(config.workers.begin(), config.workers.end(), [&](const auto& spec) {
-        return !std::all_of(spec.requirements.begin(), spec.requirements.end(), is_here);
+        const std::vector<std::string> names = core::predecessors_of(spec);
+        return !std::all_of(names.begin(), names.end(), is_here);
     });
 }
 

@@ -1,4 +1,4 @@
-// What `requires` needs the whole file for.
+// What `requires`, `wants` and `after` need the whole file for.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 
 namespace cluster::conf {
 
-/// Reports every required worker that neither the table of workers nor `others` names.
+/// Reports every worker in them that neither the table of workers nor `others` names.
 void check_known(const std::vector<core::WorkerSpec>& specs, const Field& workers,
                  const std::vector<std::string>& others);
 
-/// Reports workers that require one another, along the cycle.
+/// Reports workers that require, or wait for, one another, along the cycle.
 void check_cycles(const std::vector<core::WorkerSpec>& specs, const Field& workers);
 
 }  // namespace cluster::conf

@@ -263,6 +263,8 @@ std::vector<KeyValue> keys_of(const core::WorkerSpec& spec) {
     add_policy(keys, spec.policy);
     add_reload(keys, spec.reload);
     keys.add_text("requires", join_words(spec.requirements));
+    keys.add_text("wants", join_words(spec.wants));
+    keys.add_text("after", join_words(spec.after));
     keys.add_text("group", spec.group);
     add_log(keys, spec.log);
     return keys.take();

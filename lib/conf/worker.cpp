@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 29> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 31> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -76,6 +76,8 @@ constexpr Keys<WorkerDraft, 29> kWorkerKeys{{
     {"max_memory", read_max_memory},
     {"reload", read_reload},
     {"requires", read_requires},
+    {"wants", read_wants},
+    {"after", read_after},
     {"log", read_log},
     {"group", read_group},
 }};

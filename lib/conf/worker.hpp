@@ -69,6 +69,8 @@ void read_stop_timeout(WorkerDraft& draft, const Field& field);
 void read_ready(WorkerDraft& draft, const Field& field);
 void read_max_memory(WorkerDraft& draft, const Field& field);
 void read_requires(WorkerDraft& draft, const Field& field);
+void read_wants(WorkerDraft& draft, const Field& field);
+void read_after(WorkerDraft& draft, const Field& field);
 void read_min_uptime(WorkerDraft& draft, const Field& field);
 void read_start_timeout(WorkerDraft& draft, const Field& field);
 void read_reload(WorkerDraft& draft, const Field& field);

@@ -386,7 +386,9 @@ void Fleet::count(const Instance& instance, bool is_added) {
 }
 
 void Fleet::count_requiring(const WorkerSpec& spec, bool is_added) {
-    if (!spec.requirements.empty()) requiring_ += is_added ? 1U : ~0U;
+    const bool is_ordered =
+        !spec.requirements.empty() || !spec.wants.empty() || !spec.after.empty();
+    if (is_ordered) requiring_ += is_added ? 1U : ~0U;
 }
 
 void Fleet::refresh_deadline(const Place& place) {

@@ -75,7 +75,8 @@ enum class Refusal : std::uint8_t {
 
 /// What keeps an instance from going on, as of now.
 struct WaitsFor {
-    /// To start: what it requires and is not ready. To stop: who requires it and has not left.
+    /// To start: what it requires and is not ready, or wants and is on its way. To stop: who comes
+    /// after it and has not left.
     std::vector<std::string> workers;
     std::string failed;     // one of them that will not be ready soon; empty: none
     bool for_room = false;  // parallel_starts others are starting
@@ -122,8 +123,8 @@ public:
     /// they have stopped.
     Refusal scale(std::uint32_t worker, std::uint32_t instances, Instant now);
     /// Unknown slots are ignored here and below; so is a start or restart of a retired instance.
-    /// Also starts what their workers require and is down; an instance whose requirements are not
-    /// all ready waits for them.
+    /// Also starts what their workers require or want and is down; an instance whose requirements
+    /// are not all ready waits for them.
     void start(const std::vector<Slot>& slots, Instant now);
     /// Also stops the workers that require one of which nothing stays wanted up. An instance goes
     /// on until those that require it have left.
@@ -195,6 +196,8 @@ public:
     /// Workers whose specs require the worker of that name, deleted ones that are still leaving
     /// included.
     [[nodiscard]] std::vector<const Worker*> dependents_of(std::string_view name) const;
+    /// These, and those that want it or come after it.
+    [[nodiscard]] std::vector<const Worker*> followers_of(std::string_view name) const;
     /// How many more instances and workers there is room for now.
     [[nodiscard]] Bounds room() const { return room_without({}); }
     /// The same at the moment at which these workers (each once) have been removed: what runs keeps
@@ -274,6 +277,7 @@ private:
     [[nodiscard]] bool has_to_leave(const Worker& dependent,
                                     const std::vector<bool>& is_about_to) const;
     [[nodiscard]] Requirement requirement_state(std::string_view name) const;
+    [[nodiscard]] bool is_on_its_way(std::string_view name) const;
     [[nodiscard]] bool has_room() const;
     [[nodiscard]] Gate gate_of(const Place& place) const;
     void let_proceed(Instant now);
@@ -317,7 +321,7 @@ private:
     std::uint32_t occupied_ = 0;
     std::uint32_t coming_up_ = 0;  // between spawn and ready
     std::uint32_t held_back_ = 0;  // waiting, or held
-    std::uint32_t requiring_ = 0;  // workers, deleted ones included, that require others
+    std::uint32_t requiring_ = 0;  // workers, deleted ones included, that come after others
     std::uint32_t reloading_ = 0;  // places in a phase of reload
     std::uint32_t parallel_starts_ = 0;
     std::uint64_t changes_ = 0;    // of instances, ever

@@ -12,6 +12,11 @@ namespace cluster::core {
 
 namespace {
 
+using Names = std::vector<std::string>;
+/// Why one worker may come after another.
+constexpr Names WorkerSpec::*kOrders[] = {&WorkerSpec::requirements, &WorkerSpec::wants,
+                                          &WorkerSpec::after};
+
 /// It did what it was there for, and nobody wants more of it.
 bool has_succeeded(const Policy& policy, const Instance& instance) {
     return std::holds_alternative<Exited>(instance.state) && instance.history.last_exit &&
@@ -135,8 +140,8 @@ std::vector<Slot> Fleet::live_places(const std::vector<Slot>& slots) const {
     return live;
 }
 
-/// What the workers of `slots` require, and what that requires, as far as it is down: all instances
-/// of a worker of which none is wanted up, else those that failed.
+/// What the workers of `slots` require or want, and what that does, as far as it is down: all
+/// instances of a worker of which none is wanted up, else those that failed.
 void Fleet::add_requirements(std::vector<Slot>& slots) const {
     if (requiring_ == 0) return;
     std::vector<bool> is_visited(entries_.size(), false);
@@ -149,9 +154,11 @@ void Fleet::add_requirements(std::vector<Slot>& slots) const {
     };
     for (const Slot slot : slots) visit(entries_[find(slot)->worker]->worker);
     for (std::size_t i = 0; i < visited.size(); ++i) {
-        for (const std::string& name : visited[i]->spec.requirements) {
-            const Worker* const required = find_worker(name);
-            if (required != nullptr && visit(*required)) add_down_instances(*required, slots);
+        for (const auto* names : {&visited[i]->spec.requirements, &visited[i]->spec.wants}) {
+            for (const std::string& name : *names) {
+                const Worker* const needed = find_worker(name);
+                if (needed != nullptr && visit(*needed)) add_down_instances(*needed, slots);
+            }
         }
     }
 }
@@ -214,7 +221,23 @@ std::vector<const Worker*> Fleet::dependents_of(std::string_view name) const {
     return dependents;
 }
 
-/// By worker index: how long the longest chain of requirements below it is.
+std::vector<const Worker*> Fleet::followers_of(std::string_view name) const {
+    std::vector<const Worker*> followers;
+    if (requiring_ == 0) return followers;
+    for (const std::uint32_t index : order_) {
+        const Worker& worker = entries_[index]->worker;
+        const WorkerSpec& spec = worker.spec;
+        const bool follows =
+            std::any_of(std::begin(kOrders), std::end(kOrders), [&](Names WorkerSpec::*names) {
+                return std::find((spec.*names).begin(), (spec.*names).end(), name) !=
+                       (spec.*names).end();
+            });
+        if (follows) followers.push_back(&worker);
+    }
+    return followers;
+}
+
+/// By worker index: how long the longest chain of those that come before it is.
 std::vector<std::uint32_t> Fleet::requirement_depths() const {
     std::vector<std::uint32_t> depths(entries_.size(), 0);
     bool has_changed = true;
@@ -223,7 +246,7 @@ std::vector<std::uint32_t> Fleet::requirement_depths() const {
     for (std::uint32_t round = 0; has_changed && round < requiring_; ++round) {
         has_changed = false;
         for (const std::uint32_t index : order_) {
-            for (const std::string& name : entries_[index]->worker.spec.requirements) {
+            for (const std::string& name : predecessors_of(entries_[index]->worker.spec)) {
                 const Worker* const required = find_worker(name);
                 if (required == nullptr || depths[index] > depths[required->index]) continue;
                 depths[index] = depths[required->index] + 1;
@@ -244,11 +267,11 @@ void Fleet::sort_requirements_first(std::vector<Slot>& slots) const {
 
 // --- gates ---
 
-/// True while an instance of a worker that requires this one has still to leave before it:
+/// True while an instance of a worker that comes after this one has still to leave before it:
 /// it is going already, or (by slot) it is about to.
 bool Fleet::is_blocked(const Place& place, const std::vector<bool>& is_about_to) const {
     if (requiring_ == 0) return false;
-    const auto dependents = dependents_of(entries_[place.worker]->worker.spec.name);
+    const auto dependents = followers_of(entries_[place.worker]->worker.spec.name);
     return std::any_of(dependents.begin(), dependents.end(), [&](const Worker* dependent) {
         return has_to_leave(*dependent, is_about_to);
     });
@@ -282,6 +305,21 @@ Fleet::Requirement Fleet::requirement_state(std::string_view name) const {
     return result;
 }
 
+/// Wanted up, and it is not decided yet whether it gets there. One that waits for its next try has
+/// been tried.
+bool Fleet::is_on_its_way(std::string_view name) const {
+    const Worker* const worker = find_worker(name);
+    if (worker == nullptr) return false;
+    return std::any_of(worker->slots.begin(), worker->slots.end(), [&](Slot slot) {
+        const Place* const place = find(slot);
+        if (place == nullptr || place->instance.desired == Desired::down) return false;
+        const Instance& instance = place->instance;
+        const Policy& policy = worker->spec.policy;
+        return !is_ready(instance) && !has_succeeded(policy, instance) &&
+               !has_failed(policy, instance) && !std::holds_alternative<BackingOff>(instance.state);
+    });
+}
+
 bool Fleet::has_room() const {
     return parallel_starts_ == 0 || coming_up_ < parallel_starts_;
 }
@@ -291,6 +329,12 @@ Gate Fleet::gate_of(const Place& place) const {
     gate.has_room = has_room();
     for (const std::string& name : entries_[place.worker]->worker.spec.requirements) {
         if (requirement_state(name) != Requirement::met) gate.requirements_met = false;
+    }
+    const WorkerSpec& spec = entries_[place.worker]->worker.spec;
+    for (const auto* names : {&spec.wants, &spec.after}) {
+        for (const std::string& name : *names) {
+            if (is_on_its_way(name)) gate.requirements_met = false;
+        }
     }
     return gate;
 }
@@ -332,7 +376,7 @@ WaitsFor Fleet::waits_for(const Place& place) const {
     WaitsFor result;
     const core::WorkerSpec& spec = entries_[place.worker]->worker.spec;
     if (place.instance.hold != Hold::none) {
-        for (const Worker* const dependent : dependents_of(spec.name)) {
+        for (const Worker* const dependent : followers_of(spec.name)) {
             if (has_to_leave(*dependent, {})) result.workers.push_back(dependent->spec.name);
         }
     }
@@ -344,6 +388,13 @@ WaitsFor Fleet::waits_for(const Place& place) const {
         const Requirement state = requirement_state(name);
         if (state != Requirement::met) result.workers.push_back(name);
         if (state == Requirement::failed && result.failed.empty()) result.failed = name;
+    }
+    for (const auto* names : {&spec.wants, &spec.after}) {
+        for (const std::string& name : *names) {
+            const bool is_named = std::find(result.workers.begin(), result.workers.end(), name) !=
+                                  result.workers.end();
+            if (!is_named && is_on_its_way(name)) result.workers.push_back(name);
+        }
     }
     return result;
 }

@@ -46,6 +46,13 @@ bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to) {
            !has_same_sockets(from, to);
 }
 
+std::vector<std::string> predecessors_of(const WorkerSpec& spec) {
+    std::vector<std::string> names = spec.requirements;
+    names.insert(names.end(), spec.wants.begin(), spec.wants.end());
+    names.insert(names.end(), spec.after.begin(), spec.after.end());
+    return names;
+}
+
 std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec) {
     std::vector<const SocketSpec*> result;
     for (const SocketSpec& socket : spec.sockets) result.push_back(&socket);

@@ -206,6 +206,11 @@ struct WorkerSpec {
     /// Names of workers that are started and ready before it, and stopped after it. None twice,
     /// never its own; no cycle.
     std::vector<std::string> requirements;
+    /// Workers that are started with it, too, and have become ready or failed before it starts.
+    std::vector<std::string> wants;
+    /// Workers that, if they are on their way up, have become ready or failed before it starts.
+    /// Nothing starts them because of it. Of both lists: if they stop together, it leaves first.
+    std::vector<std::string> after;
     /// Listening sockets that it inherits, in this order. Bounds: kMaxSocketsPerWorker, no name
     /// twice. A socket of the same name in several workers is the same one.
     std::vector<SocketSpec> sockets;
@@ -221,6 +226,9 @@ struct WorkerSpec {
 /// True when a change from one spec to the other takes effect with a new run only; what else may
 /// differ holds for the runs that there are.
 [[nodiscard]] bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to);
+
+/// Every worker that comes before this one, for whatever reason.
+[[nodiscard]] std::vector<std::string> predecessors_of(const WorkerSpec& spec);
 
 /// Every socket of a worker, `stdin_socket` last; one that stands in both places comes once.
 [[nodiscard]] std::vector<const SocketSpec*> sockets_of(const WorkerSpec& spec);

@@ -11,6 +11,7 @@
 
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
+#include "ctl/order_fields.hpp"
 #include "ctl/reload_fields.hpp"
 #include "ctl/socket_fields.hpp"
 
@@ -36,7 +37,6 @@ constexpr std::int64_t kMinProbeNs = 10'000'000;
 constexpr std::size_t kMaxAddressBytes = 64;
 /// Far above any machine, and a number that every JSON reader keeps.
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 52U;
-constexpr std::size_t kMaxRequirements = 256;
 constexpr std::size_t kMaxPathBytes = 4096;
 constexpr std::size_t kMaxAccountBytes = 256;
 /// A plan holds 16,384 pointers for arguments and environment together; the plan has the last word.
@@ -430,22 +430,6 @@ LogSpec read_log(const Json& value, const std::string& where) {
     return log;
 }
 
-std::vector<std::string> read_requirements(FieldReader& fields, const core::WorkerSpec& spec) {
-    std::vector<std::string> names = fields.texts("requires", kMaxRequirements);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const std::string where = fields.path("requires", i);
-        if (!core::is_valid_worker_name(names[i])) {
-            throw FieldError(where + ": \"" + clip(names[i]) + "\" is not a worker's name");
-        }
-        if (names[i] == spec.name) throw FieldError(where + ": a worker cannot require itself");
-        if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), names[i]) !=
-            names.begin() + static_cast<std::ptrdiff_t>(i)) {
-            throw FieldError(where + ": \"" + names[i] + "\" stands twice");
-        }
-    }
-    return names;
-}
-
 }  // namespace
 
 Json spec_fields(const core::WorkerSpec& spec) {
@@ -457,6 +441,8 @@ Json spec_fields(const core::WorkerSpec& spec) {
                 {"autostart", spec.autostart},
                 {"source", exact_text(spec.source)},
                 {"requires", spec.requirements},
+                {"wants", spec.wants},
+                {"after", spec.after},
                 {"sockets", std::move(sockets)},
                 {"stdin_socket", spec.stdin_socket ? socket_fields(*spec.stdin_socket) : Json()},
                 {"policy", policy_fields(spec.policy)},
@@ -486,7 +472,9 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
         spec.source.size() > kMaxPathBytes) {
         throw FieldError(fields.path("source") + ": expected an absolute path, or nothing");
     }
-    if (fields.find("requires") != nullptr) spec.requirements = read_requirements(fields, spec);
+    spec.requirements = read_order(fields, "requires", spec);
+    spec.wants = read_order(fields, "wants", spec);
+    spec.after = read_order(fields, "after", spec);
     read_sockets_of_spec(fields, spec);
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
     // Absent in what an older version remembered.

@@ -94,12 +94,18 @@ ctl::RpcError refused(std::string message) {
 /// Who will require whom when the plan was carried out.
 std::optional<std::string> requirement_mistake(const core::Fleet& fleet, const LoadPlan& plan) {
     core::RequirementGraph graph;
+    core::RequirementGraph order;
     for (const core::Worker* worker : fleet.workers()) {
         const bool goes = std::find(plan.removed.begin(), plan.removed.end(), worker->index) !=
                           plan.removed.end();
-        if (!goes) graph[worker->spec.name] = worker->spec.requirements;
+        if (goes) continue;
+        graph[worker->spec.name] = worker->spec.requirements;
+        order[worker->spec.name] = core::predecessors_of(worker->spec);
     }
-    for (const core::WorkerSpec& spec : plan.config.workers) graph[spec.name] = spec.requirements;
+    for (const core::WorkerSpec& spec : plan.config.workers) {
+        graph[spec.name] = spec.requirements;
+        order[spec.name] = core::predecessors_of(spec);
+    }
     for (const auto& [name, requirements] : graph) {
         for (const std::string& required : requirements) {
             if (graph.contains(required)) continue;
@@ -110,9 +116,9 @@ std::optional<std::string> requirement_mistake(const core::Fleet& fleet, const L
                                      required);
         }
     }
-    const std::vector<std::string> cycle = core::find_cycle(graph);
+    const std::vector<std::string> cycle = core::find_cycle(order);
     if (cycle.empty()) return std::nullopt;
-    return fmt::format("these workers would require one another: {}", core::cycle_text(cycle));
+    return fmt::format("these workers would wait for one another: {}", core::cycle_text(cycle));
 }
 
 std::optional<std::string> mistake_about_sockets(const core::Fleet& fleet, const LoadPlan& plan) {

@@ -62,9 +62,9 @@ std::optional<std::string> requirement_mistake(const core::Fleet& fleet,
                                                const std::vector<core::WorkerSpec>& specs) {
     core::RequirementGraph graph;
     for (const core::Worker* worker : fleet.workers()) {
-        graph[worker->spec.name] = worker->spec.requirements;
+        graph[worker->spec.name] = core::predecessors_of(worker->spec);
     }
-    for (const core::WorkerSpec& spec : specs) graph[spec.name] = spec.requirements;
+    for (const core::WorkerSpec& spec : specs) graph[spec.name] = core::predecessors_of(spec);
     for (const core::WorkerSpec& spec : specs) {
         for (const std::string& name : spec.requirements) {
             if (graph.contains(name)) continue;
@@ -74,7 +74,7 @@ std::optional<std::string> requirement_mistake(const core::Fleet& fleet,
     }
     const std::vector<std::string> cycle = core::find_cycle(graph);
     if (cycle.empty()) return std::nullopt;
-    return fmt::format("these workers would require one another: {}", core::cycle_text(cycle));
+    return fmt::format("these workers would wait for one another: {}", core::cycle_text(cycle));
 }
 
 std::optional<std::string> deletion_mistake(const core::Fleet& fleet,
@@ -94,7 +94,7 @@ std::optional<std::string> deletion_mistake(const core::Fleet& fleet,
 
 std::vector<const core::WorkerSpec*> dependents_first(const std::vector<core::WorkerSpec>& specs) {
     core::RequirementGraph graph;
-    for (const core::WorkerSpec& spec : specs) graph[spec.name] = spec.requirements;
+    for (const core::WorkerSpec& spec : specs) graph[spec.name] = core::predecessors_of(spec);
     std::vector<std::string> names = core::requirements_first(graph);
     std::vector<const core::WorkerSpec*> result;
     for (auto name = names.rbegin(); name != names.rend(); ++name) {

@@ -67,6 +67,49 @@ TEST_SUITE("e2e") {
         CHECK(text_or_none(daemon.worker("api.0"), "waits_for") == "none");
     }
 
+    TEST_CASE("wants/start: what is wanted is tried first, and its failure holds nobody up") {
+        const Daemon daemon;
+        const std::string api =
+            worker_table("api", {worker_program("idle")}, kQuick + "wants = \"db\"");
+        const std::string config = daemon.write("c.toml", api + db_until(daemon.dir() / "go"));
+        Process start = daemon.start_ctl({"start", config});
+        REQUIRE(wait_until([&] { return is_known(daemon, "db.0"); }));
+        REQUIRE(daemon.wait_for_state("db.0", "running"));
+        REQUIRE(daemon.wait_for_state("api.0", "starting"));
+        CHECK(text_or_none(daemon.worker("api.0"), "waits_for") == "db to be ready");
+        CHECK(daemon.ctl({"describe", "api"}).out.find("db to be ready") != std::string::npos);
+        kill_supervisor(daemon);
+        CHECK(daemon.state_of("api.0") == "starting");
+        daemon.write("go", "");
+        CHECK(start.wait().code == 0);
+        CHECK(daemon.state_of("api.0") == "running");
+        REQUIRE(daemon.ctl({"stop", "db"}).code == 0);
+        CHECK(daemon.state_of("api.0") == "running");
+
+        const std::string broken = worker_table("db", {"/nonexistent/db"}, kQuick);
+        static_cast<void>(daemon.ctl({"apply", daemon.write("c.toml", api + broken)}));
+        REQUIRE(daemon.ctl({"stop", "all"}).code == 0);
+        CHECK(daemon.ctl({"start", "api"}).code == 1);
+        CHECK(daemon.wait_for_state("api.0", "running"));
+    }
+
+    TEST_CASE("after/start: only an order, kept when both start, and nothing when one does") {
+        const Daemon daemon;
+        const std::string api =
+            worker_table("api", {worker_program("idle")}, kQuick + "after = [\"db\"]");
+        const std::string config = daemon.write("c.toml", api + db_until(daemon.dir() / "go"));
+        Process start = daemon.start_ctl({"start", config});
+        REQUIRE(wait_until([&] { return is_known(daemon, "db.0"); }));
+        REQUIRE(daemon.wait_for_state("db.0", "running"));
+        REQUIRE(daemon.wait_for_state("api.0", "starting"));
+        daemon.write("go", "");
+        CHECK(start.wait().code == 0);
+        REQUIRE(daemon.ctl({"stop", "all"}).code == 0);
+        REQUIRE(daemon.ctl({"start", "api"}).code == 0);
+        CHECK(daemon.state_of("api.0") == "running");
+        CHECK(daemon.state_of("db.0") == "stopped");
+    }
+
     TEST_CASE("requires/start: a start of one worker starts what it requires, too") {
         const Daemon daemon;
         daemon.write("go", "");

@@ -110,7 +110,10 @@ core::WorkerSpec Operator::random_spec(const std::string& name) {
     if (prng_.chance(0.2)) spec.reload.signal = 1;
     // Only those before it: never a cycle. They need not exist.
     for (char other = '0'; other < name[1]; ++other) {
-        if (prng_.chance(0.15)) spec.requirements.push_back(std::string{"w"} + other);
+        const std::string before = std::string{"w"} + other;
+        if (prng_.chance(0.15)) spec.requirements.push_back(before);
+        if (prng_.chance(0.1)) spec.wants.push_back(before);
+        if (prng_.chance(0.1)) spec.after.push_back(before);
     }
     return spec;
 }

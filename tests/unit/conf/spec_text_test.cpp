@@ -130,6 +130,8 @@ TEST_CASE("conf/spec_text: whatever differs is named, and what belongs to the la
         {"ready", true, [](auto& s) { s.policy.ready.kind = core::Readiness::Kind::notify; }},
         {"max_memory", false, [](auto& s) { s.policy.max_memory = 1U << 20U; }},
         {"requires", false, [](auto& s) { s.requirements = {"db"}; }},
+        {"wants", false, [](auto& s) { s.wants = {"db"}; }},
+        {"after", false, [](auto& s) { s.after = {"db"}; }},
         {"socket.web.listen", true, [](auto& s) { s.sockets[0].port = 81; }},
         {"socket.admin.type", true,
          [](auto& s) { s.sockets[1].type = core::SocketSpec::Type::seqpacket; }},

@@ -411,6 +411,26 @@ TEST_CASE("conf/worker: a cycle of requires is shown along its way, each cycle o
                     "3:18 worker.a.requires: these workers require one another: a → c → a"});
 }
 
+TEST_CASE("conf/worker: wants and after, their mistakes and their cycles") {
+    const auto worker = [](const std::string& name, const std::string& line) {
+        return "[worker." + name + "]\ncommand = [\"x\"]\n" + line + "\n";
+    };
+    const LoadResult good = load_text(worker("a", "wants = \"b\"\nafter = [\"b\", \"c\"]") +
+                                      worker("b", "after = \"c\"") + worker("c", ""));
+    REQUIRE(good);
+    CHECK(good->workers[0].wants == Words{"b"});
+    CHECK(good->workers[0].after == Words{"b", "c"});
+    CHECK(good->workers[0].requirements.empty());
+    check_mistakes(worker("abc", "wants = [\"abd\", \"abc\"]") + worker("b", "after = \"abx\""),
+                   {"3:10 worker.abc.wants: there is no worker \"abd\" (did you mean \"abc\"?)",
+                    "3:17 worker.abc.wants: a worker cannot wait for itself",
+                    "6:9 worker.b.after: there is no worker \"abx\" (did you mean \"abc\"?)"});
+    check_mistakes(worker("a", "wants = \"b\"") + worker("b", "after = [\"c\"]") +
+                       worker("c", "requires = \"a\""),
+                   {"3:9 worker.a.wants: these workers wait for one another (requires, wants, "
+                    "after): a → b → c → a"});
+}
+
 TEST_CASE("conf/daemon: parallel_starts") {
     const std::string worker = "\n[worker.w]\ncommand = [\"srv\"]\n";
     const LoadResult result = load_text("[daemon]\nparallel_starts = 4" + worker);

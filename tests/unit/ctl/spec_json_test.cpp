@@ -62,6 +62,8 @@ WorkerSpec full_spec() {
     admin.group = "adm";
     spec.sockets = {web, admin};
     spec.stdin_socket = web;
+    spec.wants = {"cache"};
+    spec.after = {"migrate", "cache"};
     spec.launch.limits = {{"nofile", 1024, 65536}, {"core", 0, ~std::uint64_t{0}}};
     return spec;
 }

@@ -248,5 +248,5 @@ TEST_CASE("supervisor/load_plan: nobody may require what goes, or one another") 
     a.requirements = {"b"};
     core::WorkerSpec b = spec_of("b");
     b.requirements = {"a"};
-    CHECK(check({a, b}, Scope::add) == "these workers would require one another: a → b → a");
+    CHECK(check({a, b}, Scope::add) == "these workers would wait for one another: a → b → a");
 }
