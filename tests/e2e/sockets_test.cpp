@@ -321,6 +321,34 @@ TEST_SUITE("e2e") {
         CHECK(same.err.find("socket web is not the same for worker ") != std::string::npos);
     }
 
+    TEST_CASE("sockets: a privileged port without the right to it, and an address of nobody here") {
+        const Daemon daemon;
+        std::vector<std::string> wrapper;
+        if (is_root()) wrapper = {"setpriv", "--bounding-set=-net_bind_service"};
+        if (is_root()) {
+            std::vector<std::string> tried = wrapper;
+            tried.emplace_back("true");
+            if (run({tried, {}, {}}).code != 0) return skip("no right can be given up here");
+        }
+        if (std::stoi(text_of("/proc/sys/net/ipv4/ip_unprivileged_port_start")) <= 1) {
+            return skip("no port is privileged here");
+        }
+        const Process clusterd = daemon.start_clusterd({}, wrapper);
+        REQUIRE(wait_until([&] { return daemon.is_answering(); }));
+        const auto refusal = [&](const std::string& where) {
+            const Outcome refused = daemon.start(socket_table("web", "listen = \"" + where + "\"") +
+                                                 answering("w", "sockets = \"web\"\n", "3"));
+            CHECK(refused.code == 1);
+            return refused.err;
+        };
+        CHECK(refusal("127.0.0.1:1").find("port 1 needs root or CAP_NET_BIND_SERVICE") !=
+              std::string::npos);
+        CHECK(refusal("192.0.2.1:8080")
+                  .find("no interface of this machine has the address 192.0.2.1") !=
+              std::string::npos);
+        CHECK(daemon.status().at("workers").empty());
+    }
+
     TEST_CASE("sockets: datagrams, abstract names, and two workers at one socket") {
         const Daemon daemon;
         const std::string name = "@clusterd-test-" + std::to_string(::getpid());
