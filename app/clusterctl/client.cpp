@@ -133,6 +133,22 @@ Client::OpenedStore Client::open_store(const std::string& name) {
     return {std::move(answer.stores.front()), std::move(beside_)};
 }
 
+ctl::SendAnswer Client::send_message(ctl::request::Send send) {
+    is_reconnecting_ = false;
+    const Duration patience = std::chrono::milliseconds{send.wait_ms.value_or(0)};
+    return value_or_throw(ctl::parse_sent(ask(std::move(send), kAnswerPatience + patience)));
+}
+
+ctl::SendAnswer Client::publish_message(ctl::request::Publish publish) {
+    is_reconnecting_ = false;
+    return value_or_throw(ctl::parse_sent(ask(std::move(publish), kAnswerPatience)));
+}
+
+ctl::FollowAnswer Client::follow_messages(ctl::request::Follow follow) {
+    const Duration patience = std::chrono::milliseconds{follow.wait_ms};
+    return value_or_throw(ctl::parse_followed(ask(std::move(follow), kAnswerPatience + patience)));
+}
+
 ctl::VersionAnswer Client::version() {
     return value_or_throw(ctl::parse_version(ask(ctl::request::Version{}, kAnswerPatience)));
 }

@@ -44,6 +44,10 @@ public:
     [[nodiscard]] OpenedStore open_store(const std::string& name);
     /// How many archives were made.
     [[nodiscard]] std::uint32_t rotate_logs(std::vector<std::string> selectors);
+    /// These are never repeated when the connection is lost: the message may have arrived.
+    [[nodiscard]] ctl::SendAnswer send_message(ctl::request::Send send);
+    [[nodiscard]] ctl::SendAnswer publish_message(ctl::request::Publish publish);
+    [[nodiscard]] ctl::FollowAnswer follow_messages(ctl::request::Follow follow);
     /// Any method that answers with an operation, except operation.wait.
     [[nodiscard]] ctl::OperationAnswer change(ctl::Method method);
     [[nodiscard]] ctl::OperationAnswer wait(std::uint64_t operation, std::uint32_t timeout_ms);

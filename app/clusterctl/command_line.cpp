@@ -27,6 +27,15 @@ private:
     std::string usage_;
 };
 
+/// CLI11 takes "[1,2]" apart where several words may stand; with this in front it is a word, such as
+/// a list of JSON.
+constexpr char kWhole = '\x01';
+
+std::string without_mark(std::string word) {
+    if (!word.empty() && word.front() == kWhole) word.erase(0, 1);
+    return word;
+}
+
 class Options final : public OptionSink {
 public:
     explicit Options(CLI::App& app) : app_(app) {}
@@ -39,6 +48,7 @@ public:
         // Given but empty is a variable of a script that was never set, not an option left out.
         app_.add_option(names, target, help)
             ->type_name(placeholder)
+            ->transform(without_mark)
             ->check([](const std::string& text) {
                 return text.empty() ? std::string("expected a value, got \"\"") : std::string();
             });
@@ -48,6 +58,7 @@ public:
         // One value each time: "--env A=1 api" must not swallow the word behind it.
         app_.add_option(names, target, help)
             ->type_name(placeholder)
+            ->transform(without_mark)
             ->expected(1)
             ->take_all()
             ->allow_extra_args(false);
@@ -61,6 +72,9 @@ public:
 
     /// Hands out what stood behind "--".
     void take_tail(const SplitArguments& split) const {
+        if (words_ != nullptr) {
+            for (std::string& word : *words_) word = without_mark(std::move(word));
+        }
         if (!split.has_separator) return;
         if (command_ != nullptr) {
             *command_ = split.tail;
@@ -141,6 +155,9 @@ std::string parse_options(Verb& verb, SplitArguments& split, CommonOptions& comm
     try {
         // The library takes its words from the back.
         std::vector<std::string> reversed(split.head.rbegin(), split.head.rend());
+        for (std::string& word : reversed) {
+            if (!word.empty() && word.front() == '[') word.insert(word.begin(), kWhole);
+        }
         app.parse(std::move(reversed));
     } catch (const CLI::CallForHelp&) {
         return app.help();

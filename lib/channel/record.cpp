@@ -29,9 +29,11 @@ bool is_ring(std::uint64_t begin, std::uint64_t end, std::uint64_t size) {
 }
 
 bool has_valid_tables(const Record& record) {
+    if (record.status_size > kMaxStatusText) return false;
     for (const Subscription& entry : record.subscriptions) {
         if (entry.is_used > 1 || entry.size > kMaxTopic) return false;
     }
+    if (record.next_sequence == 0) return true;  // no request: its pages were never touched
     for (const Pending& entry : record.pending) {
         if (entry.is_used > 1 || entry.id_size > kMaxId) return false;
     }

@@ -32,6 +32,9 @@ inline constexpr std::size_t kMaxPending = 256;
 /// Ids of requests, as they stand in the line. Unit: bytes.
 inline constexpr std::size_t kMaxId = 64;
 
+/// Of a status text. Unit: bytes.
+inline constexpr std::size_t kMaxStatusText = 512;
+
 /// The call that moves bytes from or to the socket: what the kernel reads, and where it writes how
 /// many bytes it was.
 struct CallRecord {
@@ -108,7 +111,13 @@ struct Record {
     CallRecord receiving;
     CallRecord sending;
     Counts counts;
-    std::uint8_t reserved[4096 - 376];
+    // what the worker said of itself
+    std::uint32_t said_ready;
+    std::uint32_t told_shutdown;  // the daemon has asked it to end
+    std::int64_t heartbeat_ns;    // when it came last; 0: never
+    std::uint32_t status_size;    // written last
+    char status[kMaxStatusText];
+    std::uint8_t reserved[4096 - 376 - 20 - kMaxStatusText];
     Subscription subscriptions[kMaxSubscriptions];
     Pending pending[kMaxPending];
 };

@@ -39,17 +39,35 @@ void Router::add(Member added) {
     Member& member = members_[added.run.slot] = std::move(added);
     by_name_[name_of(member)].push_back(member.run);
     by_name_[member.worker].push_back(member.run);
+    if (member.record != nullptr) resume(member);
+}
+
+/// What the record says of it.
+void Router::resume(const Member& member) {
     for (const Subscription& entry : member.record->subscriptions) {
         if (entry.is_used != 0) index(member, entry.view());
     }
     resume_pending(member);
 }
 
+void Router::set_record(Run run, Record& record) {
+    Member* const found = member(run);
+    if (found == nullptr) return;
+    found->record = &record;
+    resume(*found);
+}
+
+void Router::set_group(Run run, std::string group) {
+    if (Member* const found = member(run)) found->group = std::move(group);
+}
+
 void Router::remove(Run run) {
     Member* const leaving = member(run);
     if (leaving == nullptr) return;
-    for (const Subscription& entry : leaving->record->subscriptions) {
-        if (entry.is_used != 0) unindex(*leaving, entry.view());
+    if (leaving->record != nullptr) {
+        for (const Subscription& entry : leaving->record->subscriptions) {
+            if (entry.is_used != 0) unindex(*leaving, entry.view());
+        }
     }
     erase_from(by_name_, name_of(*leaving), run);
     erase_from(by_name_, leaving->worker, run);
@@ -85,7 +103,7 @@ void Router::unindex(const Member& member, std::string_view pattern) {
 }
 
 bool Router::takes_part(const Member& member) const {
-    return member.is_node || member.record->has_spoken != 0;
+    return member.is_node || (member.record != nullptr && member.record->has_spoken != 0);
 }
 
 /// Who is named himself always; of many only those who take part, and not the sender.
@@ -134,7 +152,7 @@ std::size_t Router::deliver_all(const std::vector<Run>& receivers, std::string_v
 
 void Router::on_line(Run from, std::string_view line, Instant now) {
     Member* const sender = member(from);
-    if (sender == nullptr) return;
+    if (sender == nullptr || sender->record == nullptr) return;
     if (sender->record->has_spoken == 0) channel::publish(sender->record->has_spoken, 1);
     line_ = line;
     const auto incoming = parse_line(json_, line);
@@ -148,7 +166,7 @@ void Router::on_line(Run from, std::string_view line, Instant now) {
 void Router::complete(Run from, std::string_view line) {
     Member* const sender = member(from);
     const auto incoming = parse_line(json_, line);
-    if (sender == nullptr || !incoming) return;
+    if (sender == nullptr || sender->record == nullptr || !incoming) return;
     const Instant now{};
     if (std::holds_alternative<in::Handle>(*incoming)) {
         world_.deliver(from, handle_ack_line());

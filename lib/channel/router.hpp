@@ -35,7 +35,7 @@ struct Member {
     /// Node reads its channel always; a json worker may not know that it has one. Until that has
     /// said something, what is meant for many leaves it out.
     bool is_node = false;
-    Record* record = nullptr;  // outlives the member
+    Record* record = nullptr;  // outlives the member; null until a byte has moved
 };
 
 /// A message that an observer may want to see.
@@ -81,6 +81,9 @@ public:
     Router(const core::ChannelSpec& spec, World& world) : spec_(spec), world_(world) {}
 
     void add(Member member);
+    /// Its first byte is about to move. The record is new, or as a predecessor left it.
+    void set_record(Run run, Record& record);
+    void set_group(Run run, std::string group);
     /// Who waits for a reply of it hears that there will be none.
     void remove(Run run);
     [[nodiscard]] const Member* find(Run run) const;
@@ -156,6 +159,7 @@ private:
     void settle(std::map<Key, Waiting>::iterator waiting, std::string_view from,
                 const in::Reply& reply);
     [[nodiscard]] static in::Reply refusal(std::string_view reason);
+    void resume(const Member& member);
     void resume_pending(const Member& member);
     void end_requests_of(Run run, const std::string& name);
 

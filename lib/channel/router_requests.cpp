@@ -33,6 +33,7 @@ Pending* Router::pending_of(const Member& member, std::uint64_t id) {
 
 /// Those that were under way when a predecessor was killed.
 void Router::resume_pending(const Member& member) {
+    if (member.record->next_sequence == 0) return;
     for (std::size_t i = 0; i < kMaxPending; ++i) {
         const Pending& entry = member.record->pending[i];
         if (entry.is_used == 0) continue;
@@ -119,7 +120,8 @@ void Router::settle(std::map<Key, Waiting>::iterator waiting, std::string_view f
         return;
     }
     const Member* const member = find(requester);
-    Pending* const entry = member == nullptr ? nullptr : pending_of(*member, id);
+    Pending* const entry =
+        member == nullptr || member->record == nullptr ? nullptr : pending_of(*member, id);
     if (entry == nullptr) return;
     const std::string own_id{entry->view()};
     channel::publish(entry->is_used, 0);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "conf/channel_keys.hpp"
 #include "conf/document.hpp"
 #include "conf/keys.hpp"
 #include "conf/report.hpp"
@@ -88,8 +89,13 @@ void read_store(ConfigDraft& draft, const Field& field) {
     draft.config.stores = read_stores(field, draft.file.source, draft.context->minimum_store_size);
 }
 
-constexpr Keys<ConfigDraft, 4> kTopKeys{{{"daemon", read_daemon},
+void read_channels(ConfigDraft& draft, const Field& field) {
+    draft.config.channel = read_channel(field);
+}
+
+constexpr Keys<ConfigDraft, 5> kTopKeys{{{"daemon", read_daemon},
                                          {"store", read_store},
+                                         {"channel", read_channels},
                                          {"socket", [](ConfigDraft&, const Field&) {}},
                                          {"worker", read_workers}}};
 

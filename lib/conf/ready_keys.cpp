@@ -86,11 +86,13 @@ void read_ready(WorkerDraft& draft, const Field& field) {
         return;
     }
     if (!field.is(Node::Kind::string)) {
-        field.refuse_type("\"exec\", \"notify\", { tcp = … } or { command = … }");
+        field.refuse_type("\"exec\", \"notify\", \"channel\", { tcp = … } or { command = … }");
         return;
     }
-    constexpr Choice<core::Readiness::Kind> kKinds[] = {{"exec", core::Readiness::Kind::exec},
-                                                        {"notify", core::Readiness::Kind::notify}};
+    constexpr Choice<core::Readiness::Kind> kKinds[] = {
+        {"exec", core::Readiness::Kind::exec},
+        {"notify", core::Readiness::Kind::notify},
+        {"channel", core::Readiness::Kind::channel}};
     ready.kind = read_choice(field, kKinds).value_or(ready.kind);
 }
 

@@ -89,6 +89,20 @@ const char* store_text(const core::StoreChoice& choice) {
     return "automatic";
 }
 
+std::string channel_text(core::ChannelMode mode) {
+    switch (mode) {
+        case core::ChannelMode::automatic:
+            return "auto";
+        case core::ChannelMode::node:
+            return "node";
+        case core::ChannelMode::json:
+            return "json";
+        case core::ChannelMode::off:
+            return "false";
+    }
+    return "auto";
+}
+
 void add_launch(Keys& keys, const core::Launch& launch) {
     constexpr Effect kRestart = Effect::restart;
     keys.add("command", join_words(launch.command), kRestart);
@@ -103,6 +117,7 @@ void add_launch(Keys& keys, const core::Launch& launch) {
     if (!launch.user.empty() || !launch.group.empty()) {
         keys.add("user", launch.user + (launch.group.empty() ? "" : ":" + launch.group), kRestart);
     }
+    keys.add("channel", channel_text(launch.channel), kRestart);
     keys.add("umask", octal_text(launch.umask, 3), kRestart);
     if (launch.nice) keys.add("nice", std::to_string(*launch.nice), kRestart);
     for (const core::ResourceLimit& limit : launch.limits) {
@@ -123,6 +138,8 @@ std::string ready_text(const core::Readiness& ready) {
             return "exec";
         case Kind::notify:
             return "notify";
+        case Kind::channel:
+            return "channel";
         case Kind::tcp:
             return "tcp " +
                    (ready.host.find(':') == std::string::npos ? ready.host
@@ -266,6 +283,7 @@ std::vector<KeyValue> keys_of(const core::WorkerSpec& spec) {
     keys.add_text("wants", join_words(spec.wants));
     keys.add_text("after", join_words(spec.after));
     keys.add_text("group", spec.group);
+    if (spec.stop_message) keys.add("stop_message", "true");
     add_log(keys, spec.log);
     return keys.take();
 }

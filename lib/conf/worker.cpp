@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 31> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 33> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -78,6 +78,8 @@ constexpr Keys<WorkerDraft, 31> kWorkerKeys{{
     {"requires", read_requires},
     {"wants", read_wants},
     {"after", read_after},
+    {"channel", read_channel_mode},
+    {"stop_message", read_stop_message},
     {"log", read_log},
     {"group", read_group},
 }};
@@ -138,6 +140,7 @@ core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
     read_table(field, kWorkerKeys, draft);
     finish_command(draft, field);
     finish_sockets(draft);
+    finish_channel(draft);
     return draft.spec;
 }
 

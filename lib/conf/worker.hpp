@@ -28,6 +28,7 @@ struct WorkerDraft {
     std::optional<bool> shell;
     std::optional<Field> env;
     std::optional<Field> stdin_socket;
+    std::optional<Field> channel;
 };
 
 /// Reads the table and reports what is wrong with it. The spec is only good when nothing was
@@ -75,6 +76,8 @@ void read_min_uptime(WorkerDraft& draft, const Field& field);
 void read_start_timeout(WorkerDraft& draft, const Field& field);
 void read_reload(WorkerDraft& draft, const Field& field);
 void read_log(WorkerDraft& draft, const Field& field);
+void read_channel_mode(WorkerDraft& draft, const Field& field);
+void read_stop_message(WorkerDraft& draft, const Field& field);
 
 /// A command as an array or a line of words, without a shell. Empty after a report.
 [[nodiscard]] std::vector<std::string> read_command_value(const Field& field);
@@ -82,5 +85,7 @@ void read_log(WorkerDraft& draft, const Field& field);
 /// command and shell together. Reports a missing command, unless it may have been lost to a syntax
 /// error.
 void finish_command(WorkerDraft& draft, const Field& table);
+/// channel with what needs one.
+void finish_channel(WorkerDraft& draft);
 
 }  // namespace cluster::conf

@@ -61,6 +61,7 @@ struct Readiness {
         notify,   // it says READY=1 on its NOTIFY_SOCKET
         tcp,      // something accepts connections at host:port
         command,  // a command ends with exit code 0
+        channel,  // it says "ready" over its message channel
     };
     Kind kind = Kind::exec;
     std::string host;                  // tcp: a numeric address, or "localhost"
@@ -124,6 +125,14 @@ struct StoreChoice {
     friend bool operator==(const StoreChoice&, const StoreChoice&) = default;
 };
 
+/// How a worker speaks with the daemon over its message channel.
+enum class ChannelMode : std::uint8_t {
+    automatic,  // node where the program is node, nodejs or bun, else json
+    node,       // as the IPC channel of Node.js: process.send() works
+    json,       // CLUSTER_CHANNEL_FD alone
+    off,
+};
+
 /// How one process of the worker is started. Names (user, command) are resolved at each start, not
 /// when read.
 struct Launch {
@@ -141,6 +150,7 @@ struct Launch {
     std::vector<ResourceLimit> limits;
     std::string standard_input;  // absolute path, opened at each start; empty: /dev/null
     StoreChoice store;
+    ChannelMode channel = ChannelMode::automatic;
 
     friend bool operator==(const Launch&, const Launch&) = default;
 };
@@ -167,14 +177,6 @@ struct LogSpec {
     std::uint64_t max_line = std::uint64_t{64} << 10U;
 
     friend bool operator==(const LogSpec&, const LogSpec&) = default;
-};
-
-/// How a worker speaks with the daemon over its message channel.
-enum class ChannelMode : std::uint8_t {
-    automatic,  // node where the program is node, nodejs or bun, else json
-    node,       // as the IPC channel of Node.js: process.send() works
-    json,       // CLUSTER_CHANNEL_FD alone
-    off,
 };
 
 /// How `reload` brings in new runs of a worker (core/reload.hpp).
@@ -215,6 +217,7 @@ struct WorkerSpec {
     /// twice. A socket of the same name in several workers is the same one.
     std::vector<SocketSpec> sockets;
     std::optional<SocketSpec> stdin_socket;  // its standard input, besides; may be one of `sockets`
+    bool stop_message = false;  // "shutdown" over its channel instead of the stop signal
     Policy policy;
     ReloadSpec reload;
     LogSpec log;
@@ -263,7 +266,7 @@ struct ChannelRule {
     friend bool operator==(const ChannelRule&, const ChannelRule&) = default;
 };
 
-/// The [channel] table. A running daemon accepts a second file only if this is equal.
+/// The [channel] table. That of the last file which has one counts.
 struct ChannelSpec {
     static constexpr std::uint64_t kMinLine = std::uint64_t{4} << 10U;
     static constexpr std::uint64_t kMaxLine = std::uint64_t{256} << 20U;
@@ -307,7 +310,6 @@ struct DaemonSpec {
     std::optional<std::string> log_dir;  // absolute
     std::string log_level = "info";      // trace | debug | info | warn | error
     std::uint32_t parallel_starts = 0;   // instances between spawn and ready; 0: any number
-    ChannelSpec channel;
 
     friend bool operator==(const DaemonSpec&, const DaemonSpec&) = default;
 };
@@ -315,8 +317,9 @@ struct DaemonSpec {
 /// A whole config file.
 struct Config {
     DaemonSpec daemon;
-    std::vector<StoreSpec> stores;    // that the file describes; none twice
-    std::vector<WorkerSpec> workers;  // in the order of the file
+    std::vector<StoreSpec> stores;       // that the file describes; none twice
+    std::optional<ChannelSpec> channel;  // absent: the file has no such table
+    std::vector<WorkerSpec> workers;     // in the order of the file
 
     friend bool operator==(const Config&, const Config&) = default;
 };

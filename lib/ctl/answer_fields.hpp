@@ -20,6 +20,8 @@ namespace cluster::ctl {
 [[nodiscard]] Json answer_fields(const DescribeAnswer& answer);
 [[nodiscard]] Json answer_fields(const RotateAnswer& answer);
 [[nodiscard]] Json answer_fields(const StoresAnswer& answer);
+[[nodiscard]] Json answer_fields(const SendAnswer& answer);
+[[nodiscard]] Json answer_fields(const FollowAnswer& answer);
 
 /// Answers come from our own daemon: these bounds only keep a broken one from taking the client's
 /// memory. 8192 instances of about 30 values each, several times over.

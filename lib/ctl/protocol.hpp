@@ -113,6 +113,23 @@ struct Describe {
 struct Rotate {
     std::vector<std::string> selectors;
 };
+/// messages.send: to all that `to` names; with wait_ms to one of them, whose reply is waited for.
+struct Send {
+    std::string to;
+    std::string message;                   // JSON, passed on as it stands
+    std::optional<std::uint32_t> wait_ms;  // Bounds: 1 … 600,000
+};
+struct Publish {
+    std::string topic;
+    std::string message;
+};  // messages.publish
+/// messages.follow: the messages after the one with this number, as soon as there are any. Without
+/// a number: the number of the newest, at once.
+struct Follow {
+    std::optional<std::uint64_t> after;
+    std::string topic;          // pattern; empty: all messages
+    std::uint32_t wait_ms = 0;  // Bounds: ≤ 60,000
+};
 /// operation.wait: answers when the operation is settled or timeout_ms has passed, whichever is
 /// first. timeout_ms = 0 asks for the state as it is.
 struct Wait {
@@ -121,15 +138,17 @@ struct Wait {
 };
 struct ListStores {};  // store.list
 /// store.open: the segment comes as a descriptor beside the answer; it is made if there is none.
-struct OpenStore { std::string name; };
+struct OpenStore {
+    std::string name;
+};
 }  // namespace request
 
 using Method =
     std::variant<request::Version, request::Shutdown, request::Status, request::Start,
                  request::Stop, request::Restart, request::Delete, request::Load, request::Add,
                  request::Scale, request::Wait, request::Apply, request::Signal, request::Reset,
-                 request::Describe, request::Rotate, request::Reload,
-                 request::ListStores, request::OpenStore>;
+                 request::Describe, request::Rotate, request::Reload, request::ListStores,
+                 request::OpenStore, request::Send, request::Publish, request::Follow>;
 
 struct Request {
     RequestId id;
@@ -322,8 +341,30 @@ struct StoresAnswer {
     std::vector<StoreStatus> stores;
 };
 
+/// Answer to messages.send and messages.publish.
+struct SendAnswer {
+    std::uint32_t delivered = 0;
+    std::optional<std::string> from;   // who has replied
+    std::optional<std::string> reply;  // JSON
+    std::optional<std::string> error;  // why there is no reply
+};
+
+struct SeenMessage {
+    std::int64_t at_ms = 0;            // Units: milliseconds since 1970
+    std::optional<std::string> from;   // none: from outside
+    std::optional<std::string> topic;  // none: it was not published
+    std::string message;               // JSON
+};
+
+/// Answer to messages.follow.
+struct FollowAnswer {
+    std::uint64_t last = 0;    // to ask after, the next time
+    std::uint64_t missed = 0;  // so many came and went since `after`
+    std::vector<SeenMessage> messages;
+};
+
 using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, DescribeAnswer,
-                            RotateAnswer, StoresAnswer>;
+                            RotateAnswer, StoresAnswer, SendAnswer, FollowAnswer>;
 
 [[nodiscard]] std::string render_answer(const RequestId& id,
                                         const Answer& answer);  // one line, newline included
@@ -336,6 +377,8 @@ using Answer = std::variant<VersionAnswer, StatusAnswer, OperationAnswer, Descri
 [[nodiscard]] tl::expected<DescribeAnswer, RpcError> parse_description(std::string_view line);
 [[nodiscard]] tl::expected<RotateAnswer, RpcError> parse_rotated(std::string_view line);
 [[nodiscard]] tl::expected<StoresAnswer, RpcError> parse_stores(std::string_view line);
+[[nodiscard]] tl::expected<SendAnswer, RpcError> parse_sent(std::string_view line);
+[[nodiscard]] tl::expected<FollowAnswer, RpcError> parse_followed(std::string_view line);
 
 /// The `--json` document of `clusterctl status`: DESIGN section 7's shape, pretty-printed.
 [[nodiscard]] std::string status_document(const StatusAnswer& answer);

@@ -164,22 +164,51 @@ Method read_open_store(FieldReader& fields) {
     return open;
 }
 
+Method read_send(FieldReader& fields) {
+    constexpr std::int64_t kMaxReplyMs = 600'000;
+    request::Send send;
+    send.to = fields.text("to");
+    send.message = fields.text("message");
+    if (fields.find("wait_ms") != nullptr) {
+        send.wait_ms = static_cast<std::uint32_t>(fields.integer("wait_ms", 1, kMaxReplyMs));
+    }
+    return send;
+}
+
+Method read_publish(FieldReader& fields) {
+    request::Publish publish;
+    publish.topic = fields.text("topic");
+    publish.message = fields.text("message");
+    return publish;
+}
+
+Method read_follow(FieldReader& fields) {
+    request::Follow follow;
+    if (fields.find("after") != nullptr) follow.after = fields.counter("after");
+    follow.topic = fields.optional_text("topic").value_or("");
+    if (fields.find("wait_ms") != nullptr) {
+        follow.wait_ms = static_cast<std::uint32_t>(fields.integer("wait_ms", 0, kMaxWaitMs));
+    }
+    return follow;
+}
+
 struct MethodRow {
     std::string_view name;
     Method (*read)(FieldReader& params);
 };
 
 constexpr std::array kMethods = {
-    MethodRow{"daemon.version", read_version}, MethodRow{"daemon.shutdown", read_shutdown},
-    MethodRow{"workers.status", read_status},  MethodRow{"workers.start", read_start},
-    MethodRow{"workers.stop", read_stop},      MethodRow{"workers.restart", read_restart},
-    MethodRow{"workers.delete", read_delete},  MethodRow{"workers.load", read_load},
-    MethodRow{"workers.add", read_add},        MethodRow{"workers.scale", read_scale},
-    MethodRow{"workers.apply", read_apply},    MethodRow{"workers.signal", read_signal},
-    MethodRow{"workers.reset", read_reset},    MethodRow{"workers.describe", read_describe},
-    MethodRow{"operation.wait", read_wait},    MethodRow{"logs.rotate", read_rotate},
-    MethodRow{"workers.reload", read_reload},
-    MethodRow{"store.list", read_list_stores}, MethodRow{"store.open", read_open_store},
+    MethodRow{"daemon.version", read_version},   MethodRow{"daemon.shutdown", read_shutdown},
+    MethodRow{"workers.status", read_status},    MethodRow{"workers.start", read_start},
+    MethodRow{"workers.stop", read_stop},        MethodRow{"workers.restart", read_restart},
+    MethodRow{"workers.delete", read_delete},    MethodRow{"workers.load", read_load},
+    MethodRow{"workers.add", read_add},          MethodRow{"workers.scale", read_scale},
+    MethodRow{"workers.apply", read_apply},      MethodRow{"workers.signal", read_signal},
+    MethodRow{"workers.reset", read_reset},      MethodRow{"workers.describe", read_describe},
+    MethodRow{"operation.wait", read_wait},      MethodRow{"logs.rotate", read_rotate},
+    MethodRow{"workers.reload", read_reload},    MethodRow{"store.list", read_list_stores},
+    MethodRow{"store.open", read_open_store},    MethodRow{"messages.send", read_send},
+    MethodRow{"messages.publish", read_publish}, MethodRow{"messages.follow", read_follow},
 };
 
 const MethodRow& find_method(const std::string& name) {
@@ -326,12 +355,23 @@ struct Renderer {
         if (r.delta) params["delta"] = *r.delta;
         return {"workers.scale", std::move(params)};
     }
+    Rendered operator()(const request::Send& r) const {
+        Json params{{"to", r.to}, {"message", r.message}};
+        if (r.wait_ms) params["wait_ms"] = *r.wait_ms;
+        return {"messages.send", std::move(params)};
+    }
+    Rendered operator()(const request::Publish& r) const {
+        return {"messages.publish", Json{{"topic", r.topic}, {"message", r.message}}};
+    }
+    Rendered operator()(const request::Follow& r) const {
+        Json params{{"topic", r.topic}, {"wait_ms", r.wait_ms}};
+        if (r.after) params["after"] = *r.after;
+        return {"messages.follow", std::move(params)};
+    }
     Rendered operator()(const request::Rotate& r) const {
         return {"logs.rotate", selectors_of(r.selectors)};
     }
-    Rendered operator()(const request::ListStores&) const {
-        return {"store.list", Json::object()};
-    }
+    Rendered operator()(const request::ListStores&) const { return {"store.list", Json::object()}; }
     Rendered operator()(const request::OpenStore& r) const {
         return {"store.open", Json{{"name", r.name}}};
     }

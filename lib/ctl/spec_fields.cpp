@@ -61,8 +61,14 @@ constexpr std::array kThenWords = {Word<RestartLimit::Then>{"slow", RestartLimit
 
 constexpr std::array kReadyWords = {Word<Readiness::Kind>{"exec", Readiness::Kind::exec},
                                     Word<Readiness::Kind>{"notify", Readiness::Kind::notify},
+                                    Word<Readiness::Kind>{"channel", Readiness::Kind::channel},
                                     Word<Readiness::Kind>{"tcp", Readiness::Kind::tcp},
                                     Word<Readiness::Kind>{"command", Readiness::Kind::command}};
+
+constexpr Word<core::ChannelMode> kChannelWords[] = {{"auto", core::ChannelMode::automatic},
+                                                     {"node", core::ChannelMode::node},
+                                                     {"json", core::ChannelMode::json},
+                                                     {"off", core::ChannelMode::off}};
 
 template <class Words, class Enum>
 std::string_view word_of(const Words& words, Enum value) {
@@ -88,7 +94,6 @@ Duration read_duration(FieldReader& fields, std::string_view name, std::int64_t 
 }
 
 // --- policy
-// -----------------------------------------------------------------------------------------------------------
 
 Json backoff_fields(const Backoff& backoff) {
     return Json{{"initial_ns", backoff.initial.count()},
@@ -351,7 +356,8 @@ Json launch_fields(const Launch& launch) {
                 {"nice", launch.nice ? Json(*launch.nice) : Json()},
                 {"limits", limits_of(launch.limits)},
                 {"stdin", exact_text(launch.standard_input)},
-                {"store", store_choice_field(launch.store)}};
+                {"store", store_choice_field(launch.store)},
+                {"channel", word_of(kChannelWords, launch.channel)}};
 }
 
 std::string read_account(FieldReader& fields, std::string_view name) {
@@ -385,6 +391,9 @@ Launch read_launch(const Json& value, const std::string& where) {
         launch.nice = static_cast<int>(fields.integer("nice", -20, 19));
     }
     launch.limits = read_limits(fields, "limits");
+    if (fields.find("channel") != nullptr) {
+        launch.channel = read_word(fields, "channel", kChannelWords);
+    }
     if (fields.find("stdin") != nullptr) launch.standard_input = fields.exact("stdin");
     if (!launch.standard_input.empty() && !is_absolute(launch.standard_input)) {
         throw FieldError(fields.path("stdin") + ": expected an absolute path, or nothing");
@@ -445,6 +454,7 @@ Json spec_fields(const core::WorkerSpec& spec) {
                 {"after", spec.after},
                 {"sockets", std::move(sockets)},
                 {"stdin_socket", spec.stdin_socket ? socket_fields(*spec.stdin_socket) : Json()},
+                {"stop_message", spec.stop_message},
                 {"policy", policy_fields(spec.policy)},
                 {"reload", reload_fields(spec.reload)},
                 {"log", log_fields(spec.log)},
@@ -476,6 +486,7 @@ core::WorkerSpec read_spec_fields(const Json& value, const std::string& where) {
     spec.wants = read_order(fields, "wants", spec);
     spec.after = read_order(fields, "after", spec);
     read_sockets_of_spec(fields, spec);
+    spec.stop_message = fields.find("stop_message") != nullptr && fields.boolean("stop_message");
     spec.policy = read_policy(fields.require("policy"), fields.path("policy"));
     // Absent in what an older version remembered.
     if (const Json* reload = fields.find("reload")) spec.reload = read_reload(*reload, where);

@@ -87,6 +87,11 @@ Variables safe_base_from_environment() {
 Result<Variables> worker_environment(const core::Launch& launch, const InstanceName& instance,
                                      const Variables& safe_base, const sys::User& user) {
     Variables result = launch.keep_env ? launch.inherited_env : safe_base;
+    // Of somebody else's channel: what it names is open in another process.
+    for (const char* name : {"CLUSTER_CHANNEL_FD", "NODE_CHANNEL_FD",
+                             "NODE_CHANNEL_SERIALIZATION_MODE", "NODE_UNIQUE_ID"}) {
+        result.erase(name);
+    }
     result["PATH"] = launch.base_path.empty() ? kDefaultPath : launch.base_path;
     result["HOME"] = user.home;
     result["USER"] = user.name;

@@ -37,6 +37,9 @@ struct Naming {
         event.text("method", "store.open").text("store", r.name);
         return true;
     }
+    bool operator()(const ctl::request::Send&) const { return false; }
+    bool operator()(const ctl::request::Publish&) const { return false; }
+    bool operator()(const ctl::request::Follow&) const { return false; }
     bool operator()(const ctl::request::Shutdown&) const {
         event.text("method", "daemon.shutdown");
         return true;

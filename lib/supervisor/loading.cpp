@@ -130,6 +130,7 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         answer.plan = std::move(plan.workers);
         return answer;
     }
+    const std::optional<core::ChannelSpec> channel = config->channel;
     const bool is_adopting =
         config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec;
     if (is_adopting || has_sockets(*config)) {
@@ -145,9 +146,10 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
     if (!plan) return tl::unexpected(std::move(plan.error()));
     // Before this turn's spawns, which come after it was stored.
     stores_.describe(described);
-    if (!records_.daemon().config) {
+    if (!records_.daemon().config || (channel && *channel != records_.daemon().channel)) {
         DaemonRecord daemon = records_.daemon();
-        daemon.config = request.path;
+        if (!daemon.config) daemon.config = request.path;
+        if (channel) daemon.channel = *channel;
         records_.store_daemon(std::move(daemon));
     }
     std::vector<const core::Place*> reloaded;

@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "ctl/spec_json.hpp"
+#include "supervisor/channel_text.hpp"
 #include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/memory.hpp"
@@ -46,7 +47,8 @@ namespace {
 std::string render_daemon(const DaemonRecord& record) {
     nlohmann::json json{{"log_dir", record.log_dir},
                         {"log_level", record.spec.log_level},
-                        {"parallel_starts", record.spec.parallel_starts}};
+                        {"parallel_starts", record.spec.parallel_starts},
+                        {"channel", channel_fields(record.channel)}};
     if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
     if (record.config) json["config"] = *record.config;
     json["stores"] = nlohmann::json::array();
@@ -71,6 +73,9 @@ DaemonRecord parse_daemon(const std::string& text) {
     if (const auto count = json.find("parallel_starts");
         count != json.end() && count->is_number_unsigned()) {
         record.spec.parallel_starts = count->get<std::uint32_t>();
+    }
+    if (const auto channel = json.find("channel"); channel != json.end()) {
+        record.channel = read_channel_fields(*channel);
     }
     record.log_dir = text_field(json, "log_dir").value_or("");
     record.config = text_field(json, "config");

@@ -21,6 +21,7 @@ namespace cluster::supervisor {
 /// Of the daemon itself: what `[daemon]` said, and where the first config came from.
 struct DaemonRecord {
     core::DaemonSpec spec;
+    core::ChannelSpec channel;
     std::string log_dir;  // absolute; the one in force
     std::optional<std::string> config;
     std::vector<core::StoreSpec> stores{};  // in force; only grows, so that an index names one

@@ -151,16 +151,9 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
     }
     return std::visit(
         Overloaded{
-            [&](const ctl::request::Version&) -> std::optional<Reply> {
-                ctl::VersionAnswer answer = status_.version();
-                answer.events = journal_.path();
-                return answer;
-            },
+            [&](const ctl::request::Version&) -> std::optional<Reply> { return version(); },
             [&](const ctl::request::Status& request) -> std::optional<Reply> {
-                const auto selected = select(request.selectors, true);
-                if (!selected) return tl::unexpected(selected.error());
-                const DaemonRecord& daemon = records_.daemon();
-                return status_.read(request.selectors, {daemon.config, daemon.log_dir}, now);
+                return read_status(request.selectors, now);
             },
             [&](const ctl::request::Start& request) -> std::optional<Reply> {
                 return change(Change::start, request.selectors, now);
@@ -211,8 +204,26 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
                 return open_store(request.name);
             },
             [&](const ctl::request::Shutdown&) -> std::optional<Reply> { return shut_down(now); },
-            [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; }},
+            // Answered elsewhere.
+            [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; },
+            [](const ctl::request::Send&) -> std::optional<Reply> { return std::nullopt; },
+            [](const ctl::request::Publish&) -> std::optional<Reply> { return std::nullopt; },
+            [](const ctl::request::Follow&) -> std::optional<Reply> { return std::nullopt; }},
         method);
+}
+
+Requests::Reply Requests::version() const {
+    ctl::VersionAnswer answer = status_.version();
+    answer.events = journal_.path();
+    return answer;
+}
+
+Requests::Reply Requests::read_status(const std::vector<std::string>& selectors,
+                                      Instant now) const {
+    const auto selected = select(selectors, true);
+    if (!selected) return tl::unexpected(selected.error());
+    const DaemonRecord& daemon = records_.daemon();
+    return status_.read(selectors, {daemon.config, daemon.log_dir}, now);
 }
 
 Requests::Reply Requests::change(Change change, const std::vector<std::string>& selectors,

@@ -74,6 +74,8 @@ private:
     enum class Change : std::uint8_t { start, stop, restart };
 
     [[nodiscard]] std::optional<Reply> act(const ctl::Method& method, Instant now);
+    [[nodiscard]] Reply version() const;
+    [[nodiscard]] Reply read_status(const std::vector<std::string>& selectors, Instant now) const;
     [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
                                Instant now);
     [[nodiscard]] Reply reload(const ctl::request::Reload& request, Instant now);

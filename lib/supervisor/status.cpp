@@ -153,6 +153,10 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
         const bool is_own = said->main_pid > 0 && sys::is_of_family(said->main_pid, record->pid);
         if (is_own) row.pid = said->main_pid;
     }
+    const auto channel = channels_.facts({place.slot, place.instance.generation});
+    if (channel && channel->record != nullptr && channel->record->status_size > 0) {
+        row.status_text = std::string{channel->record->status, channel->record->status_size};
+    }
     const Instant started = from_ns(record->spawned_ns);
     row.uptime_ms = to_ms(now - started);
     const auto usage = sys::process_usage(*row.pid);

@@ -11,6 +11,7 @@
 #include "base/time.hpp"
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
+#include "supervisor/channels.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/run_watch.hpp"
@@ -47,8 +48,13 @@ struct DaemonFacts {
 class StatusReader {
 public:
     StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch,
-                 const Outputs& outputs, const Sockets& sockets)
-        : fleet_(fleet), keeper_(keeper), watch_(watch), outputs_(outputs), sockets_(sockets) {}
+                 const Channels& channels, const Outputs& outputs, const Sockets& sockets)
+        : fleet_(fleet),
+          keeper_(keeper),
+          watch_(watch),
+          channels_(channels),
+          outputs_(outputs),
+          sockets_(sockets) {}
 
     /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
     [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
@@ -65,6 +71,7 @@ private:
     const core::Fleet& fleet_;
     const KeeperLink& keeper_;
     const RunWatch& watch_;
+    const Channels& channels_;
     const Outputs& outputs_;
     const Sockets& sockets_;
     CpuSamples cpu_;

@@ -77,11 +77,12 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       clients_(loop_, std::move(listener), sys::current_uid()),
       watch_(loop_, link_, jobs_, fleet_, safe_base_, options_.directories.runtime),
       handover_(loop_, link_, jobs_, records_, fleet_, options_.directories.runtime),
+      channels_(loop_, link_, fleet_, records_.daemon().channel),
       sockets_(link_, jobs_, path_of_jobs()),
-      status_(fleet_, link_, watch_, outputs_, sockets_),
+      status_(fleet_, link_, watch_, channels_, outputs_, sockets_),
       requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, link_, journal_,
-                sockets_,
-                [this](Instant now) { begin_shutdown(now); }) {
+                sockets_, [this](Instant now) { begin_shutdown(now); }),
+      messages_(channels_, clients_) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
 }
@@ -108,9 +109,14 @@ void Supervisor::turn(Instant now) {
             core::event::SpawnFailed{failed.run.generation, failed.error.op, failed.error.code},
             now);
     }
-    for (const ClientRequest& request : clients_.take_requests()) requests_.handle(request, now);
+    for (const ClientRequest& request : clients_.take_requests()) {
+        if (!messages_.handle(request, now)) requests_.handle(request, now);
+    }
     watch_.on_time(now, tell_fleet(now));
     handover_.on_time(now);
+    channels_.on_time(now);
+    messages_.send_answers(now);
+    tell_ready(now);
     fleet_.on_time(now);
     outputs_.on_time(now);
     logs_.on_time();
@@ -129,6 +135,7 @@ void Supervisor::turn(Instant now) {
     sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
     handover_.follow(changes.slots);
+    channels_.follow(changes.slots);
     report(changes, now);
     requests_.send_answers(!changes.is_empty(), now);
     sys::pass(Failpoint::turn_done);
@@ -139,9 +146,10 @@ std::optional<Instant> Supervisor::next_deadline() const {
     if (!failed_spawns_.empty() || link_.has_messages()) return Instant{};
     std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
     next = earliest(next, earliest(watch_.next_deadline(), handover_.next_deadline()));
+    next = earliest(next, channels_.next_deadline());
     next = earliest(next, sockets_.next_deadline());
     next = earliest(earliest(next, strays_killed_at_), clients_.next_deadline());
-    return earliest(next, requests_.next_deadline());
+    return earliest(earliest(next, requests_.next_deadline()), messages_.next_deadline());
 }
 
 void Supervisor::on_keeper_message(const KeeperMessage& item, Instant now) {
@@ -227,6 +235,8 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     sys::pass(Failpoint::exit_drained);
     watch_.drain({slot, generation});
     watch_.tell_heard(tell_fleet(now));
+    channels_.drain({slot, generation});
+    tell_ready(now);
     const bool is_group_alive = record->group_alive != 0;
     fleet_.on_event(
         slot, core::event::ProcessExited{generation, exit_status(*record), is_group_alive}, now);
@@ -238,11 +248,23 @@ RunWatch::Tell Supervisor::tell_fleet(Instant now) {
     return [this, now](Slot slot, const core::Event& event) { fleet_.on_event(slot, event, now); };
 }
 
+/// Before anything that follows from it: a run that was ready may be over already.
+void Supervisor::tell_ready(Instant now) {
+    for (const Run run : channels_.take_ready()) {
+        const core::Place* place = fleet_.find(run.slot);
+        if (place == nullptr) continue;
+        const core::Policy& policy = fleet_.worker(place->worker)->spec.policy;
+        if (policy.ready.kind != core::Readiness::Kind::channel) continue;
+        fleet_.on_event(run.slot, core::event::BecameReady{run.generation}, now);
+    }
+}
+
 /// It never came to be.
 void Supervisor::close_run(Run run) {
     outputs_.close(run);
     watch_.close(run);
     handover_.close(run);
+    channels_.close(run);
 }
 
 void Supervisor::begin_shutdown(Instant now) {
@@ -331,6 +353,12 @@ void Supervisor::signal(Run run, int signal) {
         failed_spawns_.push_back({run, {Op::listening_socket, ETIMEDOUT}});
         return;
     }
+    const core::Place* place = fleet_.find(run.slot);
+    if (place != nullptr && place->instance.generation == run.generation && signal != SIGKILL) {
+        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
+        channels_.tell_stopping(run, spec.policy.stop_timeout);
+        if (spec.stop_message && channels_.send_shutdown(run)) return;
+    }
     link_.signal(run, signal, signal != SIGKILL);
     sys::pass(Failpoint::signal_asked);
 }
@@ -365,6 +393,7 @@ Status Supervisor::try_spawn(const core::Place& place, bool has_waited) {
     }
     if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
     if (auto prepared = handover_.prepare(place, spec, inheritance); !prepared) return prepared;
+    if (auto prepared = channels_.prepare(place, spec, inheritance); !prepared) return prepared;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = newest.instances};
     const auto plan = compile_plan(core::launch_with_sockets(spec), name, inheritance, safe_base_);
@@ -422,6 +451,7 @@ void Supervisor::update_logs() {
         logs_.update(paths.error, spec.log);
     }
     outputs_.update();
+    channels_.update_groups();
 }
 
 /// Where the output of a run goes by the spec in force.

@@ -18,6 +18,7 @@
 #include "core/fleet.hpp"
 #include "ev/loop.hpp"
 #include "place/directories.hpp"
+#include "supervisor/channels.hpp"
 #include "supervisor/control_server.hpp"
 #include "supervisor/environment.hpp"
 #include "supervisor/handover.hpp"
@@ -25,6 +26,7 @@
 #include "supervisor/journal.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/logs.hpp"
+#include "supervisor/message_requests.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/remembered.hpp"
@@ -76,6 +78,7 @@ private:
     void on_keeper_message(const KeeperMessage& message, Instant now);
     void on_slot_changed(Slot slot, Instant now);
     [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
+    void tell_ready(Instant now);
     void close_run(Run run);
     void on_refused(const wire::Message& message, Instant now);
     void on_spawned(const wire::Message& message, Instant now);
@@ -117,9 +120,11 @@ private:
     ControlServer clients_;
     RunWatch watch_;
     Handover handover_;
+    Channels channels_;
     Sockets sockets_;
     StatusReader status_;
     Requests requests_;
+    MessageRequests messages_;
     /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
     /// that a spec that fails at once cannot keep this one from ending.
     struct FailedSpawn {

@@ -143,6 +143,7 @@ bool Supervisor::make_first_start(Instant now) {
     }
     log::open(options_.log_level.value_or(config.daemon.log_level));
     records_.store_daemon({.spec = config.daemon,
+                           .channel = config.channel.value_or(core::ChannelSpec{}),
                            .log_dir = log_dir,
                            .config = options_.config,
                            .stores = stores_of(config, remembered.stores, options_.config)});
@@ -232,6 +233,8 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     sys::pass(Failpoint::takeover_outputs);
     watch_.resume(held);
     handover_.resume(held);
+    channels_.resume(held);
+    channels_.begin(now);
     // First: a slot whose exit is not released would refuse the next run.
     for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});
     std::vector<Slot> slots;  // of places that an event may make vanish

@@ -64,10 +64,12 @@ enum class HeldKind : std::uint16_t {
     spec = 6,          // sealed memfd with one worker's spec; index: the worker
     log_path =
         7,  // sealed memfd: where an output goes whose instance is gone; index: 0 stdout, 1 stderr
-    notify = 8,   // notify socket of a run: slot, generation
-    staging = 9,  // staging file of an output (lib/capture/STAGING.md); index: 0 stdout, 1 stderr
-    socket = 12,  // a listening socket of the config; generation: its id
-    socket_spec = 13,  // sealed memfd that says which one; generation: its id
+    notify = 8,    // notify socket of a run: slot, generation
+    staging = 9,   // staging file of an output (lib/capture/STAGING.md); index: 0 stdout, 1 stderr
+    channel = 10,  // our end of the message channel of a run: slot, generation
+    channel_memory = 11,  // what is remembered of it (lib/channel/CHANNEL.md)
+    socket = 12,          // a listening socket of the config; generation: its id
+    socket_spec = 13,     // sealed memfd that says which one; generation: its id
     store = 14,   // segment of a store (lib/store); index: the store, generation: the segment's
     attach = 15,  // attach socket of a run, listening: slot, generation; index: its store
 };

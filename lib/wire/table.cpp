@@ -14,7 +14,7 @@ static_assert(offsetof(SlotRecord, user_us) == 80 && offsetof(SlotRecord, max_rs
 static_assert(offsetof(TableHeader, max_slots) == 24 && offsetof(TableHeader, slots_used) == 32);
 static_assert(offsetof(TableHeader, keeper_pid) == 40 && offsetof(TableHeader, boot_id) == 80);
 static_assert(offsetof(HeldRecord, slot) == 4 && offsetof(HeldRecord, generation) == 8);
-static_assert(sizeof(Table) == 1445888);
+static_assert(sizeof(Table) == 1839104);
 
 namespace {
 

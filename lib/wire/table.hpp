@@ -22,9 +22,9 @@ inline constexpr std::uint32_t kTableVersion = 1;
 /// 1,000 workers twice (reload) with room to spare; 128 bytes each, in a file whose untouched pages
 /// cost nothing.
 inline constexpr std::uint32_t kMaxSlots = 8192;
-/// Held descriptors. Bounded by what one process may open; 20,000 is what the project is designed
-/// for.
-inline constexpr std::uint32_t kMaxHeld = 24576;
+/// Held descriptors: for every slot both outputs, the message channel and what is remembered of it,
+/// the attach socket of its store, and one more. What one process may open bounds it further.
+inline constexpr std::uint32_t kMaxHeld = 6 * kMaxSlots;
 
 enum class SlotState : std::uint32_t {
     free = 0,     // never used, or released

@@ -32,7 +32,8 @@ _clusterctl() {
         --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --stop-signal) COMPREPLY=($(compgen -W "$(compgen -A signal SIG)" -- "$cur")); return ;;
         --timeout | --stop-timeout | --min-uptime | --delay | -d | --ttl) COMPREPLY=($(compgen -W '5s 10s 30s 1m 5m' -- "$cur")); return ;;
-        --name | --group | --store | --limit | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
+        --wait) COMPREPLY=($(compgen -W '100 1000 5000' -- "$cur")); return ;;
+        --topic | --name | --group | --store | --limit | --env | -e | --instances | -i | --lines | --since | --parallel | -p) return ;;
         -n) [[ $verb == apply ]] || return ;;
     esac
 
@@ -54,6 +55,8 @@ _clusterctl() {
         top | monit) options+=' --delay' ;;
         startup) options+=' --user --print' ;;
         store) options+=' --store --ttl --add --replace --file --limit' ;;
+        send) options+=' --wait' ;;
+        messages) options+=' --follow --topic' ;;
         logs | log) options+=' --follow --lines --since --grep --out --err --rotate' ;;
     esac
     if [[ $cur == -* ]]; then
@@ -68,6 +71,10 @@ _clusterctl() {
             if [[ $words == 0 ]]; then
                 COMPREPLY=($(compgen -W "$(compgen -A signal SIG) $(compgen -A signal SIG | sed s/^SIG//)" -- "$cur"))
             else
+                COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur"))
+            fi ;;
+        send)
+            if [[ $words == 0 ]]; then
                 COMPREPLY=($(compgen -W "$(clusterctl complete selectors "${place[@]}" 2>/dev/null)" -- "$cur"))
             fi ;;
         validate | check | apply) COMPREPLY=($(compgen -f -X '!*.toml' -- "$cur") $(compgen -d -S / -- "$cur")) ;;

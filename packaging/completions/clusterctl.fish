@@ -35,7 +35,7 @@ complete -c clusterctl -s h -l help -d 'Print the options'
 
 complete -c clusterctl -n 'contains -- -- (commandline -opc)' -k -a '(__clusterctl_foreign)'
 
-set -l verbs start stop restart reload scale apply delete signal reset status describe pid env events top startup store logs validate shutdown version help
+set -l verbs start stop restart reload scale apply delete signal send publish messages reset status describe pid env events top startup store logs validate shutdown version help
 set -l aliases ls list ps show remove rm log monit check kill
 set -l none "not __fish_seen_subcommand_from $verbs $aliases"
 complete -c clusterctl -n $none -a start -d 'Start workers'
@@ -46,6 +46,13 @@ complete -c clusterctl -n $none -a scale -d 'Change the number of instances'
 complete -c clusterctl -n $none -a delete -d 'Stop workers and forget them'
 complete -c clusterctl -n $none -a apply -d 'Make the workers of a file exactly those in it'
 complete -c clusterctl -n $none -a signal -d 'Send a signal to main processes'
+complete -c clusterctl -n $none -a send -d 'Send a message to workers'
+complete -c clusterctl -n $none -a publish -d 'Publish a message'
+complete -c clusterctl -n $none -a messages -d 'Follow the messages of workers'
+complete -c clusterctl -n '__fish_seen_subcommand_from send' -l wait -x -d 'Ask one of them, so many milliseconds'
+complete -c clusterctl -n '__fish_seen_subcommand_from send; and __clusterctl_is_argument 1' -a '(__clusterctl_names selectors)'
+complete -c clusterctl -n '__fish_seen_subcommand_from messages' -s f -l follow -d 'Follow'
+complete -c clusterctl -n '__fish_seen_subcommand_from messages' -l topic -x -d 'Only these topics'
 complete -c clusterctl -n $none -a reset -d 'Forget restarts, backoff and having given up'
 complete -c clusterctl -n $none -a describe -d 'Show everything known about an instance'
 complete -c clusterctl -n $none -a pid -d 'Print process ids'

@@ -56,16 +56,35 @@ Report start_report(const Daemon& daemon, const std::string& more) {
 }  // namespace
 
 TEST_SUITE("e2e") {
-    TEST_CASE("worker/descriptors: a worker has 0, 1, 2 and the store, and nothing else") {
+    TEST_CASE("worker/descriptors: a worker has 0, 1, 2, the store, its channel and nothing else") {
         const Daemon daemon;
         const Report report = start_report(daemon, "");
-        CHECK(report.fds.size() == 4);
+        CHECK(report.fds.size() == 5);
         CHECK(report.fds.at("3").find("cluster-store") != std::string::npos);
         CHECK(report.env.at("CLUSTER_STORE").rfind("v1:3:", 0) == 0);
+        CHECK(report.fds.at("4").rfind("socket:", 0) == 0);
+        CHECK(report.env.at("CLUSTER_CHANNEL_FD") == "4");
+        CHECK(report.env.count("NODE_CHANNEL_FD") == 0);
         CHECK(report.fds.at("0") == "/dev/null");
         CHECK(report.fds.at("1").rfind("pipe:", 0) == 0);
         CHECK(report.fds.at("2").rfind("pipe:", 0) == 0);
         CHECK(report.fds.at("1") != report.fds.at("2"));
+    }
+
+    TEST_CASE(
+        "worker/descriptors: without a channel there is no third, in node mode it has a name") {
+        const Daemon daemon;
+        const Report report = start_report(daemon, "channel = false\n");
+        CHECK(report.fds.size() == 3);
+        CHECK(report.env.count("CLUSTER_CHANNEL_FD") == 0);
+        const std::string file =
+            daemon.write("node.toml", worker_table("other", {worker_program("report")},
+                                                   "min_uptime = \"50ms\"\nchannel = \"node\"\n"));
+        REQUIRE(daemon.ctl({"start", file}).code == 0);
+        const Report other = report_of(daemon, "other.0");
+        CHECK(other.env.at("NODE_CHANNEL_FD") == "3");
+        CHECK(other.env.at("NODE_CHANNEL_SERIALIZATION_MODE") == "json");
+        CHECK(other.env.at("CLUSTER_CHANNEL_FD") == "3");
     }
 
     TEST_CASE("worker/descriptors: nothing more after many workers and a new supervisor") {
@@ -111,6 +130,7 @@ TEST_SUITE("e2e") {
         CHECK(other.env.at("CLUSTER_INSTANCE") == "1");
         CHECK(other.env.at("NODE_APP_INSTANCE") == "1");
         const std::set<std::string> expected{"CLUSTER_WORKER",
+                                             "CLUSTER_CHANNEL_FD",
                                              "CLUSTER_INSTANCE",
                                              "CLUSTER_INSTANCES",
                                              "CLUSTER_STORE",

@@ -213,7 +213,7 @@ TEST_SUITE("e2e") {
         CHECK(env["FROM_FILE"].at("next") == "2");
         CHECK(env["FROM_FILE"].at("running") == "1");
         CHECK(env["NEW"].at("running").is_null());
-        CHECK(a.at("descriptor_count") == 4);
+        CHECK(a.at("descriptor_count") == 5);
         CHECK(env["CLUSTER_SOCKET"].at("next") == env["CLUSTER_SOCKET"].at("running"));
         CHECK(keys["store"].at("value") == "automatic");
         CHECK(a.at("descriptors").at(0).at("target") == "/dev/null");

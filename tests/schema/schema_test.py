@@ -57,6 +57,8 @@ VALUES = [
 
 # (key, value): why the two may disagree. Always: the schema accepts what the loader refuses.
 LOADER_KNOWS_MORE = {
+    ("channel.max_line", "'1.5GB'"): "too large",
+    ("channel.max_queue", "'1.5GB'"): "too large",
     ("worker.NAME.command", "['']"): "an array's first item names the program",
     ("worker.NAME.ready.command", "['']"): "an array's first item names the program",
     ("worker.NAME.backoff.initial", "'1.5m'"): "longer than the default of max",

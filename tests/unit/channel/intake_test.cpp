@@ -162,7 +162,10 @@ TEST_CASE("channel/record: what makes no sense is not attached") {
     CHECK(refuses([](Record& record) { record.in_received = record.in_bytes + 1; }));
     CHECK(refuses([](Record& record) { record.out_queued = record.out_bytes + 1; }));
     CHECK(refuses([](Record& record) { record.subscriptions[3].size = 255; }));
-    CHECK(refuses([](Record& record) { record.pending[9].id_size = 255; }));
+    CHECK(refuses([](Record& record) {
+        record.next_sequence = 1;
+        record.pending[9].id_size = 255;
+    }));
     TestMemory test;
     CHECK_FALSE(Memory::attach(test.bytes().first(100)));
     CHECK_FALSE(Memory::attach(test.bytes().first(test.bytes().size() - 8)));

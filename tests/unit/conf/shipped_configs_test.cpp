@@ -48,12 +48,14 @@ TEST_CASE("conf/shipped: clusterd.toml loads as it is, and every setting in it i
     core::StoreSpec store;
     store.source = kReference;
     CHECK(result->stores.front() == store);
+    CHECK(result->channel == core::ChannelSpec{});
     REQUIRE(result->workers.size() == 1);
     const core::WorkerSpec& worker = result->workers.front();
     CHECK(worker.policy == core::Policy{});
     CHECK(worker.log == core::LogSpec{});
     CHECK(worker.instances == 1);
     CHECK(worker.autostart);
+    CHECK_FALSE(worker.stop_message);
     CHECK(worker.group.empty());
     core::Launch launch;
     launch.command = worker.launch.command;

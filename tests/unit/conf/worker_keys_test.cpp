@@ -282,7 +282,8 @@ const BadLine kBadLines[] = {
      "3:16 worker.w.stop_timeout: expected a duration from \"0s\" to \"365d\"; got \"400d\""},
     {"stop_timeout = 10:00:00",
      "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
-    {"ready = \"listen\"", "3:9 worker.w.ready: expected \"exec\" or \"notify\"; got \"listen\""},
+    {"ready = \"listen\"",
+     "3:9 worker.w.ready: expected \"exec\", \"notify\" or \"channel\"; got \"listen\""},
     {"ready = { period = \"1s\" }",
      "3:1 worker.w.ready: has no probe; expected { tcp = \"127.0.0.1:5432\" } or { command = "
      "[\"…\"] }"},
@@ -441,7 +442,7 @@ TEST_CASE("conf/daemon: parallel_starts") {
 }
 
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key : {"channel", "node_cluster"}) {
+    for (const std::string key : {"node_cluster", "node_drain"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

@@ -44,6 +44,8 @@ WorkerSpec full_spec() {
     spec.launch.group = "adm";
     spec.launch.umask = 0777;
     spec.launch.nice = -20;
+    spec.launch.channel = cluster::core::ChannelMode::json;
+    spec.stop_message = true;
     cluster::core::SocketSpec web;
     web.name = "web";
     web.host = "::1";

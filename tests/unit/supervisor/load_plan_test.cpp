@@ -23,7 +23,7 @@ core::WorkerSpec spec_of(const std::string& name, std::uint32_t instances = 1) {
 }
 
 core::Config config_of(std::vector<core::WorkerSpec> workers) {
-    return {.daemon = {}, .stores = {}, .workers = std::move(workers)};
+    return {.daemon = {}, .stores = {}, .channel = {}, .workers = std::move(workers)};
 }
 
 std::string text(const sup::LoadPlan& plan) {

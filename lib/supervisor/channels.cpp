@@ -1,0 +1,448 @@
+#include "supervisor/channels.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "core/selector.hpp"
+#include "supervisor/log.hpp"
+#include "sys/clock.hpp"
+#include "sys/file.hpp"
+#include "sys/recorded.hpp"
+
+namespace cluster::supervisor {
+namespace {
+
+static_assert(offsetof(channel::CallRecord, bytes) - offsetof(channel::CallRecord, head) ==
+              sys::kRecordedBytesAt);
+static_assert(sizeof(channel::CallRecord) - offsetof(channel::CallRecord, head) ==
+              sys::kRecordedCallBytes);
+
+/// Of the socket, each way. Why: below it Node puts each message into its own queue, which costs it
+/// half of its speed and memory without bound.
+constexpr std::size_t kSocketBytes = std::size_t{1} << 20U;
+/// Of one channel at a time: as much as a pipe gives, so that one that shouts delays nobody.
+constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
+/// What a run has left in its socket; more than one can hold.
+constexpr int kDrainReads = 256;
+/// To one channel in one turn.
+constexpr std::size_t kSendBytes = std::size_t{512} << 10U;
+/// Memory that a channel keeps of each ring when it is empty.
+constexpr std::uint64_t kKeptBytes = std::uint64_t{64} << 10U;
+constexpr std::size_t kMaxLogged = 1024;
+
+wire::HeldKey key_of(wire::HeldKind kind, Run run) {
+    return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
+}
+
+std::string_view basename_of(std::string_view path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+bool is_of_run(const core::Place* place, Run run) {
+    return place != nullptr && place->instance.generation == run.generation &&
+           core::is_occupied(place->instance.state);
+}
+
+}  // namespace
+
+core::ChannelMode channel_mode(const core::Launch& launch) {
+    if (launch.channel != core::ChannelMode::automatic) return launch.channel;
+    constexpr std::array<std::string_view, 3> kNode{"node", "nodejs", "bun"};
+    const std::string_view program = basename_of(launch.command.front());
+    const bool is_node = std::find(kNode.begin(), kNode.end(), program) != kNode.end();
+    return is_node ? core::ChannelMode::node : core::ChannelMode::json;
+}
+
+// --- opening and closing
+
+Status Channels::prepare(const core::Place& place, const core::WorkerSpec& spec,
+                         Inheritance& inheritance) {
+    const core::ChannelMode mode = channel_mode(spec.launch);
+    if (mode == core::ChannelMode::off) return {};
+    auto pair = sys::open_stream_pair(kSocketBytes);
+    if (!pair) return tl::unexpected(pair.error());
+    const Run run{place.slot, place.instance.generation};
+    // It may be this very run, asked for once more after a takeover.
+    if (Entry* const older = find(run)) close(older->run);
+    keeper_.hold(key_of(wire::HeldKind::channel, run), pair->first.get());
+    inheritance.set_channel(std::move(pair->second), mode == core::ChannelMode::node);
+    add(place, run, std::move(pair->first));
+    if (find(run)->ended.empty()) return {};
+    close(run);
+    return fail(Op::epoll, ENOMEM);
+}
+
+void Channels::add(const core::Place& place, Run run, sys::UniqueFd socket) {
+    if (const auto other = entries_.find(run.slot); other != entries_.end()) {
+        close(other->second.run);
+    }
+    const core::WorkerSpec& spec = fleet_.spec_of(place);
+    Entry& entry = entries_[run.slot];
+    entry.run = run;
+    entry.socket = std::move(socket);
+    entry.is_node = channel_mode(spec.launch) == core::ChannelMode::node;
+    router_.add({.run = run,
+                 .worker = spec.name,
+                 .number = place.number,
+                 .group = spec.group,
+                 .is_node = entry.is_node,
+                 .record = nullptr});
+    if (auto watched = watch_socket(entry); !watched) end(entry, "it cannot be watched");
+}
+
+void Channels::resume(std::vector<HeldDescriptor>& held) {
+    std::map<Run, sys::UniqueFd> memories;
+    for (HeldDescriptor& item : held) {
+        if (item.key.kind != wire::HeldKind::channel_memory) continue;
+        memories[{Slot{item.key.slot}, Generation{item.key.generation}}] = std::move(item.fd);
+    }
+    for (HeldDescriptor& item : held) {
+        if (item.key.kind != wire::HeldKind::channel) continue;
+        const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
+        const core::Place* place = fleet_.find(run.slot);
+        if (!is_of_run(place, run)) {
+            keeper_.drop(item.key);
+            continue;
+        }
+        add(*place, run, std::move(item.fd));
+        if (auto memory = memories.extract(run)) attach(*find(run), std::move(memory.mapped()));
+    }
+    for (const auto& [run, file] : memories) {
+        keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
+    }
+}
+
+/// The predecessor's memory. Where it cannot be used nothing may be written behind what that has
+/// sent.
+void Channels::attach(Entry& entry, sys::UniqueFd file) {
+    const auto size = sys::file_size(file.get());
+    auto mapping = size ? sys::map_shared(file.get(), *size, true)
+                        : Result<sys::Mapping>{tl::unexpected(size.error())};
+    if (!mapping) return end(entry, "its memory cannot be mapped");
+    const auto memory =
+        channel::Memory::attach({mapping->as<std::byte>(), static_cast<std::size_t>(*size)});
+    if (!memory) return end(entry, "its record is not valid");
+    entry.opened = std::make_unique<Opened>(Opened{std::move(file), std::move(*mapping), *memory,
+                                                   channel::Intake{*memory},
+                                                   channel::Outlet{*memory, spec_.slow_reader}});
+    router_.set_record(entry.run, memory->record());
+}
+
+/// Before the first byte moves: a record without a socket is nothing, a socket that has moved bytes
+/// without a record is a torn line.
+bool Channels::open_memory(Entry& entry) {
+    if (entry.opened != nullptr) return true;
+    const channel::Sizes sizes{.max_line = spec_.max_line, .max_queue = spec_.max_queue};
+    const auto size = static_cast<std::size_t>(channel::Memory::size_for(sizes));
+    auto file = sys::open_memory_file("clusterd-channel", size);
+    auto mapping = file ? sys::map_shared(file->get(), size, true)
+                        : Result<sys::Mapping>{tl::unexpected(file.error())};
+    if (!mapping) {
+        log::error(fmt::format("{}: no memory for its channel: {}", name_of(entry.run),
+                               std::strerror(mapping.error().code)));
+        doomed_.push_back({entry.run, "there was no memory for it"});
+        return false;
+    }
+    const channel::Memory memory = channel::Memory::make({mapping->as<std::byte>(), size}, sizes);
+    keeper_.hold(key_of(wire::HeldKind::channel_memory, entry.run), file->get());
+    entry.opened = std::make_unique<Opened>(Opened{std::move(*file), std::move(*mapping), memory,
+                                                   channel::Intake{memory},
+                                                   channel::Outlet{memory, spec_.slow_reader}});
+    router_.set_record(entry.run, memory.record());
+    return true;
+}
+
+Status Channels::watch_socket(Entry& entry) {
+    auto added = loop_.add(
+        entry.socket.get(), {.readable = true, .writable = entry.wants_room},
+        [this, slot = entry.run.slot](const ev::Ready& ready) { on_ready_socket(slot, ready); });
+    if (!added) return tl::unexpected(added.error());
+    entry.watch = *added;
+    return {};
+}
+
+void Channels::end(Entry& entry, std::string reason) {
+    if (!entry.ended.empty()) return;
+    entry.ended = std::move(reason);
+    loop_.remove(std::exchange(entry.watch, {}));
+    entry.socket.reset();
+    keeper_.drop(key_of(wire::HeldKind::channel, entry.run));
+    router_.remove(entry.run);
+}
+
+void Channels::close(Run run) {
+    Entry* const entry = find(run);
+    if (entry == nullptr) return;
+    end(*entry, "the run is over");
+    if (entry->opened != nullptr) keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
+    entries_.erase(run.slot);
+}
+
+Channels::Entry* Channels::find(Run run) {
+    const auto found = entries_.find(run.slot);
+    return found != entries_.end() && found->second.run == run ? &found->second : nullptr;
+}
+
+std::string Channels::name_of(Run run) const {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr) return fmt::format("slot {}", run.slot.value);
+    return core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
+}
+
+// --- moving
+
+void Channels::on_ready_socket(Slot slot, const ev::Ready& ready) {
+    const auto found = entries_.find(slot);
+    if (found == entries_.end() || !found->second.ended.empty()) return;
+    Entry& entry = found->second;
+    if (ready.writable) send(entry);
+    if (ready.readable && entry.ended.empty()) static_cast<void>(read(entry));
+}
+
+/// False: there is nothing more to read now.
+bool Channels::read(Entry& entry) {
+    if (!open_memory(entry)) return false;
+    channel::Intake& intake = entry.opened->intake;
+    channel::Record& record = entry.opened->memory.record();
+    // The turn's own instant is that of the turn before while descriptors are read.
+    now_ = sys::monotonic_now();
+    const channel::Pieces room = intake.room(kReadBytes);
+    const auto received = sys::receive_recorded(entry.socket.get(), record.receiving.head,
+                                                room.first, room.second, record.counts.descriptors);
+    if (!received && received.error().code == EAGAIN) return false;
+    if (received && *received) {
+        intake.on_received();
+        apply_lines(entry);
+        return entry.ended.empty();
+    }
+    intake.on_end();
+    end(entry, received ? "the worker has closed it" : std::strerror(received.error().code));
+    return false;
+}
+
+void Channels::apply_lines(Entry& entry) {
+    const Run run = entry.run;
+    channel::Intake& intake = entry.opened->intake;
+    while (const auto line = intake.next_line()) router_.on_line(run, *line, now_);
+    if (intake.is_empty()) trim(entry);
+}
+
+/// Gives back what a long line or a flood has taken.
+void Channels::trim(Entry& entry) {
+    Opened& opened = *entry.opened;
+    const channel::Record& record = opened.memory.record();
+    const auto punch = [&](std::uint64_t ring, std::uint64_t size, std::uint64_t high) {
+        if (high <= kKeptBytes || size <= kKeptBytes) return false;
+        const auto punched =
+            sys::punch_hole(opened.file.get(), ring + kKeptBytes, size - kKeptBytes);
+        return punched.has_value();
+    };
+    const bool is_in_empty = opened.intake.is_empty();
+    const std::uint64_t in = sizeof(channel::Record);
+    if (is_in_empty && punch(in, record.in_bytes, opened.intake.high_water())) {
+        opened.intake.forget_high_water();
+    }
+    if (opened.outlet.is_empty() &&
+        punch(in + record.in_bytes, record.out_bytes, opened.outlet.high_water())) {
+        opened.outlet.forget_high_water();
+    }
+}
+
+bool Channels::deliver(Run to, std::string_view line) {
+    Entry* const entry = find(to);
+    if (entry == nullptr || !entry->ended.empty() || !open_memory(*entry)) return false;
+    const auto pushed = entry->opened->outlet.push(line);
+    if (pushed == channel::Outlet::Pushed::overflow) {
+        doomed_.push_back({to, "it did not read its messages"});
+        return false;
+    }
+    if (!entry->is_dirty && !entry->wants_room) {
+        entry->is_dirty = true;
+        dirty_.push_back(to);
+    }
+    return pushed != channel::Outlet::Pushed::refused;
+}
+
+void Channels::send(Entry& entry) {
+    channel::Outlet& outlet = entry.opened->outlet;
+    channel::Record& record = entry.opened->memory.record();
+    const bool was_full = entry.wants_room;
+    entry.wants_room = false;
+    for (std::size_t sent = 0; !outlet.is_empty();) {
+        const channel::Pieces chunk = outlet.next_chunk();
+        const auto result =
+            sys::send_recorded(entry.socket.get(), record.sending.head, chunk.first, chunk.second);
+        if (!result && result.error().code != EAGAIN) {
+            // What it had sent before it closed its end is still to be read.
+            break;
+        }
+        if (result) sent += record.sending.bytes;
+        if (result) outlet.on_sent();
+        if (!result || sent >= kSendBytes) {
+            entry.wants_room = true;
+            break;
+        }
+    }
+    if (entry.wants_room != was_full) {
+        static_cast<void>(
+            loop_.modify(entry.watch, {.readable = true, .writable = entry.wants_room}));
+    }
+    if (outlet.is_empty()) trim(entry);
+}
+
+void Channels::flush() {
+    for (Doomed& doomed : std::exchange(doomed_, {})) {
+        Entry* const entry = find(doomed.run);
+        if (entry == nullptr || !entry->ended.empty()) continue;
+        log::warn(fmt::format("{}: its channel is closed: {}", name_of(doomed.run), doomed.reason));
+        end(*entry, std::move(doomed.reason));
+    }
+    for (const Run run : std::exchange(dirty_, {})) {
+        Entry* const entry = find(run);
+        if (entry == nullptr) continue;
+        entry->is_dirty = false;
+        if (entry->ended.empty()) send(*entry);
+    }
+}
+
+void Channels::drain(Run run) {
+    Entry* const entry = find(run);
+    if (entry == nullptr) return;
+    for (int i = 0; i < kDrainReads && entry->ended.empty() && read(*entry); ++i) {
+    }
+}
+
+void Channels::begin(Instant now) {
+    now_ = now;
+    std::vector<Run> runs;
+    for (const auto& [slot, entry] : entries_) {
+        if (entry.opened != nullptr && entry.ended.empty()) runs.push_back(entry.run);
+    }
+    for (const Run run : runs) {
+        Entry& entry = *find(run);
+        if (const auto line = entry.opened->intake.line_cut_off()) router_.complete(run, *line);
+        if (entry.opened->memory.record().said_ready != 0) ready_.push_back(run);
+        apply_lines(entry);
+        if (entry.opened->outlet.is_empty() || entry.is_dirty) continue;
+        entry.is_dirty = true;
+        dirty_.push_back(run);
+    }
+}
+
+// --- time and life
+
+void Channels::on_time(Instant now) {
+    now_ = now;
+    router_.on_time(now);
+    watch_.on_time(now);
+    flush();
+}
+
+std::optional<Instant> Channels::next_deadline() const {
+    // What was queued behind the last flush goes out at once.
+    if (!dirty_.empty() || !doomed_.empty()) return Instant{};
+    return router_.next_deadline();
+}
+
+void Channels::follow(const std::vector<Slot>& slots) {
+    for (const Slot slot : slots) {
+        const auto found = entries_.find(slot);
+        if (found == entries_.end()) continue;
+        const Run run = found->second.run;
+        if (!is_of_run(fleet_.find(slot), run)) close(run);
+    }
+}
+
+void Channels::update_groups() {
+    for (const auto& [slot, entry] : entries_) {
+        const core::Place* place = fleet_.find(slot);
+        if (place != nullptr)
+            router_.set_group(entry.run, fleet_.worker(place->worker)->spec.group);
+    }
+}
+
+bool Channels::send_shutdown(Run run) {
+    Entry* const entry = find(run);
+    if (entry == nullptr || !entry->ended.empty() || !open_memory(*entry)) return false;
+    channel::Record& record = entry->opened->memory.record();
+    if (record.told_shutdown != 0) return true;
+    if (!deliver(run, channel::shutdown_line())) return false;
+    channel::publish(record.told_shutdown, 1);
+    return true;
+}
+
+std::optional<Channels::Facts> Channels::facts(Run run) const {
+    const auto found = entries_.find(run.slot);
+    if (found == entries_.end() || found->second.run != run) return std::nullopt;
+    const Entry& entry = found->second;
+    Facts facts{.is_node = entry.is_node,
+                .state = entry.ended.empty() ? "open" : entry.ended,
+                .record = nullptr,
+                .queued_bytes = 0};
+    if (entry.opened != nullptr) {
+        facts.record = &entry.opened->memory.record();
+        facts.queued_bytes = facts.record->out_queued - facts.record->out_sent;
+    }
+    return facts;
+}
+
+// --- what the router asks for
+
+void Channels::on_ready(Run run) {
+    Entry* const entry = find(run);
+    if (entry == nullptr || entry->opened == nullptr) return;
+    channel::publish(entry->opened->memory.record().said_ready, 1);
+    ready_.push_back(run);
+}
+
+void Channels::on_status(Run run, std::string_view text) {
+    Entry* const entry = find(run);
+    if (entry == nullptr || entry->opened == nullptr) return;
+    channel::Record& record = entry->opened->memory.record();
+    channel::publish(record.status_size, 0);
+    std::size_t size = 0;
+    while (size < text.size()) {
+        const std::size_t length =
+            std::max<std::size_t>(1, channel::utf8_length(text.substr(size)));
+        if (size + length > channel::kMaxStatusText) break;
+        const bool is_control = static_cast<unsigned char>(text[size]) < 0x20 || text[size] == 0x7F;
+        std::memcpy(record.status + size, is_control ? " " : text.data() + size, length);
+        size += length;
+    }
+    channel::publish(record.status_size, static_cast<std::uint32_t>(size));
+}
+
+void Channels::on_heartbeat(Run run) {
+    Entry* const entry = find(run);
+    if (entry == nullptr || entry->opened == nullptr) return;
+    entry->opened->memory.record().heartbeat_ns = to_ns(now_);
+}
+
+void Channels::on_internal(Run, std::string_view) {}
+
+void Channels::on_logged(Run run, std::string_view message) {
+    const bool is_cut = message.size() > kMaxLogged;
+    log::info(fmt::format("{}: message: {}{}", name_of(run), message.substr(0, kMaxLogged),
+                          is_cut ? "…" : ""));
+}
+
+void Channels::on_rule_failed(Run run, std::size_t rule, std::string_view reason) {
+    log::warn(
+        fmt::format("{}: [[channel.rule]] number {} cannot be applied: {}; not said again "
+                    "for this worker",
+                    name_of(run), rule + 1, reason));
+}
+
+channel::StoreDoor* Channels::store_of(Run run) {
+    return store_of_ ? store_of_(run) : nullptr;
+}
+
+}  // namespace cluster::supervisor
