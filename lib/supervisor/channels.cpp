@@ -442,7 +442,7 @@ void Channels::on_rule_failed(Run run, std::size_t rule, std::string_view reason
 }
 
 channel::StoreDoor* Channels::store_of(Run run) {
-    return store_of_ ? store_of_(run) : nullptr;
+    return store_of_(run);
 }
 
 }  // namespace cluster::supervisor

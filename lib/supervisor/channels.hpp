@@ -40,9 +40,17 @@ public:
         std::uint64_t queued_bytes = 0;
     };
 
+    /// The store that a run reaches by message; null: it has none.
+    using StoreOf = std::function<channel::StoreDoor*(Run)>;
+
     Channels(ev::Loop& loop, KeeperLink& keeper, const core::Fleet& fleet,
-             const core::ChannelSpec& spec)
-        : loop_(loop), keeper_(keeper), fleet_(fleet), spec_(spec), router_(spec, *this) {}
+             const core::ChannelSpec& spec, StoreOf store_of)
+        : loop_(loop),
+          keeper_(keeper),
+          fleet_(fleet),
+          spec_(spec),
+          store_of_(std::move(store_of)),
+          router_(spec, *this) {}
 
     /// Before a spawn. Errors: {socket, errno}; {epoll, ENOMEM}.
     [[nodiscard]] Status prepare(const core::Place& place, const core::WorkerSpec& spec,
@@ -75,10 +83,6 @@ public:
     [[nodiscard]] std::optional<Facts> facts(Run run) const;
     [[nodiscard]] channel::Router& router() { return router_; }
     [[nodiscard]] MessageWatch& watch() { return watch_; }
-
-    /// The store of a worker; nothing until it is set.
-    using StoreOf = std::function<channel::StoreDoor*(Run)>;
-    void set_store(StoreOf store_of) { store_of_ = std::move(store_of); }
 
 private:
     /// Memory with what reads and writes it.
@@ -130,9 +134,9 @@ private:
     KeeperLink& keeper_;
     const core::Fleet& fleet_;
     const core::ChannelSpec& spec_;
+    StoreOf store_of_;
     channel::Router router_;
     MessageWatch watch_;
-    StoreOf store_of_;
     std::unordered_map<Slot, Entry> entries_;
     std::vector<Run> dirty_;
     struct Doomed {

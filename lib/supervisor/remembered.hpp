@@ -29,8 +29,7 @@ struct RememberedState {
 };
 
 /// The text of the file. The error says what is wrong with it.
-[[nodiscard]] tl::expected<RememberedState, std::string> parse_remembered(
-    const std::string& text);
+[[nodiscard]] tl::expected<RememberedState, std::string> parse_remembered(const std::string& text);
 
 class Remembered {
 public:

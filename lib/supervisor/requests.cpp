@@ -114,8 +114,7 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
 
 Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
                    Stores& stores, ControlServer& clients, KeeperLink& keeper, Journal& journal,
-                   Sockets& sockets,
-                   std::function<void(Instant)> begin_shutdown)
+                   Sockets& sockets, std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
       status_(status),

@@ -35,6 +35,7 @@
 #include "supervisor/run_watch.hpp"
 #include "supervisor/sockets.hpp"
 #include "supervisor/status.hpp"
+#include "supervisor/store_doors.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::supervisor {
@@ -120,6 +121,7 @@ private:
     ControlServer clients_;
     RunWatch watch_;
     Handover handover_;
+    StoreDoors doors_;
     Channels channels_;
     Sockets sockets_;
     StatusReader status_;

@@ -56,11 +56,11 @@ TEST_SUITE("e2e") {
         const Outcome json = daemon.ctl({"apply", "--dry-run", "--json", file});
         CHECK(json.code == 0);
         CHECK(plan_of(json) ==
-              "a restart env.PORT; b change instances stop_timeout; d add; c delete");
+              "a reload env.PORT; b change instances stop_timeout; d add; c delete");
         CHECK(Json::parse(json.out).at("operation") == 0);
         const Outcome text = daemon.ctl({"apply", "-n", file});
         CHECK(text.out ==
-              "~ a: restart\n    env.PORT: 1 → 2\n~ b: change in place\n    instances: 1 → 2\n"
+              "~ a: reload\n    env.PORT: 1 → 2\n~ b: change in place\n    instances: 1 → 2\n"
               "    stop_timeout: 10s → 3s\n+ d: add, 1 instance\n- c: stop and delete\n");
         CHECK(ids(daemon) == Ids{"a.0", "b.0", "c.0"});
         CHECK(daemon.pid_of("a.0") == a);

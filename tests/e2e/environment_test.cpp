@@ -56,14 +56,14 @@ Report start_report(const Daemon& daemon, const std::string& more) {
 }  // namespace
 
 TEST_SUITE("e2e") {
-    TEST_CASE("worker/descriptors: a worker has 0, 1, 2, the store, its channel and nothing else") {
+    TEST_CASE("worker/descriptors: a worker has 0, 1, 2, its channel, the store and nothing else") {
         const Daemon daemon;
         const Report report = start_report(daemon, "");
         CHECK(report.fds.size() == 5);
-        CHECK(report.fds.at("3").find("cluster-store") != std::string::npos);
-        CHECK(report.env.at("CLUSTER_STORE").rfind("v1:3:", 0) == 0);
-        CHECK(report.fds.at("4").rfind("socket:", 0) == 0);
-        CHECK(report.env.at("CLUSTER_CHANNEL_FD") == "4");
+        CHECK(report.fds.at("3").rfind("socket:", 0) == 0);
+        CHECK(report.env.at("CLUSTER_CHANNEL_FD") == "3");
+        CHECK(report.fds.at("4").find("cluster-store") != std::string::npos);
+        CHECK(report.env.at("CLUSTER_STORE").rfind("v1:4:", 0) == 0);
         CHECK(report.env.count("NODE_CHANNEL_FD") == 0);
         CHECK(report.fds.at("0") == "/dev/null");
         CHECK(report.fds.at("1").rfind("pipe:", 0) == 0);
@@ -72,11 +72,13 @@ TEST_SUITE("e2e") {
     }
 
     TEST_CASE(
-        "worker/descriptors: without a channel there is no third, in node mode it has a name") {
+        "worker/descriptors: without channel and store there is no third, and a channel of Node "
+        "has a name") {
         const Daemon daemon;
-        const Report report = start_report(daemon, "channel = false\n");
+        const Report report = start_report(daemon, "channel = false\nstore = false\n");
         CHECK(report.fds.size() == 3);
         CHECK(report.env.count("CLUSTER_CHANNEL_FD") == 0);
+        CHECK(report.env.count("CLUSTER_STORE") == 0);
         const std::string file =
             daemon.write("node.toml", worker_table("other", {worker_program("report")},
                                                    "min_uptime = \"50ms\"\nchannel = \"node\"\n"));
@@ -99,7 +101,7 @@ TEST_SUITE("e2e") {
             daemon.write("second.toml",
                          worker_table("rep", {worker_program("report")}, "min_uptime = \"50ms\""));
         REQUIRE(daemon.ctl({"start", file}).code == 0);
-        CHECK(report_of(daemon, "rep.0").fds.size() == 4);
+        CHECK(report_of(daemon, "rep.0").fds.size() == 5);
     }
 
     TEST_CASE("worker/session: leads a session and a group of its own") {

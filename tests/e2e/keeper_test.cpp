@@ -225,7 +225,7 @@ TEST_SUITE("e2e") {
             idle("first", 10) +
                 idle("many", 90, "backoff = { initial = \"100ms\", max = \"500ms\" }"));
         Process clusterd =
-            daemon.start_clusterd({"--config", file}, {"prlimit", "--nofile=240:240", "--"});
+            daemon.start_clusterd({"--config", file}, {"prlimit", "--nofile=400:400", "--"});
         REQUIRE(wait_until([&] { return daemon.is_answering(); }));
         REQUIRE(daemon.wait_for_state("first.9", "running"));
         const pid_t keeper = clusterd.pid();

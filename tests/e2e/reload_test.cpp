@@ -98,7 +98,7 @@ private:
 
 /// A worker "api" of two instances that answer on a socket that they share.
 std::string site(int port, const std::string& behaviour = "", const std::string& more = "") {
-    std::vector<std::string> command{worker_program("answers")};
+    std::vector<std::string> command{worker_program("replies")};
     if (!behaviour.empty()) command.push_back(behaviour);
     return "[socket.web]\nlisten = \"127.0.0.1:" + std::to_string(port) + "\"\n" +
            worker_table("api", command,
@@ -154,7 +154,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const int port = free_port();
         const std::string table = worker_table(
-            "api", {worker_program("answers")},
+            "api", {worker_program("replies")},
             "env = { PORT = \"" + std::to_string(port) + "\" }\nmin_uptime = \"150ms\"\n");
         REQUIRE(daemon.start(table).code == 0);
         Load load(port);

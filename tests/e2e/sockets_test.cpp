@@ -457,6 +457,7 @@ TEST_SUITE("e2e") {
         }
         CHECK(Client(internet(port)).error() == ECONNREFUSED);
         Process again = daemon.start_clusterd({});
+        REQUIRE(wait_until([&] { return daemon.is_answering(); }));
         REQUIRE(daemon.wait_for_state("w.0", "running"));
         CHECK(worker_in(ask(internet(port))) == "w");
         REQUIRE(daemon.ctl({"shutdown"}).code == 0);

@@ -92,18 +92,18 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const std::string program = worker_program("storer");
         // In the session of the worker, but without what it inherited; and out of the session.
-        REQUIRE(
-            daemon
-                .start(worker_table("in",
-                                    {"sh", "-c", "exec 3>&-; " + program + " inherited ask & wait"},
-                                    kQuick) +
-                       worker_table("out",
-                                    {"sh", "-c",
-                                     "setsid -f " + program +
-                                         " inherited ask; exec tail -f "
-                                         "/dev/null"},
-                                    kQuick))
-                .code == 0);
+        REQUIRE(daemon
+                    .start(worker_table(
+                               "in",
+                               {"sh", "-c", "exec 3>&- 4>&-; " + program + " inherited ask & wait"},
+                               kQuick) +
+                           worker_table("out",
+                                        {"sh", "-c",
+                                         "setsid -f " + program +
+                                             " inherited ask; exec tail -f "
+                                             "/dev/null"},
+                                        kQuick))
+                    .code == 0);
         const std::string words = words_of(daemon, "in.0");
         CHECK(words.find("inherited nothing") != std::string::npos);
         CHECK(identity_in(words, "asked") == identity_of_store(daemon));
