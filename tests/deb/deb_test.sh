@@ -92,7 +92,7 @@ Type=oneshot
 UNIT
     mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
     ln -s ../packages-test.service "$root/etc/systemd/system/multi-user.target.wants/"
-    timeout 240 unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup \
+    timeout --signal=KILL 240 unshare --mount --propagation private --pid --fork --kill-child --uts --ipc --cgroup \
         bash "$here/boot.sh" "$root" >"$work/boot.log" 2>&1 </dev/null || true
     if [ ! -s "$root/said" ]; then skip "systemd does not run here: $(tail -n 1 "$work/boot.log")"; fi
     cat "$root/said"
