@@ -8,6 +8,8 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <set>
 #include <string>
@@ -37,6 +39,12 @@ int free_port() {
     return ntohs(address.sin_port);
 }
 
+/// Always 0: the request failed. Says where, which no counter can.
+pid_t failed_in(const std::string& step) {
+    MESSAGE("a request failed in " << step);
+    return 0;
+}
+
 /// The pid that answered; 0: the request failed.
 pid_t ask(int port) {
     const sys::UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -45,22 +53,27 @@ pid_t ask(int port) {
     const sockaddr_in address = local_address(port);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
         0) {
-        return 0;
+        return failed_in(std::string{"connect: "} + std::strerror(errno));
     }
     const std::string request = "GET / HTTP/1.0\r\n\r\n";
-    if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) return 0;
+    if (::send(socket.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0) {
+        return failed_in(std::string{"send: "} + std::strerror(errno));
+    }
     std::string answer;
     std::array<char, 1024> buffer{};
     while (true) {
         const auto count = ::recv(socket.get(), buffer.data(), buffer.size(), 0);
-        if (count < 0) return 0;
+        // With a timeout of its own it is not restarted after a signal to this process.
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return failed_in(std::string{"recv: "} + std::strerror(errno));
         if (count == 0) break;
         answer.append(buffer.data(), static_cast<std::size_t>(count));
     }
     const auto body = answer.find("\r\n\r\n");
     const bool is_whole = answer.rfind("HTTP/1.0 200 OK", 0) == 0 && body != std::string::npos &&
                           answer.back() == '\n';
-    return is_whole ? std::stoi(answer.substr(body + 4)) : 0;
+    if (!is_whole) return failed_in("its answer: \"" + answer + "\"");
+    return std::stoi(answer.substr(body + 4));
 }
 
 /// Asks without a break, from two threads, as long as it lives.
