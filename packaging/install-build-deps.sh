@@ -78,6 +78,7 @@ if [ "$with_tests" = yes ]; then
     want servers php8.2-fpm php-fpm8.2
     want servers uwsgi-core uwsgi-core
     want servers uwsgi-plugin-python3
+    want servers wrk wrk
 fi
 
 if [ ${#packages[@]} -eq 0 ] && [ ${#servers[@]} -eq 0 ]; then exit 0; fi

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/ports.hpp"
 
 namespace cluster::test {
 namespace {
@@ -27,16 +28,6 @@ sockaddr_in local_address(int port) {
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return address;
-}
-
-/// A port that nobody listens at now.
-int free_port() {
-    const sys::UniqueFd socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    sockaddr_in address = local_address(0);
-    socklen_t size = sizeof(address);
-    REQUIRE(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0);
-    REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    return ntohs(address.sin_port);
 }
 
 /// Always 0: the request failed. Says where, which no counter can.
@@ -145,7 +136,7 @@ void kill_supervisor(const Daemon& daemon) {
 TEST_SUITE("e2e") {
     TEST_CASE("reload: instances that share a socket are replaced, and no request fails") {
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         REQUIRE(daemon.start(site(port)).code == 0);
         Load load(port);
         std::set<pid_t> seen;
@@ -165,7 +156,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("reload: stop-first says that requests may be lost, and they are") {
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         const std::string table = worker_table(
             "api", {worker_program("replies")},
             "env = { PORT = \"" + std::to_string(port) + "\" }\nmin_uptime = \"150ms\"\n");
@@ -188,7 +179,7 @@ TEST_SUITE("e2e") {
         for (const Case& item : cases) {
             CAPTURE(item.behaviour);
             const Daemon daemon;
-            const int port = free_port();
+            const int port = free_ports(1);
             REQUIRE(daemon.start(site(port, "", more)).code == 0);
             const Pids before = pids_of(daemon);
             Load load(port);
@@ -215,7 +206,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("reload: with stop-first a new version that fails takes the old one's place") {
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         const std::string more = "reload = { mode = \"stop-first\" }\n";
         REQUIRE(daemon.start(site(port, "", more)).code == 0);
         const Pids before = pids_of(daemon);
@@ -236,7 +227,7 @@ TEST_SUITE("e2e") {
             },
         };
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         REQUIRE(daemon.start(site(port)).code == 0);
         Load load(port);
         for (const Reached& reached : points) {
@@ -260,7 +251,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("reload: a program that reloads itself gets its signal and keeps its run") {
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         const std::string more = "reload = { signal = \"SIGHUP\" }\n";
         REQUIRE(daemon.start(site(port, "", more)).code == 0);
         const Pids before = pids_of(daemon);
@@ -278,7 +269,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("reload: on SIGHUP the daemon reloads what changed in its file, and nothing else") {
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         const std::string file = daemon.write("site.toml", site(port));
         REQUIRE(daemon.ctl({"start", file}).code == 0);
         const Pids before = pids_of(daemon);

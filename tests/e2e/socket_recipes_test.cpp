@@ -10,38 +10,11 @@
 
 #include "support/client.hpp"
 #include "support/daemon.hpp"
-#include "support/paths.hpp"
+#include "support/ports.hpp"
+#include "support/recipe.hpp"
 
 namespace cluster::test {
 namespace {
-
-using Changes = std::vector<std::pair<std::string, std::string>>;
-
-/// A port that nobody has right now. The socket of the recipe will have it as soon as it starts.
-int free_port() {
-    const sys::UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    Address address = internet(0);
-    REQUIRE(::bind(fd.get(), address.get(), address.size) == 0);
-    sockaddr_in four{};
-    socklen_t size = sizeof(four);
-    REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&four), &size) == 0);
-    return ntohs(four.sin_port);
-}
-
-/// Copies a file of config/examples into the test's directory, changed.
-std::string recipe(const Daemon& daemon, const std::string& name, const Changes& changes) {
-    std::string text = text_of(std::string(CLUSTER_SOURCE_DIR "/config/examples/") + name);
-    REQUIRE_FALSE(text.empty());
-    for (const auto& [from, to] : changes) {
-        CAPTURE(from);
-        REQUIRE(text.find(from) != std::string::npos);
-        for (auto at = text.find(from); at != std::string::npos;
-             at = text.find(from, at + to.size())) {
-            text.replace(at, from.size(), to);
-        }
-    }
-    return daemon.write(name, text);
-}
 
 std::string request_of(int port, const std::string& request) {
     const Client client(internet(port));
@@ -128,7 +101,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/gunicorn: LISTEN_FDS and readiness") {
         if (!find_program("gunicorn")) return skip("no gunicorn");
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         recipe(daemon, "socket_app.py", {});
         const std::string file =
             recipe(daemon, "gunicorn-socket.toml", {{"8091", std::to_string(port)}});
@@ -139,7 +112,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/uvicorn: the number of the descriptor, four instances") {
         if (!find_program("uvicorn")) return skip("no uvicorn");
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         recipe(daemon, "socket_app.py", {});
         const std::string file =
             recipe(daemon, "uvicorn-socket.toml", {{"8092", std::to_string(port)}});
@@ -150,7 +123,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/nginx: the variable NGINX") {
         if (!find_program("nginx")) return skip("no nginx");
         const Daemon daemon;
-        const Changes changes = {{"8093", std::to_string(free_port())}};
+        const Changes changes = {{"8093", std::to_string(free_ports(1))}};
         const int port = std::stoi(changes[0].second);
         const std::string file =
             recipe(daemon, "nginx-socket.toml",
@@ -163,7 +136,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/haproxy: fd@") {
         if (!find_program("haproxy")) return skip("no haproxy");
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         const std::string file =
             recipe(daemon, "haproxy-socket.toml", {{"8094", std::to_string(port)}});
         recipe(daemon, "haproxy-socket.cfg", {});
@@ -174,7 +147,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/php-fpm: FPM_SOCKETS") {
         if (!find_program("php-fpm8.2")) return skip("no php-fpm8.2");
         const Daemon daemon;
-        const Changes changes = {{"8097", std::to_string(free_port())}};
+        const Changes changes = {{"8097", std::to_string(free_ports(1))}};
         const int port = std::stoi(changes[0].second);
         const std::string file = recipe(daemon, "php-fpm-socket.toml", changes);
         recipe(daemon, "php-fpm-socket.conf", changes);
@@ -185,7 +158,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/uwsgi: LISTEN_FDS with a master") {
         if (!find_program("uwsgi-core")) return skip("no uwsgi-core");
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         recipe(daemon, "socket_app.py", {});
         const std::string file =
             recipe(daemon, "uwsgi-socket.toml", {{"8095", std::to_string(port)}});
@@ -196,7 +169,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("recipes/inetd: a program that accepts from its standard input") {
         if (!find_program("python3")) return skip("no python3");
         const Daemon daemon;
-        const int port = free_port();
+        const int port = free_ports(1);
         recipe(daemon, "inetd.py", {});
         const std::string file = recipe(daemon, "inetd.toml", {{"8096", std::to_string(port)}});
         check_recipe(daemon, file, "echo", "hello from echo.", Ending::finishes,
