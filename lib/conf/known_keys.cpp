@@ -38,8 +38,9 @@ void add_below(const std::string& path, int depth, std::vector<std::string>& pat
     if (depth == kMaxDepth) return;
     const std::string prefix = path.empty() ? "" : path + ".";
     const auto add = [&](std::string_view key) {
-        paths.push_back(prefix + std::string(key));
-        add_below(paths.back(), depth + 1, paths);
+        const std::string found = prefix + std::string(key);
+        paths.push_back(found);
+        add_below(found, depth + 1, paths);
     };
     const auto keys = keys_of(path);
     for (const std::string& key : keys.value_or(std::vector<std::string>{})) add(key);

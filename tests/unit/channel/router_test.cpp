@@ -163,8 +163,8 @@ TEST_CASE("channel/router: what waits for a reply goes on under a successor") {
     const std::string asked = t.world.take_one(1);
     REQUIRE(json.parse(asked));
     TestRouter next;
-    next.records[0] = std::move(t.records[0]);
     next.router.remove(next.run(0));
+    next.records[0] = std::move(t.records[0]);
     next.add(0, "api", 0);
     CHECK(next.router.next_deadline());
     next.say(1, R"({"cluster":"reply","data":1,"id":)" + std::string{json.find("id")->text} + "}");
