@@ -143,7 +143,8 @@ std::int32_t NotifySockets::leader_of(Run run) const {
 bool NotifySockets::is_of_run(const Entry& entry, const sys::Datagram& datagram) const {
     const std::int32_t leader = leader_of(entry.run);
     if (datagram.pid <= 0 || leader <= 0) return false;
-    return sys::session_of(datagram.pid) == 0 || sys::is_of_family(datagram.pid, leader);
+    // Who has spoken and gone cannot be asked any more; the socket's permissions have let it in.
+    return sys::is_gone(datagram.pid) || sys::is_of_family(datagram.pid, leader);
 }
 
 /// True: an instance has to be told, and the datagram must not be lost before that is stored.

@@ -91,6 +91,10 @@ std::int32_t session_of(std::int32_t pid) {
     return session < 0 ? 0 : session;
 }
 
+bool is_gone(std::int32_t pid) {
+    return ::getsid(pid) < 0 && errno == ESRCH;
+}
+
 std::int32_t parent_of(std::int32_t pid) {
     const std::string text = read_proc("/proc/%d/stat", pid);
     // The name stands in parentheses and may hold anything, so the fields count from its end.

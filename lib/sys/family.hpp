@@ -10,8 +10,10 @@
 
 namespace cluster::sys {
 
-/// 0: no such process.
+/// 0: no such process, or a session that was made outside of this pid namespace.
 [[nodiscard]] std::int32_t session_of(std::int32_t pid);
+/// There is no such process, not even as a zombie.
+[[nodiscard]] bool is_gone(std::int32_t pid);
 /// 0: no such process.
 [[nodiscard]] std::int32_t parent_of(std::int32_t pid);
 

@@ -98,9 +98,8 @@ Count load_while(int port, bool is_kept, const std::function<void()>& act) {
     act();
     const bool was_in_time = wrk.is_running();
     const Outcome outcome = wrk.wait();
-    INFO(outcome.err);
-    REQUIRE(outcome.code == 0);
-    CAPTURE(outcome.out);
+    // It asks once before it counts, and gives up where nobody answers that.
+    if (outcome.code != 0) return {.answered = 0, .failed = 1};
     if (!was_in_time) MESSAGE("the machine is slow: a part of it happened after the requests");
     return count_of(outcome.out);
 }

@@ -97,6 +97,19 @@ TEST_CASE("sys/family: an orphan is found by the session that its dead parent le
     CHECK_FALSE(orphans_of(::getpid()).contains(leader));
 }
 
+TEST_CASE("sys/family: who is gone is gone, and nobody else") {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    siginfo_t info{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+    CHECK_FALSE(is_gone(child));
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    CHECK(is_gone(child));
+    CHECK_FALSE(is_gone(::getpid()));
+    // Its session may lie outside of this pid namespace, which makes it no less alive.
+    CHECK_FALSE(is_gone(::getppid() > 0 ? ::getppid() : ::getpid()));
+}
+
 TEST_CASE("sys/family: a process belongs by session or by descent, a stranger by neither") {
     const Child leader([] { ::setsid(); });
     const Child stranger([] { ::setsid(); });
