@@ -23,6 +23,30 @@ Json past_exit_fields(const PastExit& past) {
     return fields;
 }
 
+/// The numbers of a channel by name, for both directions.
+constexpr std::pair<const char*, std::uint64_t ChannelStatus::*> kChannelCounts[] = {
+    {"received", &ChannelStatus::received},
+    {"sent", &ChannelStatus::sent},
+    {"queued_bytes", &ChannelStatus::queued_bytes},
+    {"malformed", &ChannelStatus::malformed},
+    {"too_long", &ChannelStatus::too_long},
+    {"unfinished", &ChannelStatus::unfinished},
+    {"dropped", &ChannelStatus::dropped},
+    {"undeliverable", &ChannelStatus::undeliverable},
+    {"unanswered", &ChannelStatus::unanswered},
+    {"descriptors", &ChannelStatus::descriptors},
+    {"unmatched", &ChannelStatus::unmatched}};
+
+Json channel_fields(const ChannelStatus& channel) {
+    Json fields{{"mode", channel.mode},
+                {"state", channel.state},
+                {"heartbeat_ms", or_null(channel.heartbeat_ms)},
+                {"subscriptions", channel.subscriptions},
+                {"requests", channel.requests}};
+    for (const auto& [name, count] : kChannelCounts) fields[name] = channel.*count;
+    return fields;
+}
+
 template <class Element, class Render>
 Json array_of(const std::vector<Element>& elements, Render render) {
     Json list = Json::array();
@@ -39,6 +63,7 @@ Json description_fields(const Description& description) {
     fields["deadline"] = or_null(description.deadline);
     fields["deadline_ms"] = or_null(description.deadline_ms);
     fields["sockets"] = sockets_fields(description.sockets);
+    fields["channel"] = description.channel ? channel_fields(*description.channel) : Json();
     fields["spec"] = array_of(description.spec, [](const SpecKey& key) {
         return Json{{"key", key.key}, {"value", key.value}, {"origin", key.origin}};
     });
@@ -71,6 +96,21 @@ PastExit read_past_exit(const Json& value, const std::string& where) {
     return past;
 }
 
+/// An older daemon says nothing of channels.
+std::optional<ChannelStatus> read_channel(FieldReader& description) {
+    const Json* found = description.find("channel");
+    if (found == nullptr) return std::nullopt;
+    FieldReader fields(*found, description.path("channel"), UnknownFields::ignore);
+    ChannelStatus channel;
+    channel.mode = fields.text("mode");
+    channel.state = fields.text("state");
+    channel.heartbeat_ms = optional_integer(fields, "heartbeat_ms");
+    channel.subscriptions = static_cast<std::uint32_t>(fields.counter("subscriptions", kMaxUint32));
+    channel.requests = static_cast<std::uint32_t>(fields.counter("requests", kMaxUint32));
+    for (const auto& [name, count] : kChannelCounts) channel.*count = fields.counter(name);
+    return channel;
+}
+
 /// Reads each element of the array `name` by `read(element, where)`.
 template <class Element, class Read>
 std::vector<Element> read_array(FieldReader& fields, std::string_view name, Read read) {
@@ -92,6 +132,7 @@ Description read_description(const Json& value, const std::string& where) {
     result.deadline = fields.optional_text("deadline");
     result.deadline_ms = optional_integer(fields, "deadline_ms");
     result.sockets = read_sockets(fields);
+    result.channel = read_channel(fields);
     result.spec = read_array<SpecKey>(fields, "spec", [](const Json& each, const std::string& at) {
         FieldReader key(each, at, UnknownFields::ignore);
         return SpecKey{key.text("key"), key.text("value"), key.text("origin")};

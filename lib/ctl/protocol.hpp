@@ -301,6 +301,27 @@ struct OpenDescriptor {
     std::string target;  // as /proc shows it
 };
 
+/// The message channel of a run (CHANNEL.md); counts are of lines unless they say otherwise.
+struct ChannelStatus {
+    std::string mode;   // node | json
+    std::string state;  // open, or why it is closed
+    std::uint64_t received = 0;
+    std::uint64_t sent = 0;          // queued towards the worker
+    std::uint64_t queued_bytes = 0;  // of them, not taken by the worker yet
+    std::uint32_t subscriptions = 0;
+    std::uint32_t requests = 0;                  // that wait for their reply
+    std::optional<std::int64_t> heartbeat_ms{};  // since the last one
+    // what went wrong
+    std::uint64_t malformed = 0;
+    std::uint64_t too_long = 0;
+    std::uint64_t unfinished = 0;     // cut off by an end
+    std::uint64_t dropped = 0;        // not read in time
+    std::uint64_t undeliverable = 0;  // longer than the queue
+    std::uint64_t unanswered = 0;     // replies to nothing
+    std::uint64_t descriptors = 0;    // sent uninvited, and closed
+    std::uint64_t unmatched = 0;      // rules that named a missing field
+};
+
 /// Everything known about one instance.
 struct Description {
     WorkerStatus status;
@@ -318,6 +339,7 @@ struct Description {
     std::vector<OpenDescriptor> descriptors;      // the first of them
     std::vector<PastExit> exits;                  // at most 20
     std::optional<std::string> reload_failure{};  // of the last reload, where that failed
+    std::optional<ChannelStatus> channel{};       // none: the worker has none, or does not run
 };
 
 struct DescribeAnswer {

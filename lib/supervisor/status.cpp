@@ -166,4 +166,32 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
         cpu_.percent({place.slot, place.instance.generation}, usage->cpu_ns, started, now);
 }
 
+std::optional<ctl::ChannelStatus> StatusReader::channel_of(Run run, Instant now) const {
+    const auto facts = channels_.facts(run);
+    if (!facts) return std::nullopt;
+    ctl::ChannelStatus status;
+    status.mode = facts->is_node ? "node" : "json";
+    status.state = facts->state;
+    if (facts->record == nullptr) return status;
+    const channel::Record& record = *facts->record;
+    status.received = record.counts.received;
+    status.sent = record.counts.sent;
+    status.queued_bytes = facts->queued_bytes;
+    const auto is_used = [](const auto& entry) { return entry.is_used != 0; };
+    status.subscriptions = static_cast<std::uint32_t>(
+        std::count_if(std::begin(record.subscriptions), std::end(record.subscriptions), is_used));
+    status.requests = static_cast<std::uint32_t>(
+        std::count_if(std::begin(record.pending), std::end(record.pending), is_used));
+    if (record.heartbeat_ns != 0) status.heartbeat_ms = to_ms(now - from_ns(record.heartbeat_ns));
+    status.malformed = record.counts.malformed;
+    status.too_long = record.counts.too_long;
+    status.unfinished = record.counts.unfinished;
+    status.dropped = record.counts.dropped;
+    status.undeliverable = record.counts.undeliverable;
+    status.unanswered = record.counts.unanswered;
+    status.descriptors = record.counts.descriptors;
+    status.unmatched = record.counts.unmatched;
+    return status;
+}
+
 }  // namespace cluster::supervisor

@@ -60,6 +60,8 @@ public:
     [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
                                          const DaemonFacts& facts, Instant now);
     [[nodiscard]] ctl::VersionAnswer version() const;
+    /// None: the run has no channel.
+    [[nodiscard]] std::optional<ctl::ChannelStatus> channel_of(Run run, Instant now) const;
     void forget(Slot slot) { cpu_.forget(slot); }
 
 private:

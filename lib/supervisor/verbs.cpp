@@ -106,8 +106,11 @@ Requests::Reply Requests::describe_selected(const std::vector<std::string>& sele
                                    : status_.read(selectors, {daemon.config, daemon.log_dir}, now);
     ctl::DescribeAnswer answer;
     for (std::size_t i = 0; i < selected->size() && i < status.workers.size(); ++i) {
-        answer.instances.push_back(describe_instance(fleet_, records_, sockets_, *(*selected)[i],
+        const core::Place& place = *(*selected)[i];
+        answer.instances.push_back(describe_instance(fleet_, records_, sockets_, place,
                                                      std::move(status.workers[i]), now));
+        answer.instances.back().channel =
+            status_.channel_of({place.slot, place.instance.generation}, now);
     }
     return answer;
 }

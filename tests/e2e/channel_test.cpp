@@ -183,6 +183,19 @@ signal.pause()
                 .code == 0);
         CHECK(daemon.worker("rude.0").at("ready") == true);
         CHECK(daemon.worker("rude.0").at("restarts") == 0);
+        const Outcome described = daemon.ctl({"describe", "rude.0", "--json"});
+        const Json channel = Json::parse(described.out).at("instances").at(0).at("channel");
+        INFO(channel.dump(1));
+        CHECK(channel.at("mode") == "json");
+        CHECK(channel.at("state") == "open");
+        CHECK(channel.at("malformed") == 7);
+        CHECK(channel.at("too_long") == 1);
+        CHECK(channel.at("unanswered") == 1);
+        CHECK(channel.at("descriptors") == 3);
+        CHECK(channel.at("sent") == 2);
+        CHECK(channel.at("heartbeat_ms").is_null());
+        CHECK(daemon.ctl({"describe", "rude.0"}).out.find("trouble    7 malformed, 1 too long") !=
+              std::string::npos);
     }
 
     TEST_CASE("channel/slow: one that never reads delays nobody") {

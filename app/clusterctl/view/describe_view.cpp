@@ -119,6 +119,50 @@ void add_sockets(const ctl::Description& description, Page& page) {
     }
 }
 
+/// What went wrong on a channel; empty: nothing.
+std::string channel_trouble(const ctl::ChannelStatus& channel) {
+    const std::pair<std::uint64_t, const char*> counts[] = {
+        {channel.malformed, "malformed"},
+        {channel.too_long, "too long"},
+        {channel.unfinished, "unfinished"},
+        {channel.dropped, "dropped"},
+        {channel.undeliverable, "undeliverable"},
+        {channel.unanswered, "replies to nothing"},
+        {channel.descriptors, "uninvited descriptors"},
+        {channel.unmatched, "without the field of a rule"}};
+    std::string text;
+    for (const auto& [count, name] : counts) {
+        if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, name);
+    }
+    return text;
+}
+
+void add_channel(const ctl::Description& description, Page& page) {
+    if (!description.channel) return;
+    constexpr std::size_t kColumns = 9;
+    const ctl::ChannelStatus& channel = *description.channel;
+    const bool is_open = channel.state == "open";
+    page.heading("channel");
+    page.item("mode", channel.mode + (is_open ? "" : ", closed: " + channel.state), kColumns,
+              is_open ? Style::plain : Style::yellow);
+    std::string messages = fmt::format("{} received, {} sent", channel.received, channel.sent);
+    if (channel.queued_bytes > 0) {
+        messages += ", " + format_bytes(channel.queued_bytes) + " not read yet";
+    }
+    page.item("messages", messages, kColumns);
+    if (channel.subscriptions > 0 || channel.requests > 0) {
+        page.item("waits for",
+                  fmt::format("{}, {} {}", count_of(channel.subscriptions, "topic"),
+                              channel.requests, channel.requests == 1 ? "reply" : "replies"),
+                  kColumns);
+    }
+    if (channel.heartbeat_ms) {
+        page.item("heartbeat", format_duration(*channel.heartbeat_ms) + " ago", kColumns);
+    }
+    const std::string trouble = channel_trouble(channel);
+    if (!trouble.empty()) page.item("trouble", trouble, kColumns, Style::yellow);
+}
+
 void add_spec(const ctl::Description& description, Page& page) {
     page.heading("spec");
     const std::size_t columns =
@@ -194,6 +238,7 @@ std::string render_description(const ctl::Description& description, const ViewOp
     Page page(options);
     add_state(description, options, page);
     add_sockets(description, page);
+    add_channel(description, page);
     add_spec(description, page);
     add_environment(description, page);
     add_descriptors(description, page);

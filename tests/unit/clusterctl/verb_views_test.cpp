@@ -178,6 +178,29 @@ TEST_CASE("clusterctl/describe_view: sockets with where they are, and what is wr
     CHECK(render_description(description, {0, false, 4000}).find("sockets") == std::string::npos);
 }
 
+TEST_CASE("clusterctl/describe_view: a channel with what went over it, and what went wrong") {
+    ctl::Description description;
+    description.status = row("a", 1, 1 << 20U);
+    const auto shown = [&] { return render_description(description, {0, false, 4000}); };
+    CHECK(shown().find("channel") == std::string::npos);
+    description.channel = {.mode = "json", .state = "open", .received = 12, .sent = 3};
+    CHECK(shown().find("channel\n  mode       json\n  messages   12 received, 3 sent\nspec") !=
+          std::string::npos);
+    description.channel->state = "it did not read its messages";
+    description.channel->queued_bytes = 2048;
+    description.channel->subscriptions = 1;
+    description.channel->requests = 2;
+    description.channel->heartbeat_ms = 1000;
+    description.channel->malformed = 4;
+    description.channel->descriptors = 1;
+    CHECK(shown().find("channel\n"
+                       "  mode       json, closed: it did not read its messages\n"
+                       "  messages   12 received, 3 sent, 2.0 KiB not read yet\n"
+                       "  waits for  1 topic, 2 replies\n"
+                       "  heartbeat  1s ago\n"
+                       "  trouble    4 malformed, 1 uninvited descriptors\n") != std::string::npos);
+}
+
 TEST_CASE("clusterctl/top_view: keys order and reverse") {
     ctl::StatusAnswer status;
     status.workers = {row("a", 1, 300), row("b", 3, 100), row("c", 2, 200)};

@@ -80,8 +80,9 @@ OperationAnswer sample_operation() {
     OperationAnswer operation;
     operation.operation = 42;
     operation.state = "failed";
-    operation.instances = {{"api.1", "failed", "fatal", "exec ./srv: Permission denied", "/l/e", true},
-                           {"api.2", "pending", "stopping", {}, {}, false}};
+    operation.instances = {
+        {"api.1", "failed", "fatal", "exec ./srv: Permission denied", "/l/e", true},
+        {"api.2", "pending", "stopping", {}, {}, false}};
     operation.done = 3;
     operation.selected = {"api.0", "api.1", "api.2"};
     operation.notes = {"worker api: unchanged"};
@@ -244,6 +245,8 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     description.deadline_ms = 1500;
     description.sockets = {{"web", "tcp", "*:0", "[::]:40000", std::nullopt, 3U, 4},
                            {"in", "unix", "/a", std::nullopt, "taken", std::nullopt, 0}};
+    description.channel = {.mode = "node", .state = "open", .received = 12, .heartbeat_ms = 40};
+    description.channel->descriptors = 3;
     description.spec = {{"stop_timeout", "10s", "default"}};
     description.is_environment_read = true;
     description.environment = {{"A", "1", "2"}, {"B", std::nullopt, "x"}, {"C", "y", std::nullopt}};
@@ -265,6 +268,10 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     CHECK(back.sockets[0].number == 4);
     CHECK(back.sockets[1].problem == "taken");
     CHECK_FALSE(back.sockets[1].address.has_value());
+    REQUIRE(back.channel.has_value());
+    CHECK(back.channel->received == 12);
+    CHECK(back.channel->heartbeat_ms == 40);
+    CHECK(back.channel->descriptors == 3);
     CHECK(back.exits[0].exit.code == 3);
     CHECK(back.exits[0].uptime_ms == 250);
     CHECK(back.descriptors[1].target == "socket:[1]");
