@@ -18,23 +18,20 @@ constexpr int kTarget = 250'000;
 constexpr int kKills = 2;
 constexpr const char* kScripts = CLUSTER_SOURCE_DIR "/tests/support/workers/";
 
-/// True when the case is to be skipped, for a reason that it has said then.
-bool cannot_run(bool needs_node) {
-    if (kIsSanitized) {
-        skip("a sanitized libcluster wants a sanitized interpreter");
-    } else if (needs_node &&
-               (!find_program("node") ||
-                text_of(std::string(CLUSTER_NODE_PATH) + "/clusterd/package.json").empty())) {
-        skip("no node, or no headers of Node-API to build the package");
-    } else if (!find_program("curl")) {
-        skip("no curl");
-    } else if (run({.argv = {CLUSTERCTL_PATH, "store", "--help"}, .env = {}, .cwd = ""}).code !=
-               0) {
-        skip("this clusterctl knows no store");
-    } else {
-        return false;
-    }
-    return true;
+/// True when the case is to be skipped, for a reason that it has said then. What
+/// packaging/install-build-deps.sh installs is no reason: without it a case fails.
+bool cannot_run() {
+    if (kIsSanitized) skip("a sanitized libcluster wants a sanitized interpreter");
+    return kIsSanitized;
+}
+
+/// Says so where the build has left out the package that a program of Node needs.
+void require_node() {
+    INFO(
+        "node and the headers of Node-API: packaging/install-build-deps.sh --tests, then "
+        "configure");
+    REQUIRE(find_program("node"));
+    REQUIRE_FALSE(text_of(std::string(CLUSTER_NODE_PATH) + "/clusterd/package.json").empty());
 }
 
 /// As TOML: where workers in Node and in Python find the packages of this build.
@@ -114,7 +111,8 @@ TEST_SUITE("e2e") {
     TEST_CASE(
         "wish/counter: four Node and two Python processes add a million and a half, some are "
         "killed, and not one addition is lost or made twice") {
-        if (cannot_run(true)) return;
+        if (cannot_run()) return;
+        require_node();
         const Daemon daemon;
         std::filesystem::create_directory(daemon.dir() / "ledgers");
         const Outcome started =
@@ -147,7 +145,8 @@ TEST_SUITE("e2e") {
     }
 
     TEST_CASE("wish/server: four processes of a server show one growing number") {
-        if (cannot_run(true)) return;
+        if (cannot_run()) return;
+        require_node();
         const Daemon daemon;
         const std::string examples = CLUSTER_SOURCE_DIR "/config/examples/";
         const int base = free_ports(4);
@@ -190,7 +189,8 @@ TEST_SUITE("e2e") {
     TEST_CASE(
         "wish/wrapper: a program whose wrapper has closed its descriptors gets the store all "
         "the same") {
-        if (cannot_run(true)) return;
+        if (cannot_run()) return;
+        require_node();
         const Daemon daemon;
         // Node's child_process and Python's subprocess both close what they are not told of.
         const Outcome started = daemon.start(
@@ -210,8 +210,8 @@ TEST_SUITE("e2e") {
     }
 
     TEST_CASE("wish/gunicorn: workers that gunicorn forks share what its master has opened") {
-        if (cannot_run(false)) return;
-        if (!find_program("gunicorn")) return skip("no gunicorn");
+        if (cannot_run()) return;
+        REQUIRE(find_program("gunicorn"));
         const Daemon daemon;
         const int port = free_ports(1);
         const Outcome started = daemon.start(
