@@ -1,4 +1,5 @@
 /// <reference types="node" />
+import messages = require('./channel');
 
 /** What keys and values are made of: a string is taken as its UTF-8. */
 export type Bytes = string | NodeJS.ArrayBufferView;
@@ -125,6 +126,8 @@ export function stats(): Stats;
 export function join(): void;
 /** Gives the place back before the thread ends. The next change takes one again. */
 export function leave(): void;
+/** Messages; the same as `require('clusterd/channel')`, which works without the native part. */
+export const channel: typeof messages;
 export const version: string;
 export const MAX_KEY_BYTES: number;
 export const MAX_VALUE_BYTES: number;

@@ -1,5 +1,5 @@
 'use strict';
-// The shared store of clusterd for Node: see README.md and index.d.ts.
+// The shared store of clusterd for Node: see README.md and index.d.ts. channel.js has the messages.
 
 const { markAsUntransferable } = require('worker_threads');
 
@@ -352,6 +352,7 @@ function leave() {
 }
 
 const version = native.version;
+const channel = require('./channel');
 
 module.exports = {
   open,
@@ -364,6 +365,7 @@ module.exports = {
   join,
   leave,
   version,
+  channel,
   MAX_KEY_BYTES,
   MAX_VALUE_BYTES,
   Counter,

@@ -7,6 +7,10 @@
     clusterd.table["greeting"] = "hello"
     clusterd.table.set("session:42", b"…", ttl=3600)
 
+    channel = clusterd.channel()                 # messages: JSON to other workers, in any language
+    channel.send("api.2", {"n": 1})
+    channel.request("adder", [1, 2], timeout=5)
+
 It works in a program that clusterd runs, and goes on by itself in forked children, so a server that forks its workers
 (gunicorn, uwsgi) may open what it needs before or after. Elsewhere the first use raises NoStoreError.
 """
@@ -17,10 +21,14 @@ from ctypes import byref, c_uint32, c_void_p, sizeof
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Union
 
 from . import _errors, _library
+from ._async_channel import AsyncChannel
+from ._channel import Channel, Message, channel
 from ._counter import Counter, StripedCounter, open_counter
 from ._errors import (
     AddressError,
     AttachError,
+    ChannelClosedError,
+    ChannelError,
     CorruptStoreError,
     CounterNameError,
     CountersFullError,
@@ -29,12 +37,15 @@ from ._errors import (
     KeyMissingError,
     KeySizeError,
     LayoutVersionError,
+    NoChannelError,
     NoPlaceError,
     NoStoreError,
     NotTheStoreError,
     NumberRangeError,
     OpenError,
     ReadOnlyError,
+    RequestError,
+    RequestTimeoutError,
     StaleTokenError,
     StoreFullError,
     ValueSizeError,
@@ -46,7 +57,11 @@ from ._version import __version__
 
 __all__ = [
     "AddressError",
+    "AsyncChannel",
     "AttachError",
+    "Channel",
+    "ChannelClosedError",
+    "ChannelError",
     "CorruptStoreError",
     "Counter",
     "CounterNameError",
@@ -61,12 +76,16 @@ __all__ = [
     "MAX_COUNTER_NAME",
     "MAX_KEY_BYTES",
     "MAX_VALUE_BYTES",
+    "Message",
+    "NoChannelError",
     "NoPlaceError",
     "NoStoreError",
     "NotTheStoreError",
     "NumberRangeError",
     "OpenError",
     "ReadOnlyError",
+    "RequestError",
+    "RequestTimeoutError",
     "StaleTokenError",
     "Stats",
     "Store",
@@ -75,6 +94,7 @@ __all__ = [
     "Table",
     "ValueSizeError",
     "WrongTypeError",
+    "channel",
     "counter",
     "store",
     "striped_counter",

@@ -93,6 +93,26 @@ class StaleTokenError(Error):
     """Somebody has changed the value since the token was read."""
 
 
+class ChannelError(Error):
+    """What messages can raise: one of the four below."""
+
+
+class NoChannelError(ChannelError):
+    """This process was not started by clusterd, or its worker says channel = false."""
+
+
+class ChannelClosedError(ChannelError):
+    """clusterd has closed the channel."""
+
+
+class RequestError(ChannelError):
+    """There is no reply; the text says why: `nobody there`, `it has left`, or what the other one said."""
+
+
+class RequestTimeoutError(RequestError, TimeoutError):
+    """Nobody has replied in time."""
+
+
 ANY: Dict[int, Type[Error]] = {
     errno.EBADMSG: CorruptStoreError,
     errno.EBUSY: CorruptStoreError,
