@@ -10,6 +10,8 @@ namespace cluster::conf {
 namespace {
 
 /// A shorter first delay would let a worker that dies at once fill a CPU.
+/// Less is taken up by the time that a datagram and a turn of the daemon take on a busy machine.
+constexpr Duration kMinWatchdog = std::chrono::milliseconds{100};
 constexpr Duration kMinDelay = std::chrono::milliseconds{1};
 
 /// Less than any program needs, and more than any machine has.
@@ -144,6 +146,11 @@ void read_stop_signal(WorkerDraft& draft, const Field& field) {
 
 void read_stop_timeout(WorkerDraft& draft, const Field& field) {
     draft.spec.policy.stop_timeout = read_duration(field).value_or(draft.spec.policy.stop_timeout);
+}
+
+void read_watchdog(WorkerDraft& draft, const Field& field) {
+    draft.spec.policy.watchdog =
+        read_duration(field, kMinWatchdog).value_or(draft.spec.policy.watchdog);
 }
 
 void read_max_memory(WorkerDraft& draft, const Field& field) {

@@ -12,38 +12,35 @@ namespace {
 
 constexpr std::string_view kAddressExpected =
     "an address and a port such as \"127.0.0.1:5432\", \"[::1]:80\" or \"localhost:80\"";
-constexpr std::uint32_t kMaxThreshold = 1000;
-/// A probe that comes more often is load, not news.
-constexpr Duration kMinPeriod = std::chrono::milliseconds{10};
 
 struct ReadyDraft {
-    core::Readiness* ready;
+    core::Probe* probe;
     std::optional<Field> tcp;
     std::optional<Field> command;
 };
 
 /// Names other than localhost are not looked up: that may take seconds, and the answer may change.
-bool set_address(core::Readiness& ready, const std::string& text) {
+bool set_address(core::Probe& probe, const std::string& text) {
     const auto parts = split_host_and_port(text);
     if (!parts || parts->port == 0) return false;
     const bool is_address = parts->host == "localhost" || plain_address(parts->host).has_value();
     if (!is_address || parts->host.find('%') != std::string::npos) return false;
-    ready.kind = core::Readiness::Kind::tcp;
-    ready.host = parts->host;
-    ready.port = parts->port;
+    probe.kind = core::Probe::Kind::tcp;
+    probe.host = parts->host;
+    probe.port = parts->port;
     return true;
 }
 
 void read_tcp(ReadyDraft& draft, const Field& field) {
     draft.tcp = field;
     const std::optional<std::string> text = read_text(field, kAddressExpected);
-    if (text && !set_address(*draft.ready, *text)) field.refuse_type(kAddressExpected);
+    if (text && !set_address(*draft.probe, *text)) field.refuse_type(kAddressExpected);
 }
 
 void read_probe_command(ReadyDraft& draft, const Field& field) {
     draft.command = field;
-    draft.ready->kind = core::Readiness::Kind::command;
-    draft.ready->command = read_command_value(field);
+    draft.probe->kind = core::Probe::Kind::command;
+    draft.probe->command = read_command_value(field);
 }
 
 constexpr Keys<ReadyDraft, 6> kReadyKeys{{
@@ -51,20 +48,22 @@ constexpr Keys<ReadyDraft, 6> kReadyKeys{{
     {"command", read_probe_command},
     {"initial_delay",
      [](ReadyDraft& draft, const Field& field) {
-         draft.ready->initial_delay = read_duration(field).value_or(draft.ready->initial_delay);
+         draft.probe->initial_delay = read_duration(field).value_or(draft.probe->initial_delay);
      }},
     {"period",
      [](ReadyDraft& draft, const Field& field) {
-         draft.ready->period = read_duration(field, kMinPeriod).value_or(draft.ready->period);
+         draft.probe->period =
+             read_duration(field, core::Probe::kMinPeriod).value_or(draft.probe->period);
      }},
     {"timeout",
      [](ReadyDraft& draft, const Field& field) {
-         draft.ready->timeout = read_duration(field, kMinPeriod).value_or(draft.ready->timeout);
+         draft.probe->timeout =
+             read_duration(field, core::Probe::kMinPeriod).value_or(draft.probe->timeout);
      }},
     {"success_threshold",
      [](ReadyDraft& draft, const Field& field) {
-         if (const auto count = read_integer(field, 1, kMaxThreshold)) {
-             draft.ready->success_threshold = static_cast<std::uint32_t>(*count);
+         if (const auto count = read_integer(field, 1, core::Probe::kMaxThreshold)) {
+             draft.probe->success_threshold = static_cast<std::uint32_t>(*count);
          }
      }},
 }};
@@ -74,7 +73,8 @@ constexpr Keys<ReadyDraft, 6> kReadyKeys{{
 void read_ready(WorkerDraft& draft, const Field& field) {
     core::Readiness& ready = draft.spec.policy.ready;
     if (field.is(Node::Kind::table)) {
-        ReadyDraft parts{&ready, std::nullopt, std::nullopt};
+        ready.kind = core::Readiness::Kind::probe;
+        ReadyDraft parts{&ready.probe, std::nullopt, std::nullopt};
         read_table(field, kReadyKeys, parts);
         if (parts.tcp && parts.command) {
             parts.command->refuse_at(parts.command->key_at(),

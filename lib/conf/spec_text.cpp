@@ -131,6 +131,28 @@ void add_launch(Keys& keys, const core::Launch& launch) {
     }
 }
 
+std::string address_text(const core::Probe& probe) {
+    const bool has_brackets = probe.host.find(':') != std::string::npos;
+    return (has_brackets ? "[" + probe.host + "]" : probe.host) + ":" + std::to_string(probe.port);
+}
+
+std::string probe_text(const core::Probe& probe) {
+    using Kind = core::Probe::Kind;
+    switch (probe.kind) {
+        case Kind::none:
+            return "none";
+        case Kind::tcp:
+            return "tcp " + address_text(probe);
+        case Kind::unix_socket:
+            return "unix " + probe.path;
+        case Kind::http:
+            return "http http://" + address_text(probe) + probe.path;
+        case Kind::command:
+            return "command " + join_words(probe.command);
+    }
+    return "none";
+}
+
 std::string ready_text(const core::Readiness& ready) {
     using Kind = core::Readiness::Kind;
     switch (ready.kind) {
@@ -140,24 +162,35 @@ std::string ready_text(const core::Readiness& ready) {
             return "notify";
         case Kind::channel:
             return "channel";
-        case Kind::tcp:
-            return "tcp " +
-                   (ready.host.find(':') == std::string::npos ? ready.host
-                                                              : "[" + ready.host + "]") +
-                   ":" + std::to_string(ready.port);
-        case Kind::command:
-            return "command " + join_words(ready.command);
+        case Kind::notification_fd:
+            return "notification_fd " + std::to_string(ready.notification_fd);
+        case Kind::probe:
+            return probe_text(ready.probe);
     }
     return "exec";
 }
 
+void add_probe(Keys& keys, const std::string& key, const core::Probe& probe) {
+    if (probe.kind == core::Probe::Kind::http) {
+        keys.add(key + ".status", probe.status == 0 ? "200 to 399" : std::to_string(probe.status));
+    }
+    keys.add(key + ".initial_delay", format_duration(probe.initial_delay));
+    keys.add(key + ".period", format_duration(probe.period));
+    keys.add(key + ".timeout", format_duration(probe.timeout));
+}
+
 void add_readiness(Keys& keys, const core::Readiness& ready) {
     keys.add("ready", ready_text(ready));
-    if (!ready.is_probed()) return;
-    keys.add("ready.initial_delay", format_duration(ready.initial_delay));
-    keys.add("ready.period", format_duration(ready.period));
-    keys.add("ready.timeout", format_duration(ready.timeout));
-    keys.add("ready.success_threshold", std::to_string(ready.success_threshold));
+    if (ready.kind != core::Readiness::Kind::probe) return;
+    add_probe(keys, "ready", ready.probe);
+    keys.add("ready.success_threshold", std::to_string(ready.probe.success_threshold));
+}
+
+void add_liveness(Keys& keys, const core::Probe& liveness) {
+    keys.add("liveness", probe_text(liveness));
+    if (liveness.kind == core::Probe::Kind::none) return;
+    add_probe(keys, "liveness", liveness);
+    keys.add("liveness.failure_threshold", std::to_string(liveness.failure_threshold));
 }
 
 void add_policy(Keys& keys, const core::Policy& policy) {
@@ -176,6 +209,10 @@ void add_policy(Keys& keys, const core::Policy& policy) {
     keys.add("stop_signal", signal_name(policy.stop_signal));
     keys.add("stop_timeout", format_duration(policy.stop_timeout));
     add_readiness(keys, policy.ready);
+    keys.add("watchdog",
+             policy.watchdog == Duration{0} ? "none" : format_duration(policy.watchdog),
+             Effect::restart);
+    add_liveness(keys, policy.liveness);
     keys.add("min_uptime", format_duration(policy.min_uptime));
     keys.add("start_timeout", format_duration(policy.start_timeout));
 }

@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 33> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 34> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -73,6 +73,7 @@ constexpr Keys<WorkerDraft, 33> kWorkerKeys{{
     {"ready", read_ready},
     {"min_uptime", read_min_uptime},
     {"start_timeout", read_start_timeout},
+    {"watchdog", read_watchdog},
     {"max_memory", read_max_memory},
     {"reload", read_reload},
     {"requires", read_requires},

@@ -68,6 +68,7 @@ void read_success_exit_codes(WorkerDraft& draft, const Field& field);
 void read_stop_signal(WorkerDraft& draft, const Field& field);
 void read_stop_timeout(WorkerDraft& draft, const Field& field);
 void read_ready(WorkerDraft& draft, const Field& field);
+void read_watchdog(WorkerDraft& draft, const Field& field);
 void read_max_memory(WorkerDraft& draft, const Field& field);
 void read_requires(WorkerDraft& draft, const Field& field);
 void read_wants(WorkerDraft& draft, const Field& field);

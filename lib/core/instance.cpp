@@ -31,6 +31,7 @@ struct AtRest {
     void operator()(const event::Leaving&) const {}
     void operator()(const event::ExtendTimeout&) const {}
     void operator()(const event::OverMemory&) const {}
+    void operator()(const event::Hung&) const {}
 };
 
 /// News for those who wait for others.
@@ -62,6 +63,7 @@ void on_starting(Turn& turn, Starting starting, const Event& event) {
                    [&](const event::Leaving&) { become_running_and_hear(turn, event); },
                    [&](const event::ExtendTimeout&) { become_running_and_hear(turn, event); },
                    [](const event::OverMemory&) {},
+                   [&](const event::Hung&) { become_running_and_hear(turn, event); },
                    [&](const event::Tick&) {
                        const bool is_held = turn.instance.hold != Hold::none;
                        if (!is_held && turn.now - starting.since >= turn.policy.start_timeout) {
@@ -101,36 +103,38 @@ void tick_running(Turn& turn, const Running& running) {
 }
 
 void on_running(Turn& turn, Running running, const Event& event) {
-    std::visit(Overloaded{
-                   [&](const event::Start& e) {
-                       want(turn, Desired::up, e.epoch);
-                       if (running.is_good && !running.is_leaving) settle(turn, Outcome::done);
-                   },
-                   [&](const event::Restart& e) { restart_by_hand(turn, e); },
-                   [&](const event::Stop& e) { stop_by_hand(turn, e); },
-                   [&](const event::Proceed&) { carry_out_hold(turn); },
-                   [](const event::RequirementFailed&) {},
-                   [](const event::SpawnSucceeded&) {},
-                   [](const event::SpawnFailed&) {},
-                   [&](const event::ProcessExited& e) {
-                       note_lifetime(turn, running);
-                       // A death that overtakes a due Tick must not deny what the run had earned.
-                       become_good_if_due(turn, running);
-                       end_unexpectedly(turn, e);
-                   },
-                   [](const event::GroupEmptied&) {},
-                   [&](const event::BecameReady&) {
-                       if (running.is_leaving) return;
-                       if (!running.ready_at) running.ready_at = turn.now;
-                       running.limit.reset();
-                       become_good_if_due(turn, running);
-                   },
-                   [&](const event::Leaving&) { leave(turn, running); },
-                   [&](const event::ExtendTimeout& e) { extend(turn, running, e.by); },
-                   [&](const event::OverMemory&) { end_by_memory(turn, running); },
-                   [&](const event::Tick&) { tick_running(turn, running); },
-               },
-               event);
+    std::visit(
+        Overloaded{
+            [&](const event::Start& e) {
+                want(turn, Desired::up, e.epoch);
+                if (running.is_good && !running.is_leaving) settle(turn, Outcome::done);
+            },
+            [&](const event::Restart& e) { restart_by_hand(turn, e); },
+            [&](const event::Stop& e) { stop_by_hand(turn, e); },
+            [&](const event::Proceed&) { carry_out_hold(turn); },
+            [](const event::RequirementFailed&) {},
+            [](const event::SpawnSucceeded&) {},
+            [](const event::SpawnFailed&) {},
+            [&](const event::ProcessExited& e) {
+                note_lifetime(turn, running);
+                // A death that overtakes a due Tick must not deny what the run had earned.
+                become_good_if_due(turn, running);
+                end_unexpectedly(turn, e);
+            },
+            [](const event::GroupEmptied&) {},
+            [&](const event::BecameReady&) {
+                if (running.is_leaving) return;
+                if (!running.ready_at) running.ready_at = turn.now;
+                running.limit.reset();
+                become_good_if_due(turn, running);
+            },
+            [&](const event::Leaving&) { leave(turn, running); },
+            [&](const event::ExtendTimeout& e) { extend(turn, running, e.by); },
+            [&](const event::OverMemory&) { end_failed(turn, running, ExitReason::max_memory); },
+            [&](const event::Hung& e) { end_failed(turn, running, e.reason); },
+            [&](const event::Tick&) { tick_running(turn, running); },
+        },
+        event);
 }
 
 /// It speaks, so it was executed; the report of that is merely late.
@@ -187,6 +191,7 @@ void on_stopping(Turn& turn, Stopping stopping, const Event& event) {
                 turn.instance.state = stopping;
             },
             [](const event::OverMemory&) {},
+            [](const event::Hung&) {},
             [&](const event::Tick&) { kill_if_due(turn, stopping); },
         },
         event);

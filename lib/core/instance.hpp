@@ -73,6 +73,8 @@ enum class ExitReason : std::uint8_t {
     start_timeout,  // it was not ready in time, so we ended it
     spawn_failed,
     max_memory,  // its processes together held more than max_memory, so we ended it
+    watchdog,    // it did not say in time that it lives, or said that it hangs, so we ended it
+    liveness,    // its liveness probe failed too often, so we ended it
 };
 
 struct LastExit {
@@ -219,6 +221,11 @@ struct ExtendTimeout {
 struct OverMemory {
     Generation generation;
 };
+/// It does not do its work any more. `reason`: watchdog or liveness.
+struct Hung {
+    Generation generation;
+    ExitReason reason;
+};
 /// Time has passed: act on every deadline that is due.
 struct Tick {};
 }  // namespace event
@@ -227,7 +234,7 @@ using Event =
     std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded,
                  event::SpawnFailed, event::ProcessExited, event::GroupEmptied, event::BecameReady,
                  event::Tick, event::Proceed, event::RequirementFailed, event::Leaving,
-                 event::ExtendTimeout, event::OverMemory>;
+                 event::ExtendTimeout, event::OverMemory, event::Hung>;
 
 namespace action {
 /// Start run `generation` of this instance's slot.
@@ -299,6 +306,10 @@ inline constexpr Duration kKillInterval = std::chrono::seconds{1};
 
 /// "stopped", "starting", … as in `status`.
 [[nodiscard]] const char* state_name(const State& state);
+
+/// What a run is sent first that is ended for this reason: its stop signal, but one whose watchdog
+/// has run out gets SIGABRT, so that what it hangs in can be seen in its core.
+[[nodiscard]] int end_signal(const Policy& policy, ExitReason reason);
 
 /// True while something of the run may be alive: starting, running, stopping.
 [[nodiscard]] bool is_occupied(const State& state);

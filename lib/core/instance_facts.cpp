@@ -71,6 +71,11 @@ Instant start_deadline(const Policy& policy, const Running& running) {
     return running.limit ? std::max(usual, *running.limit) : usual;
 }
 
+int end_signal(const Policy& policy, ExitReason reason) {
+    constexpr int kSigabrt = 6;  // the same on every Linux architecture
+    return reason == ExitReason::watchdog ? kSigabrt : policy.stop_signal;
+}
+
 bool is_success(const Policy& policy, const ExitStatus& status) {
     switch (status.kind) {
         case ExitStatus::Kind::code:

@@ -41,9 +41,13 @@ std::string with_numbers(const WorkerSpec& spec, const std::string& text) {
 }  // namespace
 
 bool needs_new_run(const WorkerSpec& from, const WorkerSpec& to) {
-    // A run that was started without a notify socket can never say that it is ready.
-    return from.launch != to.launch || from.policy.ready.kind != to.policy.ready.kind ||
-           !has_same_sockets(from, to);
+    const Policy& old_policy = from.policy;
+    const Policy& new_policy = to.policy;
+    // A run that was started without a notify socket can never say that it is ready. How long its
+    // watchdog waits it was told at its start.
+    return from.launch != to.launch || old_policy.ready.kind != new_policy.ready.kind ||
+           old_policy.ready.notification_fd != new_policy.ready.notification_fd ||
+           old_policy.watchdog != new_policy.watchdog || !has_same_sockets(from, to);
 }
 
 std::vector<std::string> predecessors_of(const WorkerSpec& spec) {

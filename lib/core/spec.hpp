@@ -54,29 +54,50 @@ struct RestartLimit {
     friend bool operator==(const RestartLimit&, const RestartLimit&) = default;
 };
 
+/// What a run is asked from outside, and how often.
+struct Probe {
+    enum class Kind : std::uint8_t {
+        none,
+        tcp,          // something accepts connections at host:port
+        unix_socket,  // something accepts connections at `path`
+        http,         // a server at host:port answers a GET of `path` well
+        command,      // a command ends with exit code 0
+    };
+    static constexpr std::uint32_t kMaxThreshold = 1000;
+    static constexpr Duration kMinPeriod = std::chrono::milliseconds{10};
+
+    Kind kind = Kind::none;
+    std::string host;                  // tcp, http: a numeric address, or "localhost"
+    std::uint16_t port = 0;            // tcp, http. Bounds: 1 …
+    std::string path;                  // unix_socket: absolute; http: "/" and what follows
+    std::uint16_t status = 0;          // http: the one good status; 0: any from 200 to 399
+    std::vector<std::string> command;  // command: argv
+
+    Duration initial_delay{0};
+    Duration period = std::chrono::milliseconds{500};
+    Duration timeout = std::chrono::seconds{1};  // of one probe. Bounds of both: kMinPeriod …
+    std::uint32_t success_threshold = 1;         // in a row. Bounds: 1 … kMaxThreshold
+    std::uint32_t failure_threshold = 3;         // of liveness, in a row. Bounds: as above
+
+    friend bool operator==(const Probe&, const Probe&) = default;
+};
+
 /// How one knows that a run is ready for those who use it.
 struct Readiness {
     enum class Kind : std::uint8_t {
-        exec,     // the program was executed
-        notify,   // it says READY=1 on its NOTIFY_SOCKET
-        tcp,      // something accepts connections at host:port
-        command,  // a command ends with exit code 0
-        channel,  // it says "ready" over its message channel
+        exec,             // the program was executed
+        notify,           // it says READY=1 on its NOTIFY_SOCKET
+        channel,          // it says "ready" over its message channel
+        notification_fd,  // it writes a line to a descriptor of that number
+        probe,            // `probe` succeeds, and is then left alone
     };
     Kind kind = Kind::exec;
-    std::string host;                  // tcp: a numeric address, or "localhost"
-    std::uint16_t port = 0;            // tcp. Bounds: 1 …
-    std::vector<std::string> command;  // command: argv
+    Probe probe;              // probe: other than none; the first ones come faster than its period
+    int notification_fd = 0;  // notification_fd. Bounds: 3 … kMaxNotificationFd
 
-    // Of the probes (tcp, command). They end with the first time that the run is ready.
-    Duration initial_delay{0};
-    Duration period = std::chrono::milliseconds{500};  // the first ones come faster
-    Duration timeout = std::chrono::seconds{1};        // of one probe
-    std::uint32_t success_threshold = 1;               // in a row. Bounds: 1 …
-
-    [[nodiscard]] bool is_probed() const { return kind == Kind::tcp || kind == Kind::command; }
     friend bool operator==(const Readiness&, const Readiness&) = default;
 };
+inline constexpr int kMaxNotificationFd = 99;
 
 /// The part of a spec that the worker's state machine reads.
 struct Policy {
@@ -89,6 +110,10 @@ struct Policy {
     Duration min_uptime = std::chrono::seconds{1};
     Duration start_timeout = std::chrono::seconds{30};
     Readiness ready;
+    /// A ready run that says WATCHDOG=1 on its NOTIFY_SOCKET less often hangs; zero: none is asked
+    /// for.
+    Duration watchdog{0};
+    Probe liveness;  // of a ready run: failure_threshold failures in a row end it; none: not asked
     std::uint64_t max_memory = 0;  // of the whole process tree, in bytes; 0: no limit
 
     friend bool operator==(const Policy&, const Policy&) = default;

@@ -25,13 +25,19 @@ void release(Turn& turn) {
     turn.actions.add(action::Release{turn.instance.generation});
 }
 
+/// Nobody asked for an end for this reason.
+bool is_failure(ExitReason reason) {
+    return reason == ExitReason::start_timeout || reason == ExitReason::max_memory ||
+           reason == ExitReason::watchdog || reason == ExitReason::liveness;
+}
+
 void begin_stopping(Turn& turn, ExitReason reason) {
-    turn.actions.add(action::Signal{turn.instance.generation, turn.policy.stop_signal});
+    turn.actions.add(action::Signal{turn.instance.generation, end_signal(turn.policy, reason)});
     Stopping stopping;
     stopping.since = turn.now;
     stopping.kill_at = turn.now + turn.policy.stop_timeout;
     stopping.reason = reason;
-    stopping.is_failure = reason == ExitReason::start_timeout || reason == ExitReason::max_memory;
+    stopping.is_failure = is_failure(reason);
     turn.instance.state = stopping;
     turn.instance.hold = Hold::none;
 }
@@ -211,11 +217,11 @@ void note_lifetime(Turn& turn, const Running& running) {
     }
 }
 
-void end_by_memory(Turn& turn, const Running& running) {
+void end_failed(Turn& turn, const Running& running, ExitReason reason) {
     if (turn.instance.hold != Hold::none) return;
     note_lifetime(turn, running);
     settle(turn, Outcome::failed);
-    begin_stopping(turn, ExitReason::max_memory);
+    begin_stopping(turn, reason);
 }
 
 void end_leaving(Turn& turn) {

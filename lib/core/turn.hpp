@@ -34,7 +34,8 @@ void become_good_if_due(Turn& turn, Running running);
 void become_running(Turn& turn);
 /// A long run that failed begins a new series of failures.
 void note_lifetime(Turn& turn, const Running& running);
-void end_by_memory(Turn& turn, const Running& running);
+/// We end a run that nobody asked to end.
+void end_failed(Turn& turn, const Running& running, ExitReason reason);
 /// It had announced its end and did not come to it.
 void end_leaving(Turn& turn);
 void restart_by_hand(Turn& turn, const event::Restart& restart);

@@ -60,6 +60,8 @@ Json description_fields(const Description& description) {
     fields["run"] = description.run;
     fields["waits_for"] = or_null(description.waits_for);
     fields["reload_failure"] = or_null(description.reload_failure);
+    fields["liveness_failure"] = or_null(description.liveness_failure);
+    fields["refused_notifications"] = description.refused_notifications;
     fields["deadline"] = or_null(description.deadline);
     fields["deadline_ms"] = or_null(description.deadline_ms);
     fields["sockets"] = sockets_fields(description.sockets);
@@ -129,6 +131,11 @@ Description read_description(const Json& value, const std::string& where) {
     result.run = fields.counter("run");
     result.waits_for = fields.optional_text("waits_for");
     result.reload_failure = fields.optional_text("reload_failure");
+    result.liveness_failure = fields.optional_text("liveness_failure");
+    // A supervisor of an older version does not say it.
+    if (fields.find("refused_notifications") != nullptr) {
+        result.refused_notifications = fields.counter("refused_notifications");
+    }
     result.deadline = fields.optional_text("deadline");
     result.deadline_ms = optional_integer(fields, "deadline_ms");
     result.sockets = read_sockets(fields);

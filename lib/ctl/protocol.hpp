@@ -340,6 +340,10 @@ struct Description {
     std::vector<PastExit> exits;                  // at most 20
     std::optional<std::string> reload_failure{};  // of the last reload, where that failed
     std::optional<ChannelStatus> channel{};       // none: the worker has none, or does not run
+    /// Why the last liveness probe failed; absent: it did not.
+    std::optional<std::string> liveness_failure{};
+    /// Datagrams to its notify socket that were refused: not of the run, or none of sd_notify.
+    std::uint64_t refused_notifications = 0;
 };
 
 struct DescribeAnswer {

@@ -12,6 +12,7 @@
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
 #include "ctl/order_fields.hpp"
+#include "ctl/ready_fields.hpp"
 #include "ctl/reload_fields.hpp"
 #include "ctl/socket_fields.hpp"
 
@@ -22,7 +23,6 @@ using core::Backoff;
 using core::Launch;
 using core::LogSpec;
 using core::Policy;
-using core::Readiness;
 using core::ResourceLimit;
 using core::RestartLimit;
 using core::RestartPolicy;
@@ -33,8 +33,6 @@ constexpr std::int64_t kMaxDurationNs = std::int64_t{100} * 365 * 24 * 3600 * 1'
 /// As in conf: a shorter delay would let a worker that dies at once fill a CPU.
 constexpr std::int64_t kMinDelayNs = 1'000'000;
 constexpr int kMaxSignal = 64;
-constexpr std::int64_t kMinProbeNs = 10'000'000;
-constexpr std::size_t kMaxAddressBytes = 64;
 /// Far above any machine, and a number that every JSON reader keeps.
 constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 52U;
 constexpr std::size_t kMaxPathBytes = 4096;
@@ -58,12 +56,6 @@ constexpr std::array kRestartWords = {Word<RestartPolicy>{"always", RestartPolic
                                       Word<RestartPolicy>{"never", RestartPolicy::never}};
 constexpr std::array kThenWords = {Word<RestartLimit::Then>{"slow", RestartLimit::Then::slow},
                                    Word<RestartLimit::Then>{"fatal", RestartLimit::Then::fatal}};
-
-constexpr std::array kReadyWords = {Word<Readiness::Kind>{"exec", Readiness::Kind::exec},
-                                    Word<Readiness::Kind>{"notify", Readiness::Kind::notify},
-                                    Word<Readiness::Kind>{"channel", Readiness::Kind::channel},
-                                    Word<Readiness::Kind>{"tcp", Readiness::Kind::tcp},
-                                    Word<Readiness::Kind>{"command", Readiness::Kind::command}};
 
 constexpr Word<core::ChannelMode> kChannelWords[] = {{"auto", core::ChannelMode::automatic},
                                                      {"node", core::ChannelMode::node},
@@ -152,53 +144,6 @@ std::bitset<256> read_exit_codes(FieldReader& fields, std::string_view name) {
     return codes;
 }
 
-Json readiness_fields(const Readiness& ready) {
-    Json json{{"kind", word_of(kReadyWords, ready.kind)}};
-    if (ready.kind == Readiness::Kind::tcp) {
-        json["host"] = ready.host;
-        json["port"] = ready.port;
-    }
-    if (ready.kind == Readiness::Kind::command) {
-        Json command = Json::array();
-        for (const std::string& argument : ready.command) command.push_back(exact_text(argument));
-        json["command"] = std::move(command);
-    }
-    if (!ready.is_probed()) return json;
-    json["initial_delay_ns"] = ready.initial_delay.count();
-    json["period_ns"] = ready.period.count();
-    json["timeout_ns"] = ready.timeout.count();
-    json["success_threshold"] = ready.success_threshold;
-    return json;
-}
-
-Readiness read_readiness(const Json& value, const std::string& where) {
-    FieldReader fields(value, where);
-    Readiness ready;
-    ready.kind = read_word(fields, "kind", kReadyWords);
-    if (ready.kind == Readiness::Kind::tcp) {
-        ready.host = fields.text("host");
-        if (ready.host.empty() || ready.host.size() > kMaxAddressBytes) {
-            throw FieldError(fields.path("host") + ": expected a numeric address or localhost");
-        }
-        ready.port = static_cast<std::uint16_t>(fields.integer("port", 1, 65535));
-    }
-    if (ready.kind == Readiness::Kind::command) {
-        ready.command = fields.exact_texts("command", kMaxArguments);
-        if (ready.command.empty() || ready.command.front().empty()) {
-            throw FieldError(fields.path("command") + ": names no program");
-        }
-    }
-    if (ready.is_probed()) {
-        ready.initial_delay = read_duration(fields, "initial_delay_ns");
-        ready.period = read_duration(fields, "period_ns", kMinProbeNs);
-        ready.timeout = read_duration(fields, "timeout_ns", kMinProbeNs);
-        ready.success_threshold =
-            static_cast<std::uint32_t>(fields.integer("success_threshold", 1, 1000));
-    }
-    fields.finish();
-    return ready;
-}
-
 Json policy_fields(const Policy& policy) {
     return Json{{"restart", word_of(kRestartWords, policy.restart)},
                 {"backoff", backoff_fields(policy.backoff)},
@@ -209,6 +154,8 @@ Json policy_fields(const Policy& policy) {
                 {"min_uptime_ns", policy.min_uptime.count()},
                 {"start_timeout_ns", policy.start_timeout.count()},
                 {"ready", readiness_fields(policy.ready)},
+                {"watchdog_ns", policy.watchdog.count()},
+                {"liveness", liveness_fields(policy.liveness)},
                 {"max_memory_bytes", policy.max_memory}};
 }
 
@@ -229,6 +176,12 @@ Policy read_policy(const Json& value, const std::string& where) {
     policy.start_timeout = read_duration(fields, "start_timeout_ns", kMinDelayNs);
     if (const Json* ready = fields.find("ready")) {
         policy.ready = read_readiness(*ready, fields.path("ready"));
+    }
+    if (fields.find("watchdog_ns") != nullptr) {
+        policy.watchdog = read_duration(fields, "watchdog_ns");
+    }
+    if (const Json* liveness = fields.find("liveness")) {
+        policy.liveness = read_liveness(*liveness, fields.path("liveness"));
     }
     if (fields.find("max_memory_bytes") != nullptr) {
         policy.max_memory = fields.counter("max_memory_bytes", kMaxMemory);

@@ -8,7 +8,7 @@ namespace {
 
 /// A year: no worker has a reason for more, and sums of instants stay far from the end of the
 /// clock.
-constexpr std::uint64_t kMaxExtensionUs = std::uint64_t{365} * 24 * 3600 * 1'000'000;
+constexpr std::uint64_t kMaxDurationUs = std::uint64_t{365} * 24 * 3600 * 1'000'000;
 
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
@@ -19,6 +19,12 @@ std::optional<Number> parse_number(std::string_view text) {
         return std::nullopt;
     }
     return value;
+}
+
+std::optional<Duration> parse_duration(std::string_view text) {
+    const auto us = parse_number<std::uint64_t>(text);
+    if (!us || *us > kMaxDurationUs) return std::nullopt;
+    return std::chrono::microseconds{*us};
 }
 
 /// Length of the UTF-8 character that `text` begins with; 0: it is none. Source: RFC 3629.
@@ -71,10 +77,12 @@ void read_field(Notification& notification, std::string_view key, std::string_vi
         const auto pid = parse_number<std::int32_t>(value);
         if (pid && *pid > 0) notification.main_pid = pid;
     } else if (key == "EXTEND_TIMEOUT_USEC") {
-        const auto us = parse_number<std::uint64_t>(value);
-        if (us && *us <= kMaxExtensionUs) {
-            notification.extend_timeout = std::chrono::microseconds{*us};
-        }
+        if (const auto by = parse_duration(value)) notification.extend_timeout = by;
+    } else if (key == "WATCHDOG") {
+        notification.is_alive = is_one;
+        notification.is_hung = value == "trigger";
+    } else if (key == "WATCHDOG_USEC") {
+        if (const auto interval = parse_duration(value)) notification.watchdog = interval;
     } else if (key == "MONOTONIC_USEC") {
         notification.monotonic_usec = parse_number<std::uint64_t>(value);
     }

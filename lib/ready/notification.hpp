@@ -24,11 +24,14 @@ struct Notification {
     bool is_ready = false;      // READY=1
     bool is_reloading = false;  // RELOADING=1
     bool is_stopping = false;   // STOPPING=1
+    bool is_alive = false;      // WATCHDOG=1
+    bool is_hung = false;       // WATCHDOG=trigger
     bool is_barrier = false;    // BARRIER=1 and nothing else, with one descriptor
     std::optional<std::string>
         status;  // STATUS=: one line without control characters; "" clears it
     std::optional<std::int32_t> main_pid;         // MAINPID=: greater than 0
     std::optional<Duration> extend_timeout;       // EXTEND_TIMEOUT_USEC=
+    std::optional<Duration> watchdog;             // WATCHDOG_USEC=: the new interval; zero: none
     std::optional<std::uint64_t> monotonic_usec;  // MONOTONIC_USEC=
 
     friend bool operator==(const Notification&, const Notification&) = default;

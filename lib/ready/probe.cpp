@@ -6,8 +6,7 @@
 
 namespace cluster::ready {
 
-Probe::Probe(const core::Readiness& spec, Instant now)
-    : spec_(spec), due_(now + spec.initial_delay) {}
+Probe::Probe(const core::Probe& spec, Instant now) : spec_(spec), due_(now + spec.initial_delay) {}
 
 Probe::Order Probe::on_time(Instant now) {
     if (is_ready() || now < due_) return Order::wait;

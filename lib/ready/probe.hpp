@@ -19,7 +19,7 @@ inline constexpr Duration kFirstInterval = std::chrono::milliseconds{20};
 
 class Probe {
 public:
-    Probe(const core::Readiness& spec, Instant now);
+    Probe(const core::Probe& spec, Instant now);
 
     enum class Order : std::uint8_t {
         wait,
@@ -36,7 +36,7 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
 private:
-    core::Readiness spec_;
+    core::Probe spec_;
     Instant due_;  // of the next probe, or of the end of the running one
     Duration interval_ = kFirstInterval;
     std::uint32_t successes_ = 0;  // in a row

@@ -102,7 +102,10 @@ Result<Variables> worker_environment(const core::Launch& launch, const InstanceN
     }
     for (const auto& [name, value] : launch.env) result[name] = value;
     // Of a daemon whose worker our caller is; what this one gives comes later.
-    for (const char* foreign : {"CLUSTER_STORE", "CLUSTER_SOCKET"}) result.erase(foreign);
+    for (const char* foreign :
+         {"CLUSTER_STORE", "CLUSTER_SOCKET", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
+        result.erase(foreign);
+    }
     result["CLUSTER_WORKER"] = instance.worker;
     result["CLUSTER_INSTANCE"] = std::to_string(instance.number);
     result["CLUSTER_INSTANCES"] = std::to_string(instance.instances);

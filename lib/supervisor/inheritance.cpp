@@ -20,6 +20,10 @@ void Inheritance::set_variable(std::string name, std::string value) {
     others_[std::move(name)] = std::move(value);
 }
 
+void Inheritance::set_pid_variable(std::string name) {
+    pid_variables_.push_back(std::move(name));
+}
+
 std::vector<int> Inheritance::descriptors() const {
     std::vector<int> fds;
     for (const Socket& socket : sockets_) fds.push_back(socket.fd);

@@ -33,6 +33,10 @@ public:
     /// A variable that names no descriptor, as NOTIFY_SOCKET.
     void set_variable(std::string name, std::string value);
 
+    /// A variable whose value is the pid of the run, as WATCHDOG_PID: only the child knows it.
+    void set_pid_variable(std::string name);
+    [[nodiscard]] const std::vector<std::string>& pid_variables() const { return pid_variables_; }
+
     /// Position i is the worker's descriptor kFirst + i.
     [[nodiscard]] std::vector<int> descriptors() const;
     [[nodiscard]] Variables variables() const;
@@ -60,6 +64,7 @@ private:
     std::vector<Socket> sockets_;
     std::optional<Channel> channel_;
     std::optional<Store> store_;
+    std::vector<std::string> pid_variables_;
     Variables others_;
 };
 

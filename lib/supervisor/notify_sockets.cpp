@@ -100,6 +100,19 @@ void NotifySockets::drain(Run run) {
     if (current && *current == run) read(run.slot);
 }
 
+void NotifySockets::catch_up(Run run) {
+    const auto found = entries_.find(run.slot);
+    if (found == entries_.end() || found->second.run != run) return;
+    for (int i = 0; i < kMaxCaughtUp; ++i) {
+        if (found->second.is_unconfirmed || !read_one(found->second)) return;
+    }
+}
+
+bool NotifySockets::is_unconfirmed(Run run) const {
+    const auto found = entries_.find(run.slot);
+    return found != entries_.end() && found->second.run == run && found->second.is_unconfirmed;
+}
+
 void NotifySockets::read(Slot slot) {
     const auto found = entries_.find(slot);
     if (found == entries_.end()) return;
@@ -126,6 +139,7 @@ bool NotifySockets::read_one(Entry& entry) {
     const auto notification =
         datagram.is_truncated ? std::nullopt : ready::parse_notification(text, datagram.fd_count);
     const bool counts = notification && is_of_run(entry, datagram);
+    if (!counts) refuse(entry, datagram);
     if (counts && hear(entry, *notification)) {
         entry.is_unconfirmed = true;
         unconfirmed_.push_back(entry.run.slot);
@@ -147,6 +161,13 @@ bool NotifySockets::is_of_run(const Entry& entry, const sys::Datagram& datagram)
     return sys::is_gone(datagram.pid) || sys::is_of_family(datagram.pid, leader);
 }
 
+void NotifySockets::refuse(Entry& entry, const sys::Datagram& datagram) {
+    if (entry.said.refused++ > 0) return;  // said once a run; describe counts them
+    log::warn(fmt::format(
+        "{}: refused a datagram of process {} (user {}): not of this run, or no notification",
+        entry.path, datagram.pid, datagram.uid));
+}
+
 /// True: an instance has to be told, and the datagram must not be lost before that is stored.
 bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) {
     Said& said = entry.said;
@@ -159,6 +180,10 @@ bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) 
             *notification.main_pid == leader || sys::is_of_family(*notification.main_pid, leader);
         if (is_own) said.main_pid = *notification.main_pid;
     }
+    const bool is_known = !signs_.empty() && signs_.back().run == entry.run;
+    if (notification.watchdog || (notification.is_alive && !is_known)) {
+        signs_.push_back({entry.run, notification.watchdog});
+    }
     const std::size_t before = heard_.size();
     const Generation run = entry.run.generation;
     if (notification.extend_timeout) {
@@ -167,7 +192,14 @@ bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) 
     }
     if (notification.is_ready) heard_.push_back({entry.run, core::event::BecameReady{run}});
     if (notification.is_stopping) heard_.push_back({entry.run, core::event::Leaving{run}});
+    if (notification.is_hung) {
+        heard_.push_back({entry.run, core::event::Hung{run, core::ExitReason::watchdog}});
+    }
     return heard_.size() != before;
+}
+
+std::vector<NotifySockets::SignOfLife> NotifySockets::take_signs() {
+    return std::exchange(signs_, {});
 }
 
 std::vector<NotifySockets::Heard> NotifySockets::take_heard() {

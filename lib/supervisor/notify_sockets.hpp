@@ -1,5 +1,5 @@
-// The notify sockets of the runs whose readiness is "notify": sd_notify(3) from the side of the
-// manager.
+// The notify sockets of the runs whose readiness is "notify" or that have a watchdog: sd_notify(3)
+// from the side of the manager.
 //
 // A run has a socket of its own under <runtime>/notify/, owned by its user, so that nobody else can
 // speak for it. Who speaks is judged by the credentials of the kernel, never by what is said: the
@@ -30,6 +30,8 @@
 namespace cluster::supervisor {
 
 [[nodiscard]] wire::HeldKey notify_key(Run run);
+/// Index of what else is held of a run under that kind: a memfd with the interval of its watchdog.
+inline constexpr std::uint16_t kHeldInterval = 1;
 
 class NotifySockets {
 public:
@@ -42,6 +44,12 @@ public:
         std::string status;         // "": nothing
         std::int32_t main_pid = 0;  // 0: nothing; else a process of the run
         bool is_reloading = false;
+        std::uint64_t refused = 0;  // datagrams of others, or that are no notification
+    };
+    /// Of its watchdog.
+    struct SignOfLife {
+        Run run;
+        std::optional<Duration> interval;  // that it asks for from now on
     };
     struct Heard {
         Run run;
@@ -63,6 +71,15 @@ public:
     /// Reads now what the run has said so far, before its exit is told.
     void drain(Run run);
 
+    /// Reads what the run has said even if that is more than it may say in a window: a silence
+    /// shall not be one of ours. Bounds: kMaxCaughtUp datagrams.
+    void catch_up(Run run);
+    static constexpr int kMaxCaughtUp = 1024;
+    /// There is more to read when the state is stored.
+    [[nodiscard]] bool is_unconfirmed(Run run) const;
+
+    /// In order per run; one that asks for no interval comes once.
+    [[nodiscard]] std::vector<SignOfLife> take_signs();
     /// What was heard since the last call, in order per run.
     [[nodiscard]] std::vector<Heard> take_heard();
     /// What take_heard gave has been stored: it may be forgotten.
@@ -95,6 +112,7 @@ private:
     [[nodiscard]] bool read_one(Entry& entry);
     [[nodiscard]] bool is_of_run(const Entry& entry, const sys::Datagram& datagram) const;
     [[nodiscard]] std::int32_t leader_of(Run run) const;
+    void refuse(Entry& entry, const sys::Datagram& datagram);
     [[nodiscard]] bool hear(Entry& entry, const ready::Notification& notification);
     void pause(Entry& entry);
 
@@ -102,6 +120,7 @@ private:
     KeeperLink& keeper_;
     std::string directory_;
     std::unordered_map<Slot, Entry> entries_;
+    std::vector<SignOfLife> signs_;
     std::vector<Heard> heard_;
     std::vector<Slot> unconfirmed_;
     std::vector<Slot> active_;  // that were read from in this window

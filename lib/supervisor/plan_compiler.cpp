@@ -156,6 +156,7 @@ Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceNam
     for (const std::string& argument : launch.command) plan.add_argument(argument);
     for (const auto& [name, value] : *variables) plan.add_environment(name, value);
     if (inheritance.has_sockets()) plan.add_environment_pid("LISTEN_PID");
+    for (const std::string& name : inheritance.pid_variables()) plan.add_environment_pid(name);
     plan.session();
     if (auto limits = add_limits(plan, launch); !limits) return tl::unexpected(limits.error());
     if (launch.nice) plan.nice(*launch.nice);

@@ -15,7 +15,7 @@ namespace {
 bool wants_probes(const core::Place& place, const core::WorkerSpec& spec) {
     const auto* const running = std::get_if<core::Running>(&place.instance.state);
     return running != nullptr && !running->ready_at && !running->is_leaving &&
-           spec.policy.ready.is_probed();
+           spec.policy.ready.kind == core::Readiness::Kind::probe;
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ void Probes::follow(const core::Place& place, const core::WorkerSpec& spec, Inst
     const Run run{place.slot, place.instance.generation};
     const auto found = entries_.find(place.slot);
     const bool is_wanted = wants_probes(place, spec);
-    const core::Readiness& ready = spec.policy.ready;
+    const core::Probe& ready = spec.policy.ready.probe;
     if (found != entries_.end()) {
         if (is_wanted && found->second.run == run && found->second.spec == ready) return;
         forget(place.slot);
@@ -102,7 +102,7 @@ std::string Probes::last_failure(Run run) const {
 }
 
 void Probes::begin(Entry& entry, const core::Place& place, const core::WorkerSpec& spec) {
-    if (entry.spec.kind == core::Readiness::Kind::command) return run_command(entry, place, spec);
+    if (entry.spec.kind == core::Probe::Kind::command) return run_command(entry, place, spec);
     entry.tries_second_address = false;
     connect(entry);
 }

@@ -47,7 +47,7 @@ public:
 private:
     struct Entry {
         Run run;
-        core::Readiness spec;
+        core::Probe spec;
         ready::Probe probe;
         sys::UniqueFd socket;
         ev::Watch watch;

@@ -1,6 +1,13 @@
 #include "supervisor/run_watch.hpp"
 
+#include <fmt/core.h>
+
+#include <chrono>
+#include <variant>
+
+#include "conf/values.hpp"
 #include "core/selector.hpp"
+#include "supervisor/log.hpp"
 #include "supervisor/plan_compiler.hpp"
 #include "sys/process.hpp"
 
@@ -10,11 +17,15 @@ namespace {
 /// A probe shall not compete with the worker that it asks.
 constexpr int kProbePriority = 10;
 
+bool needs_socket(const core::Policy& policy) {
+    return policy.ready.kind == core::Readiness::Kind::notify || policy.watchdog > Duration::zero();
+}
+
 /// As the worker runs, but for its standard streams and its priority.
 Result<sys::UniqueFd> probe_plan(const core::Place& place, const core::WorkerSpec& spec,
                                  const Variables& safe_base) {
     core::Launch launch = core::launch_with_sockets(spec);
-    launch.command = spec.policy.ready.command;
+    launch.command = spec.policy.ready.probe.command;
     if (!launch.nice || *launch.nice < kProbePriority) launch.nice = kProbePriority;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = spec.instances};
@@ -29,6 +40,7 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
       fleet_(fleet),
       safe_base_(safe_base),
       sockets_(loop, keeper, runtime_dir + "/notify"),
+      watchdogs_(keeper, sockets_),
       probes_(loop, jobs,
               [this](const core::Place& place, const core::WorkerSpec& spec) {
                   return probe_plan(place, spec, safe_base_);
@@ -37,7 +49,7 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
 
 Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
                          Inheritance& inheritance) {
-    if (spec.policy.ready.kind != core::Readiness::Kind::notify) return {};
+    if (!needs_socket(spec.policy)) return {};
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
         output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
@@ -47,6 +59,11 @@ Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
     auto path = sockets_.open({place.slot, place.instance.generation}, id, owner.uid, owner.gid);
     if (!path) return tl::unexpected(path.error());
     inheritance.set_variable("NOTIFY_SOCKET", std::move(*path));
+    if (const Duration interval = spec.policy.watchdog; interval > Duration::zero()) {
+        const auto us = std::chrono::duration_cast<std::chrono::microseconds>(interval).count();
+        inheritance.set_variable("WATCHDOG_USEC", std::to_string(us));
+        inheritance.set_pid_variable("WATCHDOG_PID");
+    }
     return {};
 }
 
@@ -61,6 +78,12 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
             keeper_.drop(item.key);
             continue;
         }
+        if (item.key.index == kHeldInterval) {
+            if (const auto interval = read_interval(item.fd.get())) {
+                watchdogs_.resume(run, *interval);
+            }
+            continue;
+        }
         const std::string& worker = fleet_.worker(place->worker)->spec.name;
         sockets_.resume(run, core::instance_id(worker, place->number), std::move(item.fd));
     }
@@ -68,11 +91,17 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
 
 void RunWatch::on_time(Instant now, const Tell& tell) {
     sockets_.on_time(now);
+    watchdogs_.on_time(now);
     probes_.on_time(fleet_, now);
     memory_.on_time(now);
     tell_heard(tell);
     for (const Run run : probes_.take_ready()) {
         tell(run.slot, core::event::BecameReady{run.generation});
+    }
+    for (const Watchdogs::Hung& hung : watchdogs_.take_hung()) {
+        log::warn(fmt::format("{}: its watchdog ran out: no WATCHDOG=1 for {}", id_of(hung.run),
+                              conf::format_duration(hung.silence)));
+        tell(hung.run.slot, core::event::Hung{hung.run.generation, core::ExitReason::watchdog});
     }
     for (const Run run : memory_.take_over_limit()) {
         tell(run.slot, core::event::OverMemory{run.generation});
@@ -81,8 +110,25 @@ void RunWatch::on_time(Instant now, const Tell& tell) {
 
 void RunWatch::tell_heard(const Tell& tell) {
     for (const NotifySockets::Heard& heard : sockets_.take_heard()) {
-        tell(heard.run.slot, heard.event);
+        if (counts(heard)) tell(heard.run.slot, heard.event);
     }
+}
+
+/// Of a run that is judged otherwise READY=1 says nothing.
+bool RunWatch::counts(const NotifySockets::Heard& heard) const {
+    if (std::holds_alternative<core::event::Hung>(heard.event)) {
+        log::warn(fmt::format("{}: it said WATCHDOG=trigger", id_of(heard.run)));
+    }
+    if (!std::holds_alternative<core::event::BecameReady>(heard.event)) return true;
+    const core::Place* place = fleet_.find(heard.run.slot);
+    return place != nullptr &&
+           fleet_.spec_of(*place).policy.ready.kind == core::Readiness::Kind::notify;
+}
+
+std::string RunWatch::id_of(Run run) const {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr) return "?";
+    return core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
 }
 
 void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
@@ -94,11 +140,13 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
                              (socket && place->instance.generation != socket->generation);
         if (socket && is_over) sockets_.close(*socket);
         if (place == nullptr) {
+            watchdogs_.forget(slot);
             probes_.forget(slot);
             memory_.forget(slot);
             continue;
         }
         const core::WorkerSpec& spec = fleet_.spec_of(*place);
+        watchdogs_.follow(*place, spec, now);
         probes_.follow(*place, spec, now);
         memory_.follow(*place, spec, now);
     }
@@ -106,7 +154,7 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
 
 std::optional<Instant> RunWatch::next_deadline() const {
     const auto next = earliest(sockets_.next_deadline(), probes_.next_deadline());
-    return earliest(next, memory_.next_deadline());
+    return earliest(earliest(next, watchdogs_.next_deadline()), memory_.next_deadline());
 }
 
 }  // namespace cluster::supervisor

@@ -1,6 +1,6 @@
-// What runs say about themselves, and what is found out about them: notify sockets, readiness
-// probes, memory. One place for the turn of the supervisor: events come out before the fleet's
-// step, and whatever the step changed is followed after it was stored.
+// What runs say about themselves, and what is found out about them: notify sockets,
+// watchdogs, readiness probes, memory. One place for the turn of the supervisor: events come out
+// before the fleet's step, and whatever the step changed is followed after it was stored.
 #pragma once
 
 #include <functional>
@@ -14,6 +14,7 @@
 #include "supervisor/memory_watch.hpp"
 #include "supervisor/notify_sockets.hpp"
 #include "supervisor/probes.hpp"
+#include "supervisor/watchdogs.hpp"
 
 namespace cluster::supervisor {
 
@@ -49,10 +50,14 @@ public:
     }
 
 private:
+    [[nodiscard]] std::string id_of(Run run) const;
+    [[nodiscard]] bool counts(const NotifySockets::Heard& heard) const;
+
     KeeperLink& keeper_;
     const core::Fleet& fleet_;
     const Variables& safe_base_;
     NotifySockets sockets_;
+    Watchdogs watchdogs_;
     Probes probes_;
     MemoryWatch memory_;
 };

@@ -35,6 +35,11 @@ ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& laun
             result.reason = "unknown";
             break;
     }
+    if (last.reason == core::ExitReason::watchdog) {
+        result.detail = "it hung: its watchdog ran out";
+    } else if (last.reason == core::ExitReason::liveness) {
+        result.detail = "it hung: its liveness probe failed too often in a row";
+    }
     return result;
 }
 
@@ -140,6 +145,11 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     }
     if (core::is_occupied(instance.state)) read_process(place, row, now);
     return row;
+}
+
+void StatusReader::add_health(const core::Place& place, ctl::Description& description) const {
+    const auto* said = watch_.said({place.slot, place.instance.generation});
+    if (said != nullptr) description.refused_notifications = said->refused;
 }
 
 void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now) {

@@ -63,6 +63,8 @@ public:
     /// None: the run has no channel.
     [[nodiscard]] std::optional<ctl::ChannelStatus> channel_of(Run run, Instant now) const;
     void forget(Slot slot) { cpu_.forget(slot); }
+    /// What was heard of the run and found out about it, for describe.
+    void add_health(const core::Place& place, ctl::Description& description) const;
 
 private:
     [[nodiscard]] ctl::WorkerStatus read_place(const core::Place& place,

@@ -354,7 +354,9 @@ void Supervisor::reconcile(const core::Place& place, bool was_interrupted, Insta
     if (stopping == nullptr) return;
     // The stop signal is repeated only if the keeper never saw it: many servers take a second one
     // for impatience.
-    const int wanted = stopping->kill_sent ? SIGKILL : fleet_.spec_of(place).policy.stop_signal;
+    const int wanted = stopping->kill_sent
+                           ? SIGKILL
+                           : core::end_signal(fleet_.spec_of(place).policy, stopping->reason);
     if (record->last_signal != wanted) signal({slot, generation}, wanted);
 }
 

@@ -111,6 +111,7 @@ Requests::Reply Requests::describe_selected(const std::vector<std::string>& sele
                                                      std::move(status.workers[i]), now));
         answer.instances.back().channel =
             status_.channel_of({place.slot, place.instance.generation}, now);
+        status_.add_health(place, answer.instances.back());
     }
     return answer;
 }

@@ -81,7 +81,7 @@ std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& st
     const char* who = state.leader_gone ? "its process group" : "it";
     if (state.kill_sent) return fmt::format("SIGKILL was sent, waiting for {} to be gone", who);
     return fmt::format("{} was sent, waiting for {} to end; SIGKILL in {}",
-                       signal_text(spec.policy.stop_signal), who,
+                       signal_text(core::end_signal(spec.policy, state.reason)), who,
                        seconds_text(state.kill_at - now));
 }
 
@@ -94,6 +94,14 @@ std::string reason_text(const core::WorkerSpec& spec, core::ExitReason reason) {
     if (reason == core::ExitReason::max_memory) {
         return fmt::format("its processes held more than max_memory ({})",
                            conf::format_size(spec.policy.max_memory));
+    }
+    if (reason == core::ExitReason::watchdog) {
+        return fmt::format("its watchdog ran out (watchdog = {})",
+                           conf::format_duration(spec.policy.watchdog));
+    }
+    if (reason == core::ExitReason::liveness) {
+        return fmt::format("its liveness probe failed {} times in a row",
+                           spec.policy.liveness.failure_threshold);
     }
     return fmt::format("said that it ends, and did not within stop_timeout ({})",
                        conf::format_duration(spec.policy.stop_timeout));
@@ -144,6 +152,8 @@ std::string failure_text(const core::WorkerSpec& spec, const core::Instance& ins
             return how;
         case core::ExitReason::start_timeout:
         case core::ExitReason::max_memory:
+        case core::ExitReason::watchdog:
+        case core::ExitReason::liveness:
             return reason_text(spec, last.reason);
         case core::ExitReason::exited:
         case core::ExitReason::stopped:
@@ -189,6 +199,10 @@ const char* reason_name(core::ExitReason reason) {
             return "spawn_failed";
         case core::ExitReason::max_memory:
             return "max_memory";
+        case core::ExitReason::watchdog:
+            return "watchdog";
+        case core::ExitReason::liveness:
+            return "liveness";
     }
     return "unknown";
 }

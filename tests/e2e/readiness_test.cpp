@@ -139,6 +139,8 @@ TEST_SUITE("e2e") {
         // Answers come in order: whatever was said is read by the time this one is given.
         CHECK(status_text(daemon, "silent.0") == "none");
         CHECK_FALSE(is_ready(daemon, "silent.0"));
+        CHECK(daemon.ctl({"describe", "silent.0"}).out.find("2 datagrams refused") !=
+              std::string::npos);
         CHECK(daemon.ctl({"stop", "all"}).code == 0);
         CHECK(::access(socket.c_str(), F_OK) != 0);
     }
@@ -194,6 +196,48 @@ TEST_SUITE("e2e") {
         daemon.write("go", "");
         CHECK(daemon.wait_for_state("w.0", "exited"));
         CHECK(daemon.worker("w.0").at("last_exit").at("reason") == "stopped");
+    }
+
+    TEST_CASE("ready/watchdog: who falls silent is ended with SIGABRT, restarted, and says why") {
+        const Daemon daemon;
+        const std::string fed =
+            worker_table("w", speaks({"needs=WATCHDOG_USEC", "needs=pid", "alive=10"}),
+                         kQuick + "watchdog = \"600ms\"\n");
+        const std::string steady = worker_table("steady", speaks({"say=READY=1", "alive=100000"}),
+                                                kNotify + "watchdog = \"600ms\"\n");
+        const auto begun = std::chrono::steady_clock::now();
+        REQUIRE(daemon.start(fed + steady).code == 0);
+        const pid_t pid = daemon.pid_of("steady.0");
+        REQUIRE(wait_until([&] { return daemon.worker("w.0").at("restarts").get<int>() >= 1; }));
+        CHECK(std::chrono::steady_clock::now() - begun >= milliseconds{1400});
+        const Json exit = daemon.worker("w.0").at("last_exit");
+        CHECK(exit.at("reason") == "watchdog");
+        CHECK(exit.at("signal") == "SIGABRT");
+        CHECK(daemon.ctl({"describe", "w.0"}).out.find("its watchdog ran out") !=
+              std::string::npos);
+        CHECK(daemon.ctl({"events", "--json"}).out.find("\"reason\":\"watchdog\"") !=
+              std::string::npos);
+        CHECK(daemon.pid_of("steady.0") == pid);
+    }
+
+    TEST_CASE(
+        "ready/watchdog: a run may fire it, and ask for another interval, over a killed "
+        "supervisor") {
+        const Daemon daemon;
+        const std::string go = daemon.dir() / "go";
+        const std::string table =
+            worker_table("w",
+                         speaks({"say=READY=1\\nWATCHDOG_USEC=3600000000", "until=" + go,
+                                 "say=WATCHDOG=trigger"}),
+                         kNotify + "watchdog = \"300ms\"\nrestart = \"never\"");
+        REQUIRE(daemon.start(table).code == 0);
+        const pid_t pid = daemon.pid_of("w.0");
+        kill_supervisor(daemon);
+        pause(milliseconds{700});
+        CHECK(daemon.pid_of("w.0") == pid);
+        daemon.write("go", "");
+        REQUIRE(daemon.wait_for_state("w.0", "exited"));
+        CHECK(daemon.worker("w.0").at("last_exit").at("reason") == "watchdog");
     }
 
     TEST_CASE("ready/flood: a worker that shouts costs the others nothing") {

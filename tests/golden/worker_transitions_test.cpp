@@ -118,6 +118,8 @@ std::vector<Named<Event>> events() {
         {"Leaving", event::Leaving{kRun}},
         {"ExtendTimeout 20 s", event::ExtendTimeout{kRun, 20s}},
         {"OverMemory", event::OverMemory{kRun}},
+        {"Hung, watchdog", event::Hung{kRun, ExitReason::watchdog}},
+        {"Hung, liveness", event::Hung{kRun, ExitReason::liveness}},
         {"Tick, due", event::Tick{}},
     };
 }
@@ -154,6 +156,8 @@ std::string state_text(const Instance& instance) {
         if (stopping->kill_sent) text += ", KILL sent";
         if (stopping->is_failure) text += ", failed";
         if (stopping->reason == ExitReason::max_memory) text += ", max_memory";
+        if (stopping->reason == ExitReason::watchdog) text += ", watchdog";
+        if (stopping->reason == ExitReason::liveness) text += ", liveness";
         const std::int64_t kill_ms = to_ms(stopping->kill_at - kNow);
         if (kill_ms != 0 && kill_ms != 1000 && kill_ms != 10000) {
             text += ", KILL in " + std::to_string(kill_ms) + " ms";

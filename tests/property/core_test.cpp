@@ -38,8 +38,9 @@ enum class Kind {
     leave,
     ask_for_time,
     exceed_memory,
+    hang,
 };
-constexpr std::uint64_t kKinds = 20;
+constexpr std::uint64_t kKinds = 21;
 
 struct Move {
     Kind kind;
@@ -145,6 +146,8 @@ private:
                 return event::ExtendTimeout{run, move.pause};
             case Kind::exceed_memory:
                 return event::OverMemory{run};
+            case Kind::hang:
+                return event::Hung{run, ExitReason::watchdog};
         }
         return event::Tick{};
     }

@@ -58,7 +58,7 @@ void FakeKeeper::plan_words(Slot slot, Generation generation, Instant now) {
     }
     if (!prng_.chance(faults_.odd_words)) return;
     const Instant at = now + up_to(4s);
-    switch (prng_.below(3)) {
+    switch (prng_.below(4)) {
         case 0:
             push(at, What::word, slot, generation, core::event::Leaving{generation});
             break;
@@ -66,8 +66,13 @@ void FakeKeeper::plan_words(Slot slot, Generation generation, Instant now) {
             push(at, What::word, slot, generation,
                  core::event::ExtendTimeout{generation, up_to(3s)});
             break;
-        default:
+        case 2:
             push(at, What::word, slot, generation, core::event::OverMemory{generation});
+            break;
+        default:
+            push(at, What::word, slot, generation,
+                 core::event::Hung{generation, prng_.chance(0.5) ? core::ExitReason::watchdog
+                                                                 : core::ExitReason::liveness});
             break;
     }
 }

@@ -99,7 +99,7 @@ core::WorkerSpec Operator::random_spec(const std::string& name) {
     spec.policy.min_uptime = prng_.chance(0.2) ? Duration{0} : Duration{500ms};
     spec.policy.start_timeout = prng_.chance(0.5) ? Duration{2s} : Duration{10s};
     constexpr core::Readiness::Kind kReady[] = {
-        core::Readiness::Kind::exec, core::Readiness::Kind::notify, core::Readiness::Kind::tcp};
+        core::Readiness::Kind::exec, core::Readiness::Kind::notify, core::Readiness::Kind::probe};
     spec.policy.ready.kind = kReady[prng_.below(3)];
     constexpr core::ReloadSpec::Mode kModes[] = {core::ReloadSpec::Mode::automatic,
                                                  core::ReloadSpec::Mode::overlap,

@@ -79,6 +79,16 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
     }
     if (description.waits_for)
         page.item("waits for", *description.waits_for, kColumns, Style::yellow);
+    if (description.liveness_failure) {
+        page.item("liveness", "last probe failed: " + *description.liveness_failure, kColumns,
+                  Style::yellow);
+    }
+    if (description.refused_notifications > 0) {
+        page.item("notify",
+                  count_of(description.refused_notifications, "datagram") +
+                      " refused: not of this run, or no sd_notify",
+                  kColumns, Style::yellow);
+    }
     if (description.deadline) {
         page.item("next",
                   fmt::format("in {}: {}", format_duration(description.deadline_ms.value_or(0)),

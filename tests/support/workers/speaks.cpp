@@ -3,6 +3,9 @@
 //   child=TEXT    a child says it, and is gone before anybody can ask who it was
 //   session=TEXT  a child in a session of its own says it and stays
 //   flood=COUNT   STATUS=0, STATUS=1, … as fast as it is taken
+//   alive=COUNT   WATCHDOG=1, COUNT times, ten in a second
+//   needs=NAME    ends with 1 unless the variable is set; "pid" in place of it: unless WATCHDOG_PID
+//                 is its own
 //   until=PATH    waits for a file
 //   after=MS      waits that long
 //   listen=PORT   on 127.0.0.1
@@ -81,6 +84,18 @@ bool act(const std::string& step, const std::string& value) {
     if (step == "end") std::exit(std::atoi(value.c_str()));
     if (step == "hold") hold(std::atoi(value.c_str()));
     if (step == "after") ::poll(nullptr, 0, std::atoi(value.c_str()));
+    if (step == "needs" && value == "pid") {
+        const char* const pid = std::getenv("WATCHDOG_PID");
+        if (pid == nullptr || std::atoi(pid) != ::getpid()) std::exit(1);
+    } else if (step == "needs" && std::getenv(value.c_str()) == nullptr) {
+        std::exit(1);
+    }
+    if (step == "alive") {
+        for (int i = std::atoi(value.c_str()); i > 0; --i) {
+            say("WATCHDOG=1");
+            ::poll(nullptr, 0, 100);
+        }
+    }
     if (step == "until") {
         while (::access(value.c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
     }

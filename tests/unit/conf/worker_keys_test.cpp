@@ -368,8 +368,8 @@ TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
 TEST_CASE("conf/worker: ready is a word, or a probe with its times") {
     using Kind = core::Readiness::Kind;
     CHECK(load_line("ready = \"notify\"").policy.ready.kind == Kind::notify);
-    core::Readiness tcp;
-    tcp.kind = Kind::tcp;
+    core::Probe tcp;
+    tcp.kind = core::Probe::Kind::tcp;
     tcp.host = "::1";
     tcp.port = 65535;
     tcp.initial_delay = seconds{2};
@@ -378,9 +378,9 @@ TEST_CASE("conf/worker: ready is a word, or a probe with its times") {
     tcp.success_threshold = 3;
     CHECK(load_line("ready = { tcp = \"[::1]:65535\", initial_delay = \"2s\", period = \"1s\", "
                     "timeout = \"100ms\", success_threshold = 3 }")
-              .policy.ready == tcp);
-    CHECK(load_line("ready = { tcp = \"localhost:80\" }").policy.ready.host == "localhost");
-    CHECK(load_line("ready = { command = \"check 'a b'\" }").policy.ready.command ==
+              .policy.ready.probe == tcp);
+    CHECK(load_line("ready = { tcp = \"localhost:80\" }").policy.ready.probe.host == "localhost");
+    CHECK(load_line("ready = { command = \"check 'a b'\" }").policy.ready.probe.command ==
           Words{"check", "a b"});
 }
 

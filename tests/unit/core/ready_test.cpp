@@ -104,5 +104,27 @@ TEST_CASE("core/ready: with restart = never, too much memory ends it for good") 
     CHECK(subject.state() == std::string{"exited"});
 }
 
+TEST_CASE("core/ready: a run whose watchdog ran out gets SIGABRT, and comes back") {
+    Subject subject;
+    subject.policy.restart = RestartPolicy::on_failure;
+    subject.run();
+    subject.send(event::Hung{subject.instance.generation, ExitReason::watchdog});
+    CHECK(subject.did(subject.signal(6)));
+    subject.exits(exit_code(0));
+    CHECK(subject.instance.history.last_exit->reason == ExitReason::watchdog);
+    CHECK(subject.state() == std::string{"backoff"});
+}
+
+TEST_CASE("core/ready: a run that failed its liveness probe gets its stop signal") {
+    Subject subject;
+    subject.run();
+    subject.send(event::Hung{subject.instance.generation, ExitReason::liveness});
+    CHECK(subject.did(subject.signal(15)));
+    subject.send(event::Hung{subject.instance.generation, ExitReason::liveness});
+    CHECK(subject.did_nothing());
+    subject.exits(exit_code(0));
+    CHECK(subject.instance.history.last_exit->reason == ExitReason::liveness);
+}
+
 }  // namespace
 }  // namespace cluster::core::test

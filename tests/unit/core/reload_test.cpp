@@ -86,7 +86,7 @@ TEST_CASE("core/reload: a new run that fails leaves every old one alone") {
         CAPTURE(how);
         ReloadSpec reload = overlap();
         Site w{2, reload};
-        if (how == "not ready") w.spec.policy.ready.kind = Readiness::Kind::tcp;
+        if (how == "not ready") w.spec.policy.ready.kind = Readiness::Kind::probe;
         w.update();
         w.prove(0);
         static_cast<void>(w.actions());

@@ -224,7 +224,7 @@ TEST_CASE("core/requires: parallel_starts lets so many start at a time, in order
     World world;
     world.fleet.set_parallel_starts(2);
     WorkerSpec spec = worker_spec("api", 5);
-    spec.policy.ready.kind = Readiness::Kind::tcp;
+    spec.policy.ready.kind = Readiness::Kind::probe;
     REQUIRE(world.add(spec) == Refusal::none);
     CHECK(world.actions() == "spawn 0#1 spawn 1#1");
     CHECK(world.fleet.waits_for(*world.fleet.find(Slot{4})).for_room);

@@ -30,6 +30,18 @@ WorkerSpec full_spec() {
     spec.policy.stop_timeout = 0ns;
     spec.policy.min_uptime = 1ms;
     spec.policy.start_timeout = 24h * 365;
+    spec.policy.watchdog = 1500ms;
+    spec.policy.ready.kind = cluster::core::Readiness::Kind::probe;
+    spec.policy.ready.probe.kind = cluster::core::Probe::Kind::http;
+    spec.policy.ready.probe.host = "::1";
+    spec.policy.ready.probe.port = 8000;
+    spec.policy.ready.probe.path = "/health?deep=1";
+    spec.policy.ready.probe.status = 204;
+    spec.policy.ready.probe.success_threshold = 7;
+    spec.policy.liveness.kind = cluster::core::Probe::Kind::unix_socket;
+    spec.policy.liveness.path = "/run/\xFF.sock";
+    spec.policy.liveness.period = 10s;
+    spec.policy.liveness.failure_threshold = 5;
     spec.reload = {cluster::core::ReloadSpec::Mode::stop_first, 3, 4, 1};
     spec.log = {4096, 0, 4096, false, true, true, 1U << 20U};
     spec.launch.command = {"/usr/bin/env", "", "a b", "\"quoted\"", "caf\xC3\xA9", "\xFF\xFE"};

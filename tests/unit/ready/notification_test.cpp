@@ -30,7 +30,8 @@ TEST_CASE("ready/notification: lines of keys, the last newline being optional") 
 
 TEST_CASE("ready/notification: what is unknown or wrong is left out, the rest counts") {
     CHECK(parse("") == Notification{});
-    CHECK(parse("READY=0\nREADY\n=1\nready=1\nX_OWN=5\nWATCHDOG=1") == Notification{});
+    CHECK(parse("READY=0\nREADY\n=1\nready=1\nX_OWN=5\nWATCHDOG=2\nWATCHDOG_USEC=-1") ==
+          Notification{});
     CHECK(parse("READY=01") == Notification{});
     for (const char* pid : {"0", "-1", "+1", "1x", "", " 1", "99999999999"}) {
         CHECK_FALSE(parse(std::string{"MAINPID="} + pid).main_pid);
@@ -49,6 +50,17 @@ TEST_CASE("ready/notification: a status is one clean line of UTF-8, cut between 
     }
     const std::string longest(kMaxStatus - 1, 'x');
     CHECK(parse("STATUS=" + longest + "\xC3\xA9").status == longest);
+}
+
+TEST_CASE("ready/notification: the watchdog is fed, fired, or given another interval") {
+    CHECK(parse("WATCHDOG=1").is_alive);
+    CHECK_FALSE(parse("WATCHDOG=1").is_hung);
+    CHECK(parse("WATCHDOG=trigger").is_hung);
+    CHECK_FALSE(parse("WATCHDOG=trigger").is_alive);
+    CHECK(parse("WATCHDOG_USEC=20000").watchdog == 20ms);
+    CHECK(parse("WATCHDOG_USEC=0").watchdog == 0ms);
+    CHECK(parse("WATCHDOG_USEC=20000\nWATCHDOG_USEC=x").watchdog == 20ms);
+    CHECK_FALSE(parse("WATCHDOG_USEC=99999999999999999").watchdog);
 }
 
 TEST_CASE("ready/notification: a NUL inside or too many bytes are no notification") {

@@ -11,9 +11,9 @@ using Order = Probe::Order;
 
 constexpr Instant kStart = from_ns(1'000'000'000);
 
-core::Readiness spec() {
-    core::Readiness ready;
-    ready.kind = core::Readiness::Kind::tcp;
+core::Probe spec() {
+    core::Probe ready;
+    ready.kind = core::Probe::Kind::tcp;
     ready.period = 100ms;
     ready.timeout = 1s;
     return ready;
@@ -43,7 +43,7 @@ TEST_CASE("ready/probe: a success ends it, and nothing is due any more") {
 }
 
 TEST_CASE("ready/probe: successes count in a row only") {
-    core::Readiness ready = spec();
+    core::Probe ready = spec();
     ready.success_threshold = 2;
     Probe probe(ready, kStart);
     Instant now = kStart;
@@ -66,7 +66,7 @@ TEST_CASE("ready/probe: one that takes too long is abandoned and counts as a fai
 }
 
 TEST_CASE("ready/probe: initial_delay comes before the first one, a short period before any") {
-    core::Readiness ready = spec();
+    core::Probe ready = spec();
     ready.initial_delay = 3s;
     ready.period = 10ms;
     Probe probe(ready, kStart);
