@@ -175,6 +175,20 @@ Result<u32> Counters::stripe_of(u32 place) {
     return static_cast<u32>(known) - 1;
 }
 
+/// Whether a column is free, or reserved in vain. One that its counter has not been given yet is
+/// given to it first: who reserved it may be dead.
+bool Counters::has_free_stripe() {
+    for (u32 stripe = 0; stripe < segment_->geometry().striped; ++stripe) {
+        const u64 owner = load_acquire(segment_->stripe_owner(stripe));
+        if (owner == 0) return true;
+        if (owner > segment_->geometry().counters) continue;
+        u64* stripe_word = &segment_->place(static_cast<u32>(owner) - 1).stripe;
+        change_word(stripe_word, 0, u64{stripe} + 1);
+        if (load_acquire(stripe_word) != u64{stripe} + 1) return true;
+    }
+    return false;
+}
+
 Result<Counter> Counters::open(Participant& me, std::string_view name) {
     const auto place = open_place(me, name, CounterKind::atomic);
     if (!place) return refused(place.error());
@@ -182,6 +196,13 @@ Result<Counter> Counters::open(Participant& me, std::string_view name) {
 }
 
 Result<StripedCounter> Counters::open_striped(Participant& me, std::string_view name) {
+    // A name is there for good, so it is not made for a counter that cannot be. The second look
+    // finds the name that the last column was given to meanwhile.
+    const auto is_missing = [&] {
+        const auto known = find_place(name, CounterKind::striped);
+        return !known && known.error().code == ENOENT;
+    };
+    if (is_missing() && !has_free_stripe() && is_missing()) return fail(Op::store, ENFILE);
     const auto place = open_place(me, name, CounterKind::striped);
     if (!place) return refused(place.error());
     const auto stripe = stripe_of(*place);

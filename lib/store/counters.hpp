@@ -144,6 +144,7 @@ public:
 private:
     [[nodiscard]] Result<u32> find_place(std::string_view name, CounterKind kind) const;
     [[nodiscard]] Result<u32> open_place(Participant& me, std::string_view name, CounterKind kind);
+    [[nodiscard]] bool has_free_stripe();
     [[nodiscard]] Result<u32> stripe_of(u32 place);
 
     Segment* segment_;

@@ -149,8 +149,9 @@ typedef struct cluster_counter cluster_counter;
  *
  * Errors: -EINVAL empty name, unknown kind; -ENAMETOOLONG; -EILSEQ not UTF-8; -EMEDIUMTYPE there is
  * one of the other kind; -ENFILE the counter table is full, or that of striped ones ([store]
- * counters, 4096; 64 striped ones); -ENOSPC no memory left for the name; -EUSERS; -EROFS there is
- * none, and the store is open for reading only; -ENOMEM; -EBADMSG.
+ * counters, 4096; 64 striped ones), and no name is kept, unless several wanted the last striped one
+ * at once; -ENOSPC no memory left for the name; -EUSERS; -EROFS there is none, and the store is open
+ * for reading only; -ENOMEM; -EBADMSG.
  */
 int cluster_counter_open(cluster_store* store, const char* name, unsigned kind,
                          cluster_counter** counter);

@@ -130,6 +130,11 @@ TEST_CASE("store/counters: striped ones have their own limit") {
     }
     CHECK(code_of(place.counters.open_striped(place.me, "one more")) == ENFILE);
     CHECK(code_of(place.counters.open_striped(place.me, "s0")) == 0);
+    // What was refused has left no name behind, which would stay for good.
+    CHECK(code_of(place.counters.find_striped("one more")) == ENOENT);
+    CHECK(take_census(*place.segment).counters == small_options().striped);
+    CHECK(code_of(place.counters.open(place.me, "one more")) == 0);
+    CHECK(audit(*place.segment) == "");
 }
 
 TEST_CASE("store/counters: all are listed, with kind and value") {
