@@ -104,8 +104,11 @@ ConfigFile read_good_config(const std::string& name,
                             const std::function<KnownWorkers()>& find_known,
                             const char* consequence) {
     ConfigFile file = read_config(name, std::nullopt);
-    if (file.config && requires_others(*file.config)) {
+    // With mistakes in it, too: those about names of workers are shown beside the others.
+    const bool has_mistakes = file.unreadable.empty() && !file.config;
+    if (has_mistakes || (file.config && requires_others(*file.config))) {
         file.config.reset();
+        file.diagnostics.clear();
         load_text(file, name, find_known(), std::nullopt);
     }
     if (!file.unreadable.empty()) {

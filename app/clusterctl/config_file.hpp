@@ -28,7 +28,8 @@ using KnownWorkers = std::optional<std::vector<std::string>>;
 
 /// As read_config, but anything wrong is a Failure (exit code 2) with all mistakes; `consequence`
 /// says what follows: "nothing was started".
-/// `find_known` is asked only where a worker requires one that the file does not have.
+/// `find_known` is asked only where a worker requires one that the file does not have, or where
+/// there are mistakes.
 [[nodiscard]] ConfigFile read_good_config(const std::string& name,
                                           const std::function<KnownWorkers()>& find_known,
                                           const char* consequence);

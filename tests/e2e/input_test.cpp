@@ -52,6 +52,7 @@ command = "x"
 [worker.g]
 command = "x"
 stop_signal = "SIGTREM"
+requires = "nobody"
 
 [wroker.h]
 command = "x"
@@ -71,6 +72,7 @@ TEST_SUITE("e2e") {
             CHECK(outcome.err.find(file + ":3:1: ") != std::string::npos);
             CHECK(outcome.err.find("log_level") != std::string::npos);
             CHECK(outcome.err.find("SIGTERM") != std::string::npos);
+            CHECK(outcome.err.find("there is no worker \"nobody\"") != std::string::npos);
             CHECK(outcome.err.find("command") != std::string::npos);
         }
         CHECK(descendants().empty());
