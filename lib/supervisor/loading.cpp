@@ -76,9 +76,7 @@ tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::reque
             error.diagnostics.push_back(conf::format(diagnostic));
         return tl::unexpected(std::move(error));
     }
-    const bool is_foreign =
-        config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec;
-    if (is_foreign && !can_adopt(config->daemon)) {
+    if (is_foreign(config->daemon, request.path) && !can_adopt(config->daemon)) {
         return refuse(ctl::ErrorCode::refused,
                       fmt::format("{}: its [daemon] table differs from that of the running daemon: "
                                   "shut the daemon down first, or remove the table",
@@ -90,10 +88,20 @@ tl::expected<core::Config, ctl::RpcError> Requests::read_config(const ctl::reque
     return std::move(*config);
 }
 
-/// A daemon that was started without a config takes the [daemon] table of the first file; where
-/// logs go to only while nothing writes them.
+/// Whether the file's [daemon] table is another one. A file without it says nothing about it,
+/// except the one that the remembered table came from.
+bool Requests::is_foreign(const core::DaemonSpec& spec, const std::string& path) const {
+    const DaemonRecord& daemon = records_.daemon();
+    const bool has_lost_it = daemon.is_remembered && daemon.config == path;
+    return spec != daemon.spec && (spec != core::DaemonSpec{} || has_lost_it);
+}
+
+/// A daemon that was started without a config takes the [daemon] table of the first file that has
+/// one, also instead of the one that it remembers; where logs go to only while nothing writes them,
+/// or while nobody has said it in its time.
 bool Requests::can_adopt(const core::DaemonSpec& spec) const {
     const DaemonRecord& daemon = records_.daemon();
+    if (daemon.is_remembered) return true;
     if (daemon.config || daemon.spec != core::DaemonSpec{}) return false;
     return !spec.log_dir || *spec.log_dir == daemon.log_dir || fleet_.places().empty();
 }
@@ -114,6 +122,7 @@ std::optional<ctl::RpcError> Requests::adopt(const core::DaemonSpec& spec) {
     if (spec.log_level != daemon.spec.log_level) log::open(spec.log_level);
     fleet_.set_parallel_starts(spec.parallel_starts);
     daemon.spec = spec;
+    daemon.is_remembered = false;
     records_.store_daemon(std::move(daemon));
     return std::nullopt;
 }
@@ -131,8 +140,8 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
         return answer;
     }
     const std::optional<core::ChannelSpec> channel = config->channel;
-    const bool is_adopting =
-        config->daemon != core::DaemonSpec{} && config->daemon != records_.daemon().spec;
+    const bool has_table = config->daemon != core::DaemonSpec{};
+    const bool is_adopting = is_foreign(config->daemon, request.path);
     if (is_adopting || has_sockets(*config)) {
         // Only with a file that will be accepted.
         const LoadPlan plan = plan_load(fleet_, *config, request.path, scope);
@@ -146,8 +155,11 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
     if (!plan) return tl::unexpected(std::move(plan.error()));
     // Before this turn's spawns, which come after it was stored.
     stores_.describe(described);
-    if (!records_.daemon().config || (channel && *channel != records_.daemon().channel)) {
+    const bool is_confirmed = has_table && records_.daemon().is_remembered;
+    const bool is_other_channel = channel && *channel != records_.daemon().channel;
+    if (!records_.daemon().config || is_other_channel || is_confirmed) {
         DaemonRecord daemon = records_.daemon();
+        if (has_table) daemon.is_remembered = false;
         if (!daemon.config) daemon.config = request.path;
         if (channel) daemon.channel = *channel;
         records_.store_daemon(std::move(daemon));

@@ -29,6 +29,12 @@ wire::HeldKey spec_key(std::uint16_t index, std::uint64_t revision) {
             .generation = revision};
 }
 
+std::optional<std::string> text_field(const nlohmann::json& json, const char* name) {
+    const auto found = json.find(name);
+    if (found == json.end() || !found->is_string()) return std::nullopt;
+    return found->get<std::string>();
+}
+
 }  // namespace
 
 Result<std::string> read_held_text(int fd) {
@@ -42,8 +48,6 @@ Result<std::string> read_held_text(int fd) {
     return text;
 }
 
-namespace {
-
 std::string render_daemon(const DaemonRecord& record) {
     nlohmann::json json{{"log_dir", record.log_dir},
                         {"log_level", record.spec.log_level},
@@ -51,17 +55,12 @@ std::string render_daemon(const DaemonRecord& record) {
                         {"channel", channel_fields(record.channel)}};
     if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
     if (record.config) json["config"] = *record.config;
+    if (record.is_remembered) json["is_remembered"] = true;
     json["stores"] = nlohmann::json::array();
     for (const core::StoreSpec& store : record.stores) {
         json["stores"].push_back(nlohmann::json::parse(ctl::render_store(store)));
     }
     return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-std::optional<std::string> text_field(const nlohmann::json& json, const char* name) {
-    const auto found = json.find(name);
-    if (found == json.end() || !found->is_string()) return std::nullopt;
-    return found->get<std::string>();
 }
 
 DaemonRecord parse_daemon(const std::string& text) {
@@ -79,6 +78,7 @@ DaemonRecord parse_daemon(const std::string& text) {
     }
     record.log_dir = text_field(json, "log_dir").value_or("");
     record.config = text_field(json, "config");
+    record.is_remembered = json.value("is_remembered", nlohmann::json{}) == true;
     if (const auto stores = json.find("stores"); stores != json.end() && stores->is_array()) {
         for (const nlohmann::json& entry : *stores) {
             // Each keeps its place: segments in custody are named by it.
@@ -87,8 +87,6 @@ DaemonRecord parse_daemon(const std::string& text) {
     }
     return record;
 }
-
-}  // namespace
 
 Result<Records> Records::create(KeeperLink& keeper) {
     auto file = StateFile::create();

@@ -25,7 +25,14 @@ struct DaemonRecord {
     std::string log_dir;  // absolute; the one in force
     std::optional<std::string> config;
     std::vector<core::StoreSpec> stores{};  // in force; only grows, so that an index names one
+    /// spec is that of an earlier daemon: the next file may say otherwise.
+    bool is_remembered = false;
 };
+
+/// All of it as JSON.
+[[nodiscard]] std::string render_daemon(const DaemonRecord& record);
+/// What cannot be read is as by default.
+[[nodiscard]] DaemonRecord parse_daemon(const std::string& text);
 
 /// The text in a memfd of the keeper's custody. Errors: {read, EFBIG}, those of stat and read.
 [[nodiscard]] Result<std::string> read_held_text(int fd);
@@ -43,6 +50,8 @@ public:
     /// Puts workers and places back into an empty fleet. Returns what could not be used, in words.
     [[nodiscard]] std::vector<std::string> restore(core::Fleet& fleet);
     [[nodiscard]] const DaemonRecord& daemon() const { return daemon_; }
+    /// Grows with each store_daemon().
+    [[nodiscard]] std::uint64_t daemon_revision() const { return fleet_.daemon_revision; }
     [[nodiscard]] bool is_shutting_down() const { return fleet_.is_shutting_down != 0; }
 
     /// The link was moved to its final place.

@@ -43,6 +43,9 @@ tl::expected<RememberedState, std::string> parse(const std::string& text) {
     if (!stores) return tl::unexpected(stores.error());
     RememberedState result;
     result.stores = std::move(*stores);
+    if (const auto daemon = json.find("daemon"); daemon != json.end()) {
+        result.daemon = parse_daemon(daemon->dump());
+    }
     for (const nlohmann::json& entry : *workers) {
         if (!entry.is_object() || !entry.contains("spec") || !entry.contains("wanted")) {
             return tl::unexpected(std::string("a worker without spec or wanted"));
@@ -101,10 +104,13 @@ bool Remembered::notice(const core::Fleet& fleet, const std::vector<Slot>& slots
     return is_news;
 }
 
-Status Remembered::store(const core::Fleet& fleet, const std::vector<core::StoreSpec>& stores) {
-    std::string text = fmt::format("{{\"version\": {}, \"stores\": [", kVersion);
+Status Remembered::store(const core::Fleet& fleet, const DaemonRecord& daemon) {
+    DaemonRecord without_stores = daemon;
+    without_stores.stores.clear();
+    std::string text = fmt::format("{{\"version\": {}, \"daemon\": {},\n\"stores\": [", kVersion,
+                                   render_daemon(without_stores));
     const char* separator = "\n";
-    for (const core::StoreSpec& store : stores) {
+    for (const core::StoreSpec& store : daemon.stores) {
         text += separator + ctl::render_store(store);
         separator = ",\n";
     }

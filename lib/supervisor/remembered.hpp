@@ -1,7 +1,8 @@
-// The remembered state: which workers there are and what is wanted of each instance, in a file of
-// the state directory, so that it survives a shutdown, the death of both processes, and a reboot.
-// `state.json`, replaced as a whole by write-then-rename, at most once a turn, and only when a spec
-// or a desired state changed. Format: STATE.md.
+// The remembered state: which workers there are, what is wanted of each instance, and what the
+// config said of the daemon and of its channels, in a file of the state directory, so that it
+// survives a shutdown, the death of both processes, and a reboot. `state.json`, replaced as a whole
+// by write-then-rename, at most once a turn, and only when a spec or a desired state changed.
+// Format: STATE.md.
 //
 // It holds environments, so it is readable by its owner only. A file that cannot be read is moved
 // aside, never overwritten.
@@ -15,6 +16,7 @@
 
 #include "base/result.hpp"
 #include "core/fleet.hpp"
+#include "supervisor/records.hpp"
 
 namespace cluster::supervisor {
 
@@ -26,6 +28,7 @@ struct RememberedWorker {
 struct RememberedState {
     std::vector<RememberedWorker> workers;
     std::vector<core::StoreSpec> stores;  // what was described; not what was in them
+    DaemonRecord daemon;                  // without stores; by default in an older file
 };
 
 /// The text of the file. The error says what is wrong with it.
@@ -42,8 +45,7 @@ public:
     /// True when one of `slots` is wanted otherwise than at the last call, or came or went.
     [[nodiscard]] bool notice(const core::Fleet& fleet, const std::vector<Slot>& slots);
     /// Replaces the file. Errors: those of open, write and rename.
-    [[nodiscard]] Status store(const core::Fleet& fleet,
-                               const std::vector<core::StoreSpec>& stores);
+    [[nodiscard]] Status store(const core::Fleet& fleet, const DaemonRecord& daemon);
 
     [[nodiscard]] const std::string& path() const { return path_; }
 

@@ -87,6 +87,7 @@ private:
     [[nodiscard]] Reply remove(const std::vector<std::string>& selectors, Instant now);
     [[nodiscard]] Reply load_text(const ctl::request::Load& request, Scope scope, bool is_dry_run,
                                   Instant now);
+    [[nodiscard]] bool is_foreign(const core::DaemonSpec& spec, const std::string& path) const;
     [[nodiscard]] bool can_adopt(const core::DaemonSpec& spec) const;
     [[nodiscard]] std::optional<ctl::RpcError> adopt(const core::DaemonSpec& spec);
     [[nodiscard]] tl::expected<core::Config, ctl::RpcError> read_config(

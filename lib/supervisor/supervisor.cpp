@@ -130,7 +130,7 @@ void Supervisor::turn(Instant now) {
     sys::pass(Failpoint::state_stored);
     remember(changes);
     sys::pass(Failpoint::state_remembered);
-    if (changes.has_workers) update_logs();
+    if (changes.has_workers || log_dir_ != records_.daemon().log_dir) update_logs();
     if (changes.has_workers || sockets_.has_leftovers()) sockets_.follow(fleet_, now);
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
     if (sockets_.take_news()) spawn_waiting();
@@ -446,6 +446,7 @@ Result<sys::UniqueFd> Supervisor::open_output(Run run, Stream stream, const std:
 
 /// A changed log = { … } holds at once, for what runs and for what was left of what does not.
 void Supervisor::update_logs() {
+    log_dir_ = records_.daemon().log_dir;
     for (const core::Place* place : fleet_.places()) {
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
         const LogPaths paths = log_paths(records_.daemon().log_dir, spec, place->number);
@@ -465,13 +466,16 @@ std::optional<Outputs::Target> Supervisor::log_target(Run run) const {
 }
 
 void Supervisor::remember(const Records::Changes& changes) {
-    const bool is_news = remembered_.notice(fleet_, changes.slots) || changes.has_workers;
+    const bool is_other_daemon = remembered_daemon_ != records_.daemon_revision();
+    const bool is_news =
+        remembered_.notice(fleet_, changes.slots) || changes.has_workers || is_other_daemon;
     // What a shutdown stops is wanted again at the next start.
     if (is_news && !records_.is_shutting_down()) remember_all();
 }
 
 void Supervisor::remember_all() {
-    const auto stored = remembered_.store(fleet_, records_.daemon().stores);
+    remembered_daemon_ = records_.daemon_revision();
+    const auto stored = remembered_.store(fleet_, records_.daemon());
     if (!stored && !is_forgetful_) {
         log::warn(fmt::format("{}: {}: {}; workers will not come back after a reboot",
                               remembered_.path(), op_name(stored.error().op),

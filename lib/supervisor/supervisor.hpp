@@ -134,8 +134,10 @@ private:
         Error error;
     };
     std::vector<FailedSpawn> failed_spawns_;
-    std::vector<Run> waiting_spawns_;  // for a host name to be looked up
-    bool is_forgetful_ = false;        // the remembered state could not be written; said once
+    std::vector<Run> waiting_spawns_;      // for a host name to be looked up
+    std::uint64_t remembered_daemon_ = 0;  // DaemonRecord's revision in the remembered state
+    std::string log_dir_;                  // where logs were opened last
+    bool is_forgetful_ = false;            // the remembered state could not be written; said once
     std::optional<Instant> strays_killed_at_;
     bool is_finishing_ = false;
     std::optional<int> exit_code_;

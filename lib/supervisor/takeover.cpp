@@ -67,6 +67,20 @@ std::vector<core::StoreSpec> stores_of(const core::Config& config,
     return stores;
 }
 
+/// What a first start knows of itself: the config says it, or else the daemon that was here before,
+/// whose workers come back. log_dir is still to be chosen.
+DaemonRecord daemon_of(const core::Config& config, const RememberedState& remembered,
+                       const std::optional<std::string>& path) {
+    DaemonRecord daemon = remembered.daemon;
+    daemon.is_remembered = !path && (daemon.config || !remembered.workers.empty());
+    daemon.stores = stores_of(config, remembered.stores, path);
+    if (!path) return daemon;
+    daemon.spec = config.daemon;
+    daemon.channel = config.channel.value_or(core::ChannelSpec{});
+    daemon.config = path;
+    return daemon;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::start(Options options) {
@@ -136,24 +150,21 @@ bool Supervisor::make_first_start(Instant now) {
         if (!loaded) return refuse(conf::format(loaded.error()));
         config = std::move(*loaded);
     }
-    const std::string log_dir = config.daemon.log_dir.value_or(options_.directories.log);
-    if (auto made = sys::make_directories(log_dir, 0750); !made) {
-        return refuse(fmt::format("clusterd: cannot use the log directory {}: {}", log_dir,
+    DaemonRecord daemon = daemon_of(config, remembered, options_.config);
+    daemon.log_dir = daemon.spec.log_dir.value_or(options_.directories.log);
+    if (auto made = sys::make_directories(daemon.log_dir, 0750); !made) {
+        return refuse(fmt::format("clusterd: cannot use the log directory {}: {}", daemon.log_dir,
                                   std::strerror(made.error().code)));
     }
-    log::open(options_.log_level.value_or(config.daemon.log_level));
-    records_.store_daemon({.spec = config.daemon,
-                           .channel = config.channel.value_or(core::ChannelSpec{}),
-                           .log_dir = log_dir,
-                           .config = options_.config,
-                           .stores = stores_of(config, remembered.stores, options_.config)});
+    log::open(options_.log_level.value_or(daemon.spec.log_level));
+    records_.store_daemon(daemon);
     if (auto made = sys::make_directories(options_.directories.state, 0700); !made) {
         log::warn(
             fmt::format("{}: {}", options_.directories.state, std::strerror(made.error().code)));
     }
     if (!loaded_state) log::error("remembered state: " + loaded_state.error());
     if (auto error = populate(config, remembered.workers, now)) return refuse(error->message);
-    journal_.open(events_file(log_dir));
+    journal_.open(events_file(daemon.log_dir));
     journal_.add(EventLine("daemon")
                      .text("what", "started")
                      .number("pid", link_.table().header.keeper_pid)
@@ -170,7 +181,7 @@ bool Supervisor::make_first_start(Instant now) {
 std::optional<ctl::RpcError> Supervisor::populate(const core::Config& config,
                                                   const std::vector<RememberedWorker>& remembered,
                                                   Instant now) {
-    fleet_.set_parallel_starts(config.daemon.parallel_starts);
+    fleet_.set_parallel_starts(records_.daemon().spec.parallel_starts);
     std::vector<Slot> wanted;
     for (const RememberedWorker& worker : remembered) bring_back(worker, config, wanted);
     core::Config added;

@@ -89,6 +89,45 @@ TEST_SUITE("e2e") {
         CHECK(daemon.ctl({"status"}).code == 3);
     }
 
+    TEST_CASE("remembered/daemon: its own table, its channels and its file come back too") {
+        const Daemon daemon;
+        const auto with_logs_in = [&](const std::string& directory, const std::string& more) {
+            return "[daemon]\nlog_dir = \"" + (daemon.dir() / directory) +
+                   "\"\nparallel_starts = 3\n" + more +
+                   worker_table("a", {"/bin/sh", "-c", "echo here; exec sleep 1000"}, kQuick);
+        };
+        const auto text_in = [&](const std::string& directory) {
+            return text_of((daemon.dir() / directory) + "/a.0.out.log");
+        };
+        const std::string file =
+            daemon.write("site.toml", with_logs_in("first", "[channel]\nmax_line = \"8KiB\"\n"));
+        REQUIRE(daemon.ctl({"start", file}).code == 0);
+        const Json before = daemon.status().at("daemon");
+        REQUIRE(before.at("log_dir") == daemon.dir() / "first");
+        REQUIRE(daemon.ctl({"shutdown"}).code == 0);
+
+        REQUIRE(daemon.ctl({"start"}).code == 0);
+        const Json after = daemon.status().at("daemon");
+        CHECK(after.at("log_dir") == before.at("log_dir"));
+        CHECK(after.at("config") == before.at("config"));
+        CHECK(text_in("first") == "here\nhere\n");
+
+        // The same file is not refused, and neither is another table in it after a shutdown.
+        CHECK(daemon.ctl({"start", file}).err.find("1 unchanged: a") != std::string::npos);
+        daemon.write("site.toml", with_logs_in("second", ""));
+        CHECK(daemon.ctl({"start", file}).err.find("[daemon] table differs") != std::string::npos);
+        REQUIRE(daemon.ctl({"shutdown"}).code == 0);
+        const Outcome moved = daemon.ctl({"start", file});
+        INFO(moved.err);
+        CHECK(moved.code == 0);
+        CHECK(daemon.status().at("daemon").at("log_dir") == daemon.dir() / "second");
+        REQUIRE(daemon.ctl({"restart", "a"}).code == 0);
+        CHECK(text_in("second").find("here\n") != std::string::npos);
+        pull_the_plug();
+        REQUIRE(daemon.ctl({"start"}).code == 0);
+        CHECK(daemon.status().at("daemon").at("log_dir") == daemon.dir() / "second");
+    }
+
     TEST_CASE("remembered/cluster.toml: taken where nothing is remembered, left alone elsewhere") {
         const Daemon daemon;
         daemon.write("cluster.toml", idle("usual"));
