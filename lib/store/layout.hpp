@@ -125,10 +125,17 @@ static_assert(offsetof(Header, generation) == 32 && offsetof(Header, regions) ==
 
 /// The part of the first page that changes. Everything here is a hint or a statistic.
 inline constexpr u64 kLiveOffset = 1024;
+/// Whether to sweep is worth the while.
+enum class DeadlineHint : u64 {
+    none = 0,     // no entry has a deadline, as far as is known
+    some = 1,     // written after an entry with one was published
+    sweeping = 2  // by who sweeps all of the table: none when it is still this at the end
+};
 struct Live {
     u64 reload_epoch = 0;
     u64 flags = 0;
-    std::array<u64, 6> reserved0{};
+    u64 deadlines = 0;  // DeadlineHint
+    std::array<u64, 5> reserved0{};
     u64 participants_high = 0;     // no slot from here on was ever taken
     u64 settled_participants = 0;  // taken from the dead
     u64 settled_blocks = 0;        // given back for them

@@ -29,6 +29,8 @@ struct PrivatePage {
     u64 joined = 0;  // which joining of this process made it; 0 is none
     u32 slot = 0;
     u32 reserved = 0;
+    u64 reclaimed_to = 0;   // bucket from which the next reclaiming of expired entries goes on
+    u64 nothing_until = 0;  // coarse ns: there was nothing to reclaim, do not look
     std::array<u64, kClasses> barren_until{};  // coarse ns: no free block was found, do not scan
     std::array<std::uint8_t, kClasses> depth{};
     std::array<std::array<u32, kDepth>, kClasses> stack{};  // granules

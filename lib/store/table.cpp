@@ -13,6 +13,13 @@ namespace {
 
 /// The longest decimal number of 64 bits with its sign.
 constexpr std::size_t kNumberBytes = 20;
+/// How much of the table one reclaiming sweeps, some milliseconds; the next one goes on from there.
+constexpr u64 kReclaimBuckets = 65'536;
+/// How often one operation reclaims: what came back may be too small for it.
+constexpr u32 kMaxReclaims = 2;
+/// After one that found nothing, in coarse nanoseconds. As for blocks: a full store costs a writer
+/// a few percent of its time at most.
+constexpr u64 kNothingFor = 100'000'000;
 
 tl::unexpected<Error> refused(const Error& error) {
     return tl::unexpected<Error>(error);
@@ -32,6 +39,13 @@ u64 deadline_after(Duration ttl) {
     return static_cast<u64>(deadline);
 }
 
+/// Called after the entry was published, or a sweep that has just passed would miss it.
+void note_deadline(const Segment& segment) {
+    u64* hint = &segment.live().deadlines;
+    constexpr u64 kSome = static_cast<u64>(DeadlineHint::some);
+    if (load_relaxed(hint) != kSome) store_relaxed(hint, kSome);
+}
+
 /// What removing the found entry from its bucket takes.
 Change::Edit edit_of(const Match& match) {
     if (!match.is_found()) return {};
@@ -40,7 +54,31 @@ Change::Edit edit_of(const Match& match) {
 
 }  // namespace
 
+/// A part of the table is cleared of what has expired. True when that gave something back.
+bool Table::reclaim(Participant& me) {
+    if (load_relaxed(&segment_->live().deadlines) == 0 || !me.has_slot()) return false;
+    PrivatePage& page = me.page();
+    const auto now = static_cast<u64>(to_ns(sys::monotonic_coarse_now()));
+    if (page.nothing_until > now) return false;
+    Cursor cursor{.bucket = page.reclaimed_to};
+    Swept swept;
+    const auto is_at_end = sweep(me, cursor, kReclaimBuckets, swept);
+    // A bucket that cannot be cleared now must not stand in the way of all others.
+    page.reclaimed_to = !is_at_end ? cursor.bucket + 1 : *is_at_end ? 0 : cursor.bucket;
+    if (swept.removed == 0) page.nothing_until = now + kNothingFor;
+    return swept.removed != 0;
+}
+
 Result<u64> Table::store(Participant& me, Bytes key, const Write& write) {
+    auto stored = try_store(me, key, write);
+    for (u32 i = 0; i < kMaxReclaims; ++i) {
+        if (stored || stored.error().code != ENOSPC || !reclaim(me)) break;
+        stored = try_store(me, key, write);
+    }
+    return stored;
+}
+
+Result<u64> Table::try_store(Participant& me, Bytes key, const Write& write) {
     if (const auto sound = check_key(key); !sound) return refused(sound.error());
     EntryFields fields{.hash = segment_->hash(key),
                        .deadline = deadline_after(write.ttl),
@@ -76,7 +114,10 @@ Result<u64> Table::store(Participant& me, Bytes key, const Write& write) {
         const auto published = change.publish(snapshot, edit);
         if (!published) return refused(published.error());
         if (is_late) write_entry(*block, fields);
-        if (*published) return token;
+        if (*published) {
+            if (fields.deadline != 0) note_deadline(*segment_);
+            return token;
+        }
         pause_processor();
     }
     return fail(Op::store, EBUSY);
@@ -137,6 +178,15 @@ Result<Value> Table::take(Participant& me, Bytes key, Buffer buffer) {
 }
 
 Result<std::int64_t> Table::increment(Participant& me, Bytes key, std::int64_t delta) {
+    auto number = try_increment(me, key, delta);
+    for (u32 i = 0; i < kMaxReclaims; ++i) {
+        if (number || number.error().code != ENOSPC || !reclaim(me)) break;
+        number = try_increment(me, key, delta);
+    }
+    return number;
+}
+
+Result<std::int64_t> Table::try_increment(Participant& me, Bytes key, std::int64_t delta) {
     if (const auto sound = check_key(key); !sound) return refused(sound.error());
     if (const auto joined = me.ensure(); !joined) return refused(joined.error());
     std::array<char, kNumberBytes> text{};
@@ -178,7 +228,7 @@ Result<std::int64_t> Table::increment(Participant& me, Bytes key, std::int64_t d
     return fail(Op::store, EBUSY);
 }
 
-Status Table::sweep_bucket(Participant& me, u64* word, u32* removed) {
+Status Table::sweep_bucket(Participant& me, u64* word, Swept& swept) {
     Snapshot snapshot;
     for (u32 attempt = 0; attempt < kMaxAttempts; ++attempt) {
         if (Bucket::is_empty(load_acquire(word))) return {};
@@ -186,29 +236,37 @@ Status Table::sweep_bucket(Participant& me, u64* word, u32* removed) {
         if (look == Look::broken) return {};
         if (look == Look::changed) continue;
         Match match;
+        u32 waiting = 0;
         for (u32 i = 0; i < snapshot.count && !match.is_found(); ++i) {
             const u64 granule = Reference::granule(snapshot.references[i]);
             const u64* block = segment_->block(granule);
             const u64 state = load_acquire(block);
-            if (!has_passed(load_relaxed(block + kDeadlineWord))) continue;
+            const u64 deadline = load_relaxed(block + kDeadlineWord);
+            if (!has_passed(deadline)) {
+                waiting += deadline != 0 ? 1U : 0U;
+                continue;
+            }
             match = {.granule = granule, .index = i, .state = state};
         }
         if (!is_unchanged(word, snapshot.word)) continue;
-        if (!match.is_found()) return {};
+        if (!match.is_found()) {
+            swept.waiting += waiting;
+            return {};
+        }
         Change change{me, word, Need::to_free};
         const auto published = change.publish(snapshot, edit_of(match));
         if (!published) return refused(published.error());
-        *removed += *published ? 1U : 0U;
+        swept.removed += *published ? 1U : 0U;
     }
     return fail(Op::store, EBUSY);
 }
 
-Result<bool> Table::sweep(Participant& me, Cursor& cursor, u64 buckets, u32* removed) {
+Result<bool> Table::sweep(Participant& me, Cursor& cursor, u64 buckets, Swept& swept) {
     if (const auto joined = me.ensure(); !joined) return refused(joined.error());
     const u64 count = segment_->geometry().buckets.count;
     for (; buckets != 0 && cursor.bucket < count; --buckets, ++cursor.bucket) {
-        const auto swept = sweep_bucket(me, segment_->bucket(cursor.bucket), removed);
-        if (!swept) return refused(swept.error());
+        const auto cleared = sweep_bucket(me, segment_->bucket(cursor.bucket), swept);
+        if (!cleared) return refused(cleared.error());
     }
     return cursor.bucket >= count;
 }

@@ -12,6 +12,10 @@
 // only in a segment that somebody scribbles in. Operations that change something: {store, EROFS} or
 // {store, EUSERS} where the participant cannot have a slot; {store, ENOSPC} when memory is full;
 // {store, EFBIG} value too large.
+//
+// What has expired is not there for any operation. Its memory comes back when the key is written or
+// removed, when somebody sweeps (sweep.hpp: the daemon does), and when memory is full: before set,
+// add, replace, compare_and_set and increment say ENOSPC they clear a part of the table of it.
 #pragma once
 
 #include <optional>
@@ -42,6 +46,12 @@ struct Cursor {
 struct Item {
     u32 key_size = 0;
     Value value;
+};
+
+/// What sweeping has come upon.
+struct Swept {
+    u32 removed = 0;
+    u32 waiting = 0;  // entries whose deadline is still to come, at least
 };
 
 class Table {
@@ -77,7 +87,8 @@ public:
     /// exactly once; one that is added, removed or changed meanwhile may come or not.
     [[nodiscard]] Result<std::optional<Item>> next(Cursor& cursor, Buffer key, Buffer value) const;
     /// Removes entries whose deadline has passed from the next so many buckets. True at the end.
-    [[nodiscard]] Result<bool> sweep(Participant& me, Cursor& cursor, u64 buckets, u32* removed);
+    /// After an error the cursor is at the bucket that it came from. Adds to `swept`.
+    [[nodiscard]] Result<bool> sweep(Participant& me, Cursor& cursor, u64 buckets, Swept& swept);
 
 private:
     enum class Mode : std::uint8_t { set, add, replace, compare };
@@ -88,8 +99,12 @@ private:
         Duration ttl{};
     };
     [[nodiscard]] Result<u64> store(Participant& me, Bytes key, const Write& write);
+    [[nodiscard]] Result<u64> try_store(Participant& me, Bytes key, const Write& write);
+    [[nodiscard]] Result<std::int64_t> try_increment(Participant& me, Bytes key,
+                                                     std::int64_t delta);
+    [[nodiscard]] bool reclaim(Participant& me);
     [[nodiscard]] Result<Value> remove_into(Participant& me, Bytes key, Buffer buffer, bool all);
-    [[nodiscard]] Status sweep_bucket(Participant& me, u64* word, u32* removed);
+    [[nodiscard]] Status sweep_bucket(Participant& me, u64* word, Swept& swept);
 
     Segment* segment_;
 };

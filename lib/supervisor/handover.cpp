@@ -68,6 +68,7 @@ void Handover::follow(const std::vector<Slot>& slots) {
 
 void Handover::on_time(Instant now) {
     stores_.on_time(now);
+    sweep_.on_time(stores_.segments(), now);
     attach_.on_time(now);
 }
 

@@ -10,6 +10,7 @@
 #include "core/fleet.hpp"
 #include "supervisor/attach_sockets.hpp"
 #include "supervisor/inheritance.hpp"
+#include "supervisor/store_sweep.hpp"
 #include "supervisor/stores.hpp"
 
 namespace cluster::supervisor {
@@ -40,7 +41,8 @@ public:
     void follow(const std::vector<Slot>& slots);
     void on_time(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const {
-        return earliest(stores_.next_deadline(), attach_.next_deadline());
+        return earliest(earliest(stores_.next_deadline(), sweep_.next_deadline()),
+                        attach_.next_deadline());
     }
 
     [[nodiscard]] Stores& stores() { return stores_; }
@@ -49,6 +51,7 @@ private:
     KeeperLink& keeper_;
     const core::Fleet& fleet_;
     Stores stores_;
+    StoreSweep sweep_;  // goes before what it sweeps
     AttachSockets attach_;
     bool is_without_socket_told_ = false;
 };

@@ -216,6 +216,14 @@ std::string Stores::unknown_text(const std::string& name) const {
                        name);
 }
 
+std::vector<store::Segment*> Stores::segments() {
+    std::vector<store::Segment*> segments;
+    for (auto& [index, made] : made_) {
+        if (made.segment) segments.push_back(&*made.segment);
+    }
+    return segments;
+}
+
 sys::UniqueFd Stores::duplicate_of(const std::string& name) const {
     const auto index = index_of(name);
     const auto made = index ? find(*index) : std::nullopt;

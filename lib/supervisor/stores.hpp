@@ -2,8 +2,9 @@
 // kept by the keeper, so that it stays the same one for every successor of this supervisor.
 //
 // A segment is input from an enemy: nothing in it is read but by settling, which checks what it
-// reads and changes at most four blocks per dead participant. What the daemon has to know of a
-// segment (sizes, generation, inode) it knows from its own records and from the kernel.
+// reads and changes at most four blocks per dead participant, and by sweeping (store_sweep.hpp).
+// What the daemon has to know of a segment (sizes, generation, inode) it knows from its own records
+// and from the kernel.
 //
 // Owns: our duplicates of the segments, and a mapping of each.
 #pragma once
@@ -67,6 +68,8 @@ public:
     /// Why is_described is false, and what to do.
     [[nodiscard]] std::string unknown_text(const std::string& name) const;
     [[nodiscard]] std::vector<ctl::StoreStatus> status() const;
+    /// Those that can be reached now; they stay where they are as long as this does.
+    [[nodiscard]] std::vector<store::Segment*> segments();
     /// For a client. Not open: there is none, or no descriptor is left.
     [[nodiscard]] sys::UniqueFd duplicate_of(const std::string& name) const;
 

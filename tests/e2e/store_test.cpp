@@ -225,6 +225,29 @@ TEST_SUITE("e2e") {
         CHECK(store(daemon, {"counter", "list"}).out.find("hits") != std::string::npos);
     }
 
+    TEST_CASE("store/ttl: the daemon gives back what has expired, and touches nothing else") {
+        const Daemon daemon;
+        REQUIRE(
+            daemon
+                .start("[store.other]\nsize = \"8MiB\"\n" +
+                       worker_table("w", {worker_program("idle")}, kQuick) +
+                       worker_table("o", {worker_program("idle")}, kQuick + "store = \"other\""))
+                .code == 0);
+        const auto number_of_keys = [&](const std::string& name) {
+            return store_json(daemon, {"stats", "--store", name}).at("keys").get<long>();
+        };
+        for (const std::string name : {"default", "other"}) {
+            REQUIRE(store(daemon, {"set", "stays", "v", "--store", name}).code == 0);
+            REQUIRE(store(daemon, {"set", "goes", "v", "--ttl", "10ms", "--store", name}).code ==
+                    0);
+        }
+        CHECK(wait_until([&] { return number_of_keys("default") == 1; }, seconds{60}));
+        CHECK(wait_until([&] { return number_of_keys("other") == 1; }, seconds{60}));
+        CHECK(store(daemon, {"get", "stays"}).out == "v");
+        // Who sweeps is no participant when it has done so.
+        CHECK(wait_until([&] { return participants_of(daemon) == 0; }, seconds{60}));
+    }
+
     TEST_CASE("store/clusterctl: what cannot be done is said, with the exit codes of all verbs") {
         const Daemon daemon;
         CHECK(store(daemon, {"get", "k"}).code == 3);

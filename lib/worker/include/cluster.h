@@ -102,7 +102,7 @@ typedef struct cluster_class_stats {
 typedef struct cluster_stats {
     uint64_t segment_bytes;
     uint64_t generation; /* random; tells this segment from any other */
-    uint64_t keys;  /* entries of the table, those that have expired and are not swept yet too */
+    uint64_t keys;  /* entries of the table, those that expired and are still to be swept too */
     uint64_t bytes; /* of their keys and values */
     uint64_t counters;
     uint64_t counters_limit;
@@ -228,7 +228,9 @@ int cluster_counter_next(const cluster_store* store, uint32_t* at, cluster_count
  * full; -EFBIG the value is larger than CLUSTER_MAX_VALUE_BYTES (a little more fits beside a short
  * key); -EINVAL a negative time to live.
  *
- * `ttl_ms` is how long the entry lives, 0 for ever, exact to about 10 ms.
+ * `ttl_ms` is how long the entry lives, 0 for ever, exact to about 10 ms. After that it is not there
+ * for anybody. Its memory comes back some seconds later, and at the latest when others want it: a
+ * writer of a full store takes some milliseconds to clear a part of it before -ENOSPC is said.
  */
 
 #define CLUSTER_MAX_KEY_BYTES 1024

@@ -78,8 +78,8 @@ Step sweep_all() {
         // instructions.
         const u64* bucket = world.segment->bucket_of(world.segment->hash(bytes(world.keys[0])));
         cursor.bucket = static_cast<u64>(bucket - world.segment->bucket(0));
-        u32 removed = 0;
-        (void)world.table.sweep(*world.me, cursor, 1, &removed);
+        Swept swept;
+        (void)world.table.sweep(*world.me, cursor, 1, swept);
     };
 }
 

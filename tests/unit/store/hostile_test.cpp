@@ -32,8 +32,8 @@ void use_everything(Segment& segment, Participant& me, Prng& prng) {
     (void)table.remove(me, bytes("key" + std::to_string(prng.below(50))));
     Cursor cursor{.bucket = prng.below(segment.geometry().buckets.count)};
     (void)table.next(cursor, buffer, buffer);
-    u32 removed = 0;
-    (void)table.sweep(me, cursor, 200, &removed);
+    Swept swept;
+    (void)table.sweep(me, cursor, 200, swept);
     const std::string name = "counter" + std::to_string(prng.below(8));
     if (const auto counter = counters.open(me, name)) counter->add(1);
     if (const auto striped = counters.open_striped(me, "s" + name)) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/prng.hpp"
+#include "store/sweep.hpp"
 #include "store_fixture.hpp"
 #include "support/store_audit.hpp"
 
@@ -156,10 +157,11 @@ TEST_CASE("store/table: sweeping removes what has expired and nothing else") {
     while (place.get("go199") == "v") {
     }
     Cursor cursor;
-    std::uint32_t removed = 0;
+    Swept swept;
     bool is_done = false;
-    while (!is_done) is_done = *place.table.sweep(place.me, cursor, 1000, &removed);
-    CHECK(removed == 200);
+    while (!is_done) is_done = *place.table.sweep(place.me, cursor, 1000, swept);
+    CHECK(swept.removed == 200);
+    CHECK(swept.waiting == 0);
     CHECK(take_census(*place.segment).keys == 200);
     CHECK(audit(*place.segment) == "");
 }
@@ -208,6 +210,118 @@ TEST_CASE("store/table: a full store says so, and goes on after something was re
     }
     CHECK(audit(*place.segment) == "");
     CHECK(take_census(*place.segment).keys == 1);
+}
+
+/// Fills the store to the brim; every other key goes with its deadline.
+int fill(Place& place, std::string_view value, Duration ttl) {
+    int count = 0;
+    while (place.set("k" + std::to_string(count), value, count % 2 == 0 ? ttl : Duration{}))
+        ++count;
+    return count;
+}
+
+TEST_CASE("store/table: a full store takes back what has expired when somebody wants room") {
+    SegmentOptions options = small_options();
+    options.bytes = minimum_bytes(options);
+    Place place{options};
+    using std::chrono::milliseconds;
+    const std::string value(40'000, 'v');
+    const int count = fill(place, value, std::chrono::hours{1});
+    CHECK(code_of(place.table.set(place.me, bytes("more"), bytes(value))) == ENOSPC);
+    CHECK(take_census(*place.segment).keys == static_cast<u64>(count));
+
+    // Those that stay, stay; one whose time comes makes room for the next, without anybody's help.
+    REQUIRE(code_of(place.table.remove(place.me, bytes("k0"))) == 0);
+    REQUIRE(place.set("brief", value, milliseconds{5}));
+    while (place.get("brief") == value) {
+    }
+    // What found nothing a moment ago does not look again at once.
+    while (!place.set("more", value)) {
+    }
+    CHECK(place.get("more") == value);
+    CHECK(place.get("k1") == value);
+    CHECK(place.get("k2") == value);
+    CHECK(audit(*place.segment) == "");
+
+    REQUIRE(code_of(place.table.remove(place.me, bytes("k2"))) == 0);
+    REQUIRE(place.set("brief", value, milliseconds{5}));
+    while (place.get("brief") == value) {
+    }
+    const auto add = [&] { return place.table.add(place.me, bytes("added"), bytes(value)); };
+    while (code_of(add()) == ENOSPC) {
+    }
+    CHECK(place.get("added") == value);
+    CHECK(audit(*place.segment) == "");
+}
+
+/// The same for small entries: one key alone may be refused for the sake of its bucket.
+int fill_densely(Place& place, const std::string& prefix, Duration ttl) {
+    int count = 0;
+    for (int i = 0, refused = 0; refused < 200; ++i) {
+        const bool is_set = place.set(prefix + std::to_string(i), "1", ttl);
+        refused = is_set ? 0 : refused + 1;
+        count += is_set ? 1 : 0;
+    }
+    return count;
+}
+
+TEST_CASE("store/table: a store full of small entries counts on when some have expired") {
+    SegmentOptions options = small_options();
+    options.bytes = minimum_bytes(options);
+    Place place{options};
+    REQUIRE(place.set("number", "41"));
+    REQUIRE(fill_densely(place, "k", {}) > 10'000);
+    const auto increment = [&] { return place.table.increment(place.me, bytes("number"), 1); };
+    CHECK(code_of(increment()) == ENOSPC);
+    for (int i = 0; i < 50; ++i) {
+        REQUIRE(code_of(place.table.remove(place.me, bytes("k" + std::to_string(i)))) == 0);
+    }
+    REQUIRE(fill_densely(place, "brief", std::chrono::milliseconds{100}) >= 20);
+    auto number = increment();
+    while (code_of(number) == ENOSPC) number = increment();
+    CHECK(number.value_or(0) == 42);
+    CHECK(audit(*place.segment) == "");
+}
+
+TEST_CASE("store/sweep: a pass is asked for by deadlines, and no longer when none is left") {
+    Place place;
+    CHECK_FALSE(Sweep::is_due(*place.segment));
+    REQUIRE(place.set("stays", "v"));
+    CHECK_FALSE(Sweep::is_due(*place.segment));
+    REQUIRE(place.set("later", "v", std::chrono::hours{1}));
+    REQUIRE(place.set("soon", "v", std::chrono::milliseconds{5}));
+    CHECK(Sweep::is_due(*place.segment));
+    while (place.get("soon") == "v") {
+    }
+    const auto pass = [&] {
+        auto sweep = Sweep::begin(*place.segment);
+        REQUIRE(sweep);
+        CHECK(take_census(*place.segment).participants == 2);
+        while (!sweep->step(10'000)) CHECK(Sweep::is_due(*place.segment));
+        return sweep->removed();
+    };
+    CHECK(pass() == 1);
+    CHECK(take_census(*place.segment).participants == 1);
+    CHECK(Sweep::is_due(*place.segment));
+    REQUIRE(place.set("later", "v"));
+    CHECK(pass() == 0);
+    CHECK_FALSE(Sweep::is_due(*place.segment));
+    CHECK(take_census(*place.segment).keys == 2);
+    CHECK(audit(*place.segment) == "");
+}
+
+TEST_CASE("store/sweep: a deadline that comes during a pass asks for the next one") {
+    Place place;
+    REQUIRE(place.set("k", "v", std::chrono::milliseconds{5}));
+    while (place.get("k") == "v") {
+    }
+    auto sweep = Sweep::begin(*place.segment);
+    REQUIRE(sweep);
+    const u64 buckets = place.segment->geometry().buckets.count;
+    CHECK_FALSE(sweep->step(buckets - 1));
+    REQUIRE(place.set("late", "v", std::chrono::hours{1}));
+    CHECK(sweep->step(1));
+    CHECK(Sweep::is_due(*place.segment));
 }
 
 TEST_CASE("store/table: a store full of small entries can be emptied again") {
