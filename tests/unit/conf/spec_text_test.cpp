@@ -129,11 +129,6 @@ TEST_CASE("conf/spec_text: whatever differs is named, and what belongs to the la
          [](auto& s) { s.policy.restart_limit.then = core::RestartLimit::Then::fatal; }},
         {"ready", true, [](auto& s) { s.policy.ready.kind = core::Readiness::Kind::notify; }},
         {"watchdog", true, [](auto& s) { s.policy.watchdog = 30s; }},
-        {"liveness", false,
-         [](auto& s) {
-             s.policy.liveness.kind = core::Probe::Kind::unix_socket;
-             s.policy.liveness.path = "/a";
-         }},
         {"max_memory", false, [](auto& s) { s.policy.max_memory = 1U << 20U; }},
         {"requires", false, [](auto& s) { s.requirements = {"db"}; }},
         {"wants", false, [](auto& s) { s.wants = {"db"}; }},
