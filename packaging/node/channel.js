@@ -22,6 +22,7 @@ class RequestTimeoutError extends RequestError {}
 
 const MAX_TOPIC_BYTES = 126;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+const OWN_EVENTS = new Set(['message', 'dropped', 'stopping', 'closed']);
 
 const closed = () => new ChannelClosedError('clusterd has closed the channel', 'ERR_CLUSTERD_CHANNEL_CLOSED');
 
@@ -67,7 +68,7 @@ class Channel extends EventEmitter {
   constructor() {
     super();
     // Who listens to process keeps it alive: only while somebody waits for something.
-    this.on('newListener', () => this.#listen());
+    this.on('newListener', (name) => OWN_EVENTS.has(name) && this.#listen());
     this.on('removeListener', () => this.#update());
   }
 
@@ -239,7 +240,7 @@ class Channel extends EventEmitter {
 
   #update() {
     const isWanted = this.#waiting.size > 0 || this.#subscriptions.size > 0 || this.#answer !== undefined ||
-      ['message', 'dropped', 'stopping', 'closed'].some((name) => this.listenerCount(name) > 0);
+      [...OWN_EVENTS].some((name) => this.listenerCount(name) > 0);
     if (isWanted || !this.#isListening) return;
     this.#isListening = false;
     process.off('message', this.#onMessage);

@@ -39,7 +39,11 @@ channel.answer(([a, b], { from }) => {
 });
 channel.on('message', (data, { from }) => channel.publish('heard.node', [from, data]));
 channel.subscribe('cluster.stopping', () => {});
-channel.on('stopping', (grace) => console.log('stopping', grace > 0));
+process.on('SIGTERM', () => {});
+channel.on('stopping', (grace) => {
+  console.log('stopping', grace > 0);
+  process.exit();
+});
 channel.ready();
 )";
 

@@ -51,6 +51,15 @@ cases.channel_what_is_said = async () => {
     { cluster: 'publish', topic: 'news', data: null }]);
 };
 
+cases.channel_at_rest_keeps_nothing_alive = async () => {
+  const { said, code } = await work(`
+    channel.ready();
+    channel.on('unknown to the channel', () => {});
+    channel.once('stopping', () => {}).removeAllListeners('stopping');`);
+  assert.equal(code, 0);
+  assert.deepEqual(said, [{ cluster: 'ready' }]);
+};
+
 cases.channel_invalid_arguments = async () => {
   const { said, code } = await work(`
     const assert = require('assert');
