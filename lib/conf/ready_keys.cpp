@@ -1,99 +1,117 @@
-// `ready`: how one knows that a run is ready.
-#include <cstdint>
-#include <utility>
+// `ready` and `liveness`: how one knows that a run is ready, and that it still does its work.
+#include <array>
+#include <string>
 
-#include "conf/address.hpp"
 #include "conf/keys.hpp"
+#include "conf/probe_keys.hpp"
 #include "conf/values.hpp"
 #include "conf/worker.hpp"
 
 namespace cluster::conf {
 namespace {
 
-constexpr std::string_view kAddressExpected =
-    "an address and a port such as \"127.0.0.1:5432\", \"[::1]:80\" or \"localhost:80\"";
+using core::Readiness;
 
-struct ReadyDraft {
-    core::Probe* probe;
-    std::optional<Field> tcp;
-    std::optional<Field> command;
-};
+constexpr const char* kReadyExample =
+    "{ http = \"http://127.0.0.1:8000/\" }, { tcp = … }, { unix = … }, { command = … } or "
+    "{ notification_fd = 3 }";
+constexpr const char* kLivenessExample =
+    "{ http = \"http://127.0.0.1:8000/\" }, { tcp = … }, { unix = … } or { command = … }";
 
-/// Names other than localhost are not looked up: that may take seconds, and the answer may change.
-bool set_address(core::Probe& probe, const std::string& text) {
-    const auto parts = split_host_and_port(text);
-    if (!parts || parts->port == 0) return false;
-    const bool is_address = parts->host == "localhost" || plain_address(parts->host).has_value();
-    if (!is_address || parts->host.find('%') != std::string::npos) return false;
-    probe.kind = core::Probe::Kind::tcp;
-    probe.host = parts->host;
-    probe.port = parts->port;
-    return true;
+/// Often enough to end a hang within half a minute, and nothing that a worker notices.
+constexpr Duration kLivenessPeriod = std::chrono::seconds{10};
+
+void read_notification_fd(ProbeDraft& draft, const Field& field) {
+    draft.kinds.push_back(field);
+    const auto number = read_integer(field, kFirstNotificationFd, core::kMaxNotificationFd);
+    draft.notification_fd = static_cast<int>(number.value_or(kFirstNotificationFd));
 }
 
-void read_tcp(ReadyDraft& draft, const Field& field) {
-    draft.tcp = field;
-    const std::optional<std::string> text = read_text(field, kAddressExpected);
-    if (text && !set_address(*draft.probe, *text)) field.refuse_type(kAddressExpected);
-}
-
-void read_probe_command(ReadyDraft& draft, const Field& field) {
-    draft.command = field;
-    draft.probe->kind = core::Probe::Kind::command;
-    draft.probe->command = read_command_value(field);
-}
-
-constexpr Keys<ReadyDraft, 6> kReadyKeys{{
-    {"tcp", read_tcp},
+constexpr Keys<ProbeDraft, 10> kReadyKeys{{
+    {"tcp", read_probe_tcp},
+    {"unix", read_probe_unix},
+    {"http", read_probe_http},
     {"command", read_probe_command},
-    {"initial_delay",
-     [](ReadyDraft& draft, const Field& field) {
-         draft.probe->initial_delay = read_duration(field).value_or(draft.probe->initial_delay);
-     }},
-    {"period",
-     [](ReadyDraft& draft, const Field& field) {
-         draft.probe->period =
-             read_duration(field, core::Probe::kMinPeriod).value_or(draft.probe->period);
-     }},
-    {"timeout",
-     [](ReadyDraft& draft, const Field& field) {
-         draft.probe->timeout =
-             read_duration(field, core::Probe::kMinPeriod).value_or(draft.probe->timeout);
-     }},
+    {"notification_fd", read_notification_fd},
+    {"status", read_probe_status},
+    {"initial_delay", read_probe_initial_delay},
+    {"period", read_probe_period},
+    {"timeout", read_probe_timeout},
     {"success_threshold",
-     [](ReadyDraft& draft, const Field& field) {
-         if (const auto count = read_integer(field, 1, core::Probe::kMaxThreshold)) {
-             draft.probe->success_threshold = static_cast<std::uint32_t>(*count);
-         }
+     [](ProbeDraft& draft, const Field& field) {
+         read_threshold(field, draft.probe->success_threshold);
      }},
 }};
+
+constexpr Keys<ProbeDraft, 9> kLivenessKeys{{
+    {"tcp", read_probe_tcp},
+    {"unix", read_probe_unix},
+    {"http", read_probe_http},
+    {"command", read_probe_command},
+    {"status", read_probe_status},
+    {"initial_delay", read_probe_initial_delay},
+    {"period", read_probe_period},
+    {"timeout", read_probe_timeout},
+    {"failure_threshold",
+     [](ProbeDraft& draft, const Field& field) {
+         read_threshold(field, draft.probe->failure_threshold);
+     }},
+}};
+
+void read_ready_table(WorkerDraft& draft, const Field& field) {
+    Readiness& ready = draft.spec.policy.ready;
+    ProbeDraft parts{&ready.probe, draft.file, {}};
+    read_table(field, kReadyKeys, parts);
+    finish_probe(parts, field, kReadyExample);
+    if (!parts.notification_fd) {
+        ready.kind = Readiness::Kind::probe;
+        return;
+    }
+    ready = Readiness{Readiness::Kind::notification_fd, {}, *parts.notification_fd};
+    for (const Member& member : field.value().members) {
+        const bool is_of_probe = member.key != "notification_fd";
+        if (!is_of_probe || parts.kinds.size() > 1) continue;
+        field.inner(member).refuse_at(member.at,
+                                      "means nothing beside notification_fd, where nobody asks");
+    }
+}
 
 }  // namespace
 
 void read_ready(WorkerDraft& draft, const Field& field) {
-    core::Readiness& ready = draft.spec.policy.ready;
-    if (field.is(Node::Kind::table)) {
-        ready.kind = core::Readiness::Kind::probe;
-        ReadyDraft parts{&ready.probe, std::nullopt, std::nullopt};
-        read_table(field, kReadyKeys, parts);
-        if (parts.tcp && parts.command) {
-            parts.command->refuse_at(parts.command->key_at(),
-                                     "tcp and command exclude each other: choose one probe");
-        } else if (!parts.tcp && !parts.command) {
-            field.refuse(
-                "has no probe; expected { tcp = \"127.0.0.1:5432\" } or { command = [\"…\"] }");
-        }
-        return;
-    }
+    draft.ready = field;
+    if (field.is(Node::Kind::table)) return read_ready_table(draft, field);
     if (!field.is(Node::Kind::string)) {
-        field.refuse_type("\"exec\", \"notify\", \"channel\", { tcp = … } or { command = … }");
+        field.refuse_type("\"exec\", \"notify\", \"channel\", or a table such as " +
+                          std::string(kReadyExample));
         return;
     }
-    constexpr Choice<core::Readiness::Kind> kKinds[] = {
-        {"exec", core::Readiness::Kind::exec},
-        {"notify", core::Readiness::Kind::notify},
-        {"channel", core::Readiness::Kind::channel}};
-    ready.kind = read_choice(field, kKinds).value_or(ready.kind);
+    constexpr Choice<Readiness::Kind> kKinds[] = {{"exec", Readiness::Kind::exec},
+                                                  {"notify", Readiness::Kind::notify},
+                                                  {"channel", Readiness::Kind::channel}};
+    Readiness::Kind& kind = draft.spec.policy.ready.kind;
+    kind = read_choice(field, kKinds).value_or(kind);
+}
+
+void read_liveness(WorkerDraft& draft, const Field& field) {
+    if (!require_table(field, "liveness = { http = \"http://127.0.0.1:8000/\" }")) return;
+    core::Probe& probe = draft.spec.policy.liveness;
+    probe.period = kLivenessPeriod;
+    ProbeDraft parts{&probe, draft.file, {}};
+    read_table(field, kLivenessKeys, parts);
+    finish_probe(parts, field, kLivenessExample);
+}
+
+void finish_ready(WorkerDraft& draft) {
+    const Readiness& ready = draft.spec.policy.ready;
+    if (ready.kind != Readiness::Kind::notification_fd) return;
+    // Socket activation wants its descriptors from 3 on without a hole.
+    const int sockets = static_cast<int>(draft.spec.sockets.size());
+    const int first_free = kFirstNotificationFd + sockets;
+    if (ready.notification_fd >= first_free) return;
+    draft.ready->refuse("notification_fd = " + std::to_string(ready.notification_fd) +
+                        " is the number of a socket; the sockets of this worker take 3 to " +
+                        std::to_string(first_free - 1));
 }
 
 }  // namespace cluster::conf

@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 34> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 35> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -74,6 +74,7 @@ constexpr Keys<WorkerDraft, 34> kWorkerKeys{{
     {"min_uptime", read_min_uptime},
     {"start_timeout", read_start_timeout},
     {"watchdog", read_watchdog},
+    {"liveness", read_liveness},
     {"max_memory", read_max_memory},
     {"reload", read_reload},
     {"requires", read_requires},
@@ -142,6 +143,7 @@ core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
     finish_command(draft, field);
     finish_sockets(draft);
     finish_channel(draft);
+    finish_ready(draft);
     return draft.spec;
 }
 

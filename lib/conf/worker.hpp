@@ -29,6 +29,7 @@ struct WorkerDraft {
     std::optional<Field> env;
     std::optional<Field> stdin_socket;
     std::optional<Field> channel;
+    std::optional<Field> ready;
 };
 
 /// Reads the table and reports what is wrong with it. The spec is only good when nothing was
@@ -68,6 +69,7 @@ void read_success_exit_codes(WorkerDraft& draft, const Field& field);
 void read_stop_signal(WorkerDraft& draft, const Field& field);
 void read_stop_timeout(WorkerDraft& draft, const Field& field);
 void read_ready(WorkerDraft& draft, const Field& field);
+void read_liveness(WorkerDraft& draft, const Field& field);
 void read_watchdog(WorkerDraft& draft, const Field& field);
 void read_max_memory(WorkerDraft& draft, const Field& field);
 void read_requires(WorkerDraft& draft, const Field& field);
@@ -88,5 +90,8 @@ void read_stop_message(WorkerDraft& draft, const Field& field);
 void finish_command(WorkerDraft& draft, const Field& table);
 /// channel with what needs one.
 void finish_channel(WorkerDraft& draft);
+/// The number of ready.notification_fd with those of the sockets.
+void finish_ready(WorkerDraft& draft);
+inline constexpr int kFirstNotificationFd = 3;  // 0 to 2 are the standard streams
 
 }  // namespace cluster::conf

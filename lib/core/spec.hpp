@@ -97,7 +97,7 @@ struct Readiness {
 
     friend bool operator==(const Readiness&, const Readiness&) = default;
 };
-inline constexpr int kMaxNotificationFd = 99;
+inline constexpr int kMaxNotificationFd = 63;  // wire::kMaxTargetFd - 1
 
 /// The part of a spec that the worker's state machine reads.
 struct Policy {
@@ -158,6 +158,10 @@ enum class ChannelMode : std::uint8_t {
     off,
 };
 
+/// All that a spawn carries goes into one message (wire::kMaxFdsPerMessage): the sockets, these, and
+/// what the daemon itself adds.
+inline constexpr std::uint32_t kMaxStoredFds = 24;
+
 /// How one process of the worker is started. Names (user, command) are resolved at each start, not
 /// when read.
 struct Launch {
@@ -176,6 +180,9 @@ struct Launch {
     std::string standard_input;  // absolute path, opened at each start; empty: /dev/null
     StoreChoice store;
     ChannelMode channel = ChannelMode::automatic;
+    /// So many descriptors it may leave with the daemon, which hands them to the next run.
+    /// Bounds: 0 … kMaxStoredFds
+    std::uint32_t fd_store_max = 0;
 
     friend bool operator==(const Launch&, const Launch&) = default;
 };

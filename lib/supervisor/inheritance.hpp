@@ -1,9 +1,10 @@
 // What a worker inherits beside its three standard streams: descriptors from 3 on without a hole,
 // and the variables that name them.
 //
-// The order is fixed: listening sockets first, since socket activation counts from 3; then the
-// channel; then the store. Whoever has something to hand over adds it here before the plan is
-// compiled, in any order; numbers are asked for when everything was added.
+// The order is fixed: listening sockets first, since socket activation counts from 3; then what the
+// worker has stored; then the channel; then the store. A descriptor whose number the config says
+// has that number, and the others step aside. Whoever has something to hand over adds it here
+// before the plan is compiled, in any order; numbers are asked for when everything was added.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +26,11 @@ public:
     /// A listening socket of the config, which stays the caller's: LISTEN_FDS, LISTEN_FDNAMES and,
     /// written by the child itself, LISTEN_PID.
     void add_socket(std::string name, int fd);
+    /// A descriptor that an earlier run has stored, which stays the caller's; counted in LISTEN_FDS.
+    void add_stored(std::string name, int fd);
+    /// The worker's end of a pipe, as the number that it expects. Requires: no socket and nothing
+    /// stored has that number.
+    void set_notification(int number, sys::UniqueFd fd);
     /// The worker's end of its channel: CLUSTER_CHANNEL_FD and, if `speaks_node`, what makes it
     /// process.send() of Node.
     void set_channel(sys::UniqueFd fd, bool speaks_node);
@@ -37,11 +43,16 @@ public:
     void set_pid_variable(std::string name);
     [[nodiscard]] const std::vector<std::string>& pid_variables() const { return pid_variables_; }
 
-    /// Position i is the worker's descriptor kFirst + i.
-    [[nodiscard]] std::vector<int> descriptors() const;
+    struct Placed {
+        int number;  // the worker's
+        int fd;      // ours
+
+        friend bool operator==(const Placed&, const Placed&) = default;
+    };
+    [[nodiscard]] std::vector<Placed> descriptors() const;
     [[nodiscard]] Variables variables() const;
     /// LISTEN_PID has to be among the variables: only the child knows it.
-    [[nodiscard]] bool has_sockets() const { return !sockets_.empty(); }
+    [[nodiscard]] bool has_sockets() const { return !sockets_.empty() || !stored_.empty(); }
     /// The worker's number of a socket; nothing: it does not get that one.
     [[nodiscard]] std::optional<int> socket_number(std::string_view name) const;
 
@@ -59,9 +70,19 @@ private:
         std::uint64_t inode;
         std::uint64_t generation;
     };
+    struct Notification {
+        int number;
+        sys::UniqueFd fd;
+    };
     void add_socket_variables(Variables& variables) const;
+    /// The lowest number from `number` on that is not the notification's.
+    [[nodiscard]] int next_free(int number) const;
+    [[nodiscard]] int channel_number() const;
+    [[nodiscard]] int store_number() const;
 
     std::vector<Socket> sockets_;
+    std::vector<Socket> stored_;
+    std::optional<Notification> notification_;
     std::optional<Channel> channel_;
     std::optional<Store> store_;
     std::vector<std::string> pid_variables_;

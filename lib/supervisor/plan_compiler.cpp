@@ -69,10 +69,9 @@ void add_descriptors(wire::PlanBuilder& plan) {
 }
 
 void add_inheritance(wire::PlanBuilder& plan, const Inheritance& inheritance) {
-    const std::size_t count = inheritance.descriptors().size();
-    for (std::uint32_t i = 0; i < count; ++i) {
-        plan.dup(static_cast<std::uint32_t>(AttachedFd::first_inherited) + i,
-                 static_cast<std::uint32_t>(Inheritance::kFirst) + i);
+    auto attached = static_cast<std::uint32_t>(AttachedFd::first_inherited);
+    for (const Inheritance::Placed& placed : inheritance.descriptors()) {
+        plan.dup(attached++, static_cast<std::uint32_t>(placed.number));
     }
 }
 

@@ -1,12 +1,16 @@
-// Asks runs whether they are ready: by a TCP connection, or by a command in a job slot.
+// Asks runs whether they are ready, and those that are whether they still do their work: over a
+// connection, or by a command in a job slot.
 //
-// When and how often is lib/ready's to say. A run is asked while it is up and not ready; a
-// successor begins anew. No name is looked up and nothing waits: a connection is decided when its
-// descriptor is writable, a command when the keeper tells of its exit.
+// When and how often is lib/ready's to say. A run is asked by the readiness probe while it is up
+// and not ready, then by the liveness probe while it is ready; a successor begins anew. No name is
+// looked up and nothing waits: a connection is decided when its descriptor is ready, a command when
+// the keeper tells of its exit. There is one probe at a time per run, and one that takes too long
+// is ended, so they never pile up.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,14 +21,16 @@
 #include "ev/loop.hpp"
 #include "ready/probe.hpp"
 #include "supervisor/jobs.hpp"
+#include "supervisor/probe_connection.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::supervisor {
 
 class Probes {
 public:
-    /// The plan of a probe by command of this instance.
-    using Plan = std::function<Result<sys::UniqueFd>(const core::Place&, const core::WorkerSpec&)>;
+    /// The plan of `command` as a probe of this instance.
+    using Plan = std::function<Result<sys::UniqueFd>(const core::Place&, const core::WorkerSpec&,
+                                                     const std::vector<std::string>& command)>;
 
     Probes(ev::Loop& loop, Jobs& jobs, Plan plan)
         : loop_(loop), jobs_(jobs), plan_(std::move(plan)) {}
@@ -41,27 +47,30 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const;
     /// Runs that have turned out to be ready since the last call.
     [[nodiscard]] std::vector<Run> take_ready();
-    /// Why the last probe of the run failed; "" when none did.
-    [[nodiscard]] std::string last_failure(Run run) const;
+    struct Hung {
+        Run run;
+        std::string failure;  // of the last probe
+    };
+    /// Runs whose liveness probe has failed too often since the last call.
+    [[nodiscard]] std::vector<Hung> take_hung();
+    /// Why the last probe of the run failed, if it was for this; "" when it did not.
+    [[nodiscard]] std::string last_failure(Run run, ready::Probe::Purpose purpose) const;
 
 private:
     struct Entry {
         Run run;
-        core::Probe spec;
+        std::unique_ptr<const core::Probe> spec;  // does not move: its connection borrows it
         ready::Probe probe;
-        sys::UniqueFd socket;
-        ev::Watch watch;
-        bool tries_second_address = false;
+        std::unique_ptr<ProbeConnection> connection;  // made by the first probe that needs one
         std::optional<Run> job;
-        std::optional<bool> result;  // came since the last turn
+        std::optional<ready::Probe::Result> result;  // came since the last turn
         std::string failure;
     };
 
+    void take_result(Entry& entry, Instant now);
     void begin(Entry& entry, const core::Place& place, const core::WorkerSpec& spec);
-    void connect(Entry& entry);
-    void on_connection(Slot slot, Generation generation);
     void run_command(Entry& entry, const core::Place& place, const core::WorkerSpec& spec);
-    void close_socket(Entry& entry);
+    void on_end(Run run, const std::string& failure);
     void abandon(Entry& entry);
 
     ev::Loop& loop_;
@@ -69,6 +78,7 @@ private:
     Plan plan_;
     std::map<Slot, Entry> entries_;
     std::vector<Run> ready_;
+    std::vector<Hung> hung_;
 };
 
 }  // namespace cluster::supervisor

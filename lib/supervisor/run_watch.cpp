@@ -23,9 +23,10 @@ bool needs_socket(const core::Policy& policy) {
 
 /// As the worker runs, but for its standard streams and its priority.
 Result<sys::UniqueFd> probe_plan(const core::Place& place, const core::WorkerSpec& spec,
+                                 const std::vector<std::string>& command,
                                  const Variables& safe_base) {
     core::Launch launch = core::launch_with_sockets(spec);
-    launch.command = spec.policy.ready.probe.command;
+    launch.command = command;
     if (!launch.nice || *launch.nice < kProbePriority) launch.nice = kProbePriority;
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = spec.instances};
@@ -40,15 +41,22 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
       fleet_(fleet),
       safe_base_(safe_base),
       sockets_(loop, keeper, runtime_dir + "/notify"),
+      pipes_(loop, keeper),
       watchdogs_(keeper, sockets_),
       probes_(loop, jobs,
-              [this](const core::Place& place, const core::WorkerSpec& spec) {
-                  return probe_plan(place, spec, safe_base_);
+              [this](const core::Place& place, const core::WorkerSpec& spec,
+                     const std::vector<std::string>& command) {
+                  return probe_plan(place, spec, command, safe_base_);
               }),
       memory_(keeper) {}
 
 Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
                          Inheritance& inheritance) {
+    const Run run{place.slot, place.instance.generation};
+    if (spec.policy.ready.kind == core::Readiness::Kind::notification_fd) {
+        const int number = spec.policy.ready.notification_fd;
+        if (auto opened = pipes_.open(run, number, inheritance); !opened) return opened;
+    }
     if (!needs_socket(spec.policy)) return {};
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
@@ -56,7 +64,7 @@ Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
     std::string id = core::instance_id(spec.name, place.number);
     // The run beside it has the instance's own, and is not done with it.
     if (place.role == core::Role::incoming) id += "-" + std::to_string(place.slot.value);
-    auto path = sockets_.open({place.slot, place.instance.generation}, id, owner.uid, owner.gid);
+    auto path = sockets_.open(run, id, owner.uid, owner.gid);
     if (!path) return tl::unexpected(path.error());
     inheritance.set_variable("NOTIFY_SOCKET", std::move(*path));
     if (const Duration interval = spec.policy.watchdog; interval > Duration::zero()) {
@@ -84,6 +92,10 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
             }
             continue;
         }
+        if (item.key.index == kHeldNotification) {
+            pipes_.resume(run, std::move(item.fd));
+            continue;
+        }
         const std::string& worker = fleet_.worker(place->worker)->spec.name;
         sockets_.resume(run, core::instance_id(worker, place->number), std::move(item.fd));
     }
@@ -98,6 +110,11 @@ void RunWatch::on_time(Instant now, const Tell& tell) {
     for (const Run run : probes_.take_ready()) {
         tell(run.slot, core::event::BecameReady{run.generation});
     }
+    for (const Probes::Hung& hung : probes_.take_hung()) {
+        log::warn(fmt::format("{}: its liveness probe failed too often in a row: {}",
+                              id_of(hung.run), hung.failure));
+        tell(hung.run.slot, core::event::Hung{hung.run.generation, core::ExitReason::liveness});
+    }
     for (const Watchdogs::Hung& hung : watchdogs_.take_hung()) {
         log::warn(fmt::format("{}: its watchdog ran out: no WATCHDOG=1 for {}", id_of(hung.run),
                               conf::format_duration(hung.silence)));
@@ -109,6 +126,13 @@ void RunWatch::on_time(Instant now, const Tell& tell) {
 }
 
 void RunWatch::tell_heard(const Tell& tell) {
+    for (const Run run : pipes_.take_ready()) {
+        const core::Place* place = fleet_.find(run.slot);
+        if (place == nullptr) continue;
+        const core::Readiness::Kind kind = fleet_.spec_of(*place).policy.ready.kind;
+        if (kind != core::Readiness::Kind::notification_fd) continue;
+        tell(run.slot, core::event::BecameReady{run.generation});
+    }
     for (const NotifySockets::Heard& heard : sockets_.take_heard()) {
         if (counts(heard)) tell(heard.run.slot, heard.event);
     }
@@ -125,6 +149,12 @@ bool RunWatch::counts(const NotifySockets::Heard& heard) const {
            fleet_.spec_of(*place).policy.ready.kind == core::Readiness::Kind::notify;
 }
 
+std::string RunWatch::why_not_ready(Run run) const {
+    const std::string closed = pipes_.failure(run);
+    return closed.empty() ? probes_.last_failure(run, ready::Probe::Purpose::readiness)
+                          : closed;
+}
+
 std::string RunWatch::id_of(Run run) const {
     const core::Place* place = fleet_.find(run.slot);
     if (place == nullptr) return "?";
@@ -136,15 +166,17 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
     for (const Slot slot : slots) {
         const core::Place* place = fleet_.find(slot);
         const auto socket = sockets_.run_of(slot);
-        const bool is_over = place == nullptr || !core::is_occupied(place->instance.state) ||
-                             (socket && place->instance.generation != socket->generation);
+        const bool is_down = place == nullptr || !core::is_occupied(place->instance.state);
+        const bool is_over = is_down || (socket && place->instance.generation != socket->generation);
         if (socket && is_over) sockets_.close(*socket);
+        if (is_down) pipes_.forget(slot);
         if (place == nullptr) {
             watchdogs_.forget(slot);
             probes_.forget(slot);
             memory_.forget(slot);
             continue;
         }
+        pipes_.forget_others(slot, place->instance.generation);
         const core::WorkerSpec& spec = fleet_.spec_of(*place);
         watchdogs_.follow(*place, spec, now);
         probes_.follow(*place, spec, now);

@@ -1,5 +1,5 @@
-// What runs say about themselves, and what is found out about them: notify sockets,
-// watchdogs, readiness probes, memory. One place for the turn of the supervisor: events come out
+// What runs say about themselves, and what is found out about them: notify sockets, notification
+// descriptors, watchdogs, probes, memory. One place for the turn of the supervisor: events come out
 // before the fleet's step, and whatever the step changed is followed after it was stored.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include "supervisor/environment.hpp"
 #include "supervisor/inheritance.hpp"
 #include "supervisor/memory_watch.hpp"
+#include "supervisor/notification_fds.hpp"
 #include "supervisor/notify_sockets.hpp"
 #include "supervisor/probes.hpp"
 #include "supervisor/watchdogs.hpp"
@@ -23,14 +24,21 @@ public:
     RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::Fleet& fleet,
              const Variables& safe_base, const std::string& runtime_dir);
 
-    /// Before a spawn: adds what the run shall speak through. Errors: {notify_socket, errno}.
+    /// Before a spawn: adds what the run shall speak through. Errors: {notify_socket, errno},
+    /// {pipe, errno}.
     [[nodiscard]] Status prepare(const core::Place& place, const core::WorkerSpec& spec,
                                  Inheritance& inheritance);
     /// The run never came to be.
-    void close(Run run) { sockets_.close(run); }
+    void close(Run run) {
+        sockets_.close(run);
+        pipes_.close(run);
+    }
     /// Before its exit is told to the fleet: what it had said by then comes out first.
-    void drain(Run run) { sockets_.drain(run); }
-    /// Takes the notify sockets out of what a predecessor held.
+    void drain(Run run) {
+        sockets_.drain(run);
+        pipes_.drain(run);
+    }
+    /// Takes the notify sockets and pipes out of what a predecessor held.
     void resume(std::vector<HeldDescriptor>& held);
 
     /// Begins and ends what is due, and gives everything that the fleet has to know to `tell`.
@@ -44,9 +52,11 @@ public:
 
     /// What the run said of itself, if it has a notify socket.
     [[nodiscard]] const NotifySockets::Said* said(Run run) const { return sockets_.said(run); }
-    /// Why the last readiness probe failed; "" when there was none, or it did not.
-    [[nodiscard]] std::string last_probe_failure(Run run) const {
-        return probes_.last_failure(run);
+    /// Why a run that is not ready is not, as far as can be told; "" when it cannot.
+    [[nodiscard]] std::string why_not_ready(Run run) const;
+    /// Why the last liveness probe failed; "" when there was none, or it did not.
+    [[nodiscard]] std::string liveness_failure(Run run) const {
+        return probes_.last_failure(run, ready::Probe::Purpose::liveness);
     }
 
 private:
@@ -57,6 +67,7 @@ private:
     const core::Fleet& fleet_;
     const Variables& safe_base_;
     NotifySockets sockets_;
+    NotificationFds pipes_;
     Watchdogs watchdogs_;
     Probes probes_;
     MemoryWatch memory_;

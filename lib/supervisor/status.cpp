@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 #include <variant>
 
 #include "core/selector.hpp"
@@ -136,8 +137,8 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     row.waits_for = waits_for_text(fleet_, place);
     row.reload = reload_word(fleet_, place);
     row.is_outdated = place.role == core::Role::current && fleet_.is_behind(place);
-    const std::string probe = watch_.last_probe_failure({place.slot, instance.generation});
-    if (!row.waits_for && !probe.empty()) row.waits_for = "it to be ready: " + probe;
+    const std::string why_not = watch_.why_not_ready({place.slot, instance.generation});
+    if (!row.waits_for && !why_not.empty()) row.waits_for = "it to be ready: " + why_not;
     const bool is_running = std::holds_alternative<core::Running>(instance.state);
     if (!row.waits_for && !is_running && row.is_wanted) row.waits_for = sockets_.problem(spec);
     if (const auto* backoff = std::get_if<core::BackingOff>(&instance.state)) {
@@ -150,6 +151,8 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
 void StatusReader::add_health(const core::Place& place, ctl::Description& description) const {
     const auto* said = watch_.said({place.slot, place.instance.generation});
     if (said != nullptr) description.refused_notifications = said->refused;
+    std::string failure = watch_.liveness_failure({place.slot, place.instance.generation});
+    if (!failure.empty()) description.liveness_failure = std::move(failure);
 }
 
 void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now) {

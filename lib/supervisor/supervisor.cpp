@@ -419,8 +419,9 @@ Status Supervisor::try_spawn(const core::Place& place, bool has_waited) {
     reporter_.note_spawn(run.slot, logs.error);
     const int input_fd = stdin_socket ? *stdin_socket : input.is_open() ? input.get() : null_.get();
     std::vector<int> attached{input_fd, output->get(), error->get()};
-    const std::vector<int> inherited = inheritance.descriptors();
-    attached.insert(attached.end(), inherited.begin(), inherited.end());
+    for (const Inheritance::Placed& placed : inheritance.descriptors()) {
+        attached.push_back(placed.fd);
+    }
     link_.spawn(run, place.instance.epoch, plan->get(), attached);
     sys::pass(Failpoint::spawn_asked);
     return {};

@@ -61,6 +61,7 @@ LOADER_KNOWS_MORE = {
     ("channel.max_queue", "'1.5GB'"): "too large",
     ("worker.NAME.command", "['']"): "an array's first item names the program",
     ("worker.NAME.ready.command", "['']"): "an array's first item names the program",
+    ("worker.NAME.liveness.command", "['']"): "an array's first item names the program",
     ("worker.NAME.backoff.initial", "'1.5m'"): "longer than the default of max",
     ("worker.NAME.log.max_line", "'64MiB'"): "too large",
     ("worker.NAME.log.max_line", "'1.5GB'"): "too large",
@@ -242,7 +243,10 @@ def check_corpus(loader):
 # What a key needs beside itself to be right: (keys, lines; {key} stands for the key).
 NEEDS = [
     (r"(?!worker\.w(\.command)?$|worker$).*", 'worker.w.command = ["srv"]'),
-    (r"worker\.w\.ready\.(?!tcp$|command$).*", 'worker.w.ready.tcp = "127.0.0.1:80"'),
+    (r"worker\.w\.ready\.(?!tcp$|unix$|http$|command$|notification_fd$|status$).*", 'worker.w.ready.tcp = "127.0.0.1:80"'),
+    (r"worker\.w\.ready\.status", 'worker.w.ready.http = "http://127.0.0.1/"'),
+    (r"worker\.w\.liveness\.(?!tcp$|unix$|http$|command$|status$).*", 'worker.w.liveness.tcp = "127.0.0.1:80"'),
+    (r"worker\.w\.liveness\.status", 'worker.w.liveness.http = "http://127.0.0.1/"'),
     (r".*\.interpolate", 'worker.w.env_file.path = "x"'),
     (r"socket\.w\b.*", 'worker.w.sockets = "w"'),
     (r"socket\.w\.(mode|user|group)", 'socket.w.listen = "/run/x.sock"'),

@@ -12,6 +12,8 @@
 //   hold=MIB      of memory
 //   fork=MIB      in a child
 //   print=TEXT    to stdout
+//   write=FD:TEXT to a descriptor; "\n" as above
+//   close=FD
 //   end=CODE      ends
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -28,10 +30,15 @@
 
 namespace {
 
-bool say(std::string text) {
+std::string with_newlines(std::string text) {
     for (std::size_t at = text.find("\\n"); at != std::string::npos; at = text.find("\\n")) {
         text.replace(at, 2, "\n");
     }
+    return text;
+}
+
+bool say(const std::string& words) {
+    const std::string text = with_newlines(words);
     const char* const path = std::getenv("NOTIFY_SOCKET");
     if (path == nullptr) return false;
     sockaddr_un address{};
@@ -61,6 +68,13 @@ bool listen_at(int port) {
            ::listen(fd, 8) == 0;
 }
 
+bool write_to(const std::string& value) {
+    const std::size_t colon = value.find(':');
+    const std::string text = with_newlines(value.substr(colon + 1));
+    return ::write(std::atoi(value.c_str()), text.data(), text.size()) ==
+           static_cast<ssize_t>(text.size());
+}
+
 bool in_child(bool stays, const std::string& step, const std::string& value) {
     const pid_t child = ::fork();
     if (child != 0) return stays || ::waitpid(child, nullptr, 0) == child;
@@ -80,6 +94,8 @@ bool act(const std::string& step, const std::string& value) {
     if (step == "child") return in_child(false, step, value);
     if (step == "session" || step == "fork") return in_child(true, step, value);
     if (step == "print") return std::printf("%s\n", value.c_str()) > 0 && std::fflush(stdout) == 0;
+    if (step == "write") return write_to(value);
+    if (step == "close") return ::close(std::atoi(value.c_str())) == 0;
     if (step == "listen") return listen_at(std::atoi(value.c_str()));
     if (step == "end") std::exit(std::atoi(value.c_str()));
     if (step == "hold") hold(std::atoi(value.c_str()));

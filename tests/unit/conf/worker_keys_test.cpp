@@ -285,13 +285,58 @@ const BadLine kBadLines[] = {
     {"ready = \"listen\"",
      "3:9 worker.w.ready: expected \"exec\", \"notify\" or \"channel\"; got \"listen\""},
     {"ready = { period = \"1s\" }",
-     "3:1 worker.w.ready: has no probe; expected { tcp = \"127.0.0.1:5432\" } or { command = "
-     "[\"…\"] }"},
+     "3:1 worker.w.ready: has no probe; expected { http = \"http://127.0.0.1:8000/\" }, { tcp = … "
+     "}, { unix = … }, { command = … } or { notification_fd = 3 }"},
+    {"ready = 5",
+     "3:9 worker.w.ready: expected \"exec\", \"notify\", \"channel\", or a table such as { http = "
+     "\"http://127.0.0.1:8000/\" }, { tcp = … }, { unix = … }, { command = … } or { "
+     "notification_fd = 3 }; got 5"},
+    {"ready = { http = \"https://127.0.0.1/\" }",
+     "3:18 worker.w.ready.http: https is not spoken; ask by http, or by { command = [\"curl\", …] }"},
+    {"ready = { http = \"127.0.0.1:8000\" }",
+     "3:18 worker.w.ready.http: expected a URL such as \"http://127.0.0.1:8000/health\", with a "
+     "numeric address or localhost; got \"127.0.0.1:8000\""},
+    {"ready = { http = \"http://web/\" }",
+     "3:18 worker.w.ready.http: expected a URL such as \"http://127.0.0.1:8000/health\", with a "
+     "numeric address or localhost; got \"http://web/\""},
+    {"ready = { http = \"http://127.0.0.1/a b\" }",
+     "3:18 worker.w.ready.http: expected a URL such as \"http://127.0.0.1:8000/health\", with a "
+     "numeric address or localhost; got \"http://127.0.0.1/a b\""},
+    {"ready = { http = \"http://127.0.0.1/#a\" }",
+     "3:18 worker.w.ready.http: expected a URL such as \"http://127.0.0.1:8000/health\", with a "
+     "numeric address or localhost; got \"http://127.0.0.1/#a\""},
+    {"ready = { http = \"http://[::1]:0/\" }",
+     "3:18 worker.w.ready.http: expected a URL such as \"http://127.0.0.1:8000/health\", with a "
+     "numeric address or localhost; got \"http://[::1]:0/\""},
+    {"ready = { http = \"http://127.0.0.1\", status = 101 }",
+     "3:47 worker.w.ready.status: expected an integer from 200 to 599; got 101"},
+    {"ready = { tcp = \"127.0.0.1:80\", status = 200 }",
+     "3:33 worker.w.ready.status: only http has one"},
+    {"ready = { unix = \"~/app.sock\" }",
+     "3:18 worker.w.ready.unix: ~ is not expanded; write the path in full, got \"~/app.sock\""},
+    {"ready = { notification_fd = 2 }",
+     "3:29 worker.w.ready.notification_fd: expected an integer from 3 to 63; got 2"},
+    {"ready = { notification_fd = 3, period = \"1s\" }",
+     "3:32 worker.w.ready.period: means nothing beside notification_fd, where nobody asks"},
+    {"ready = { notification_fd = 3, tcp = \"127.0.0.1:1\" }",
+     "3:32 worker.w.ready.tcp: notification_fd and tcp exclude each other: choose one"},
+    {"ready = { notification_fd = 4 }\nsockets = [\"a\", \"b\"]\n[socket]\na.listen = "
+     "\"@a\"\nb.listen = \"@b\"",
+     "3:1 worker.w.ready: notification_fd = 4 is the number of a socket; the sockets of this worker "
+     "take 3 to 4"},
+    {"liveness = \"exec\"",
+     "3:12 worker.w.liveness: expected a table, as in liveness = { http = "
+     "\"http://127.0.0.1:8000/\" }; got \"exec\""},
+    {"liveness = {}",
+     "3:1 worker.w.liveness: has no probe; expected { http = \"http://127.0.0.1:8000/\" }, { tcp = "
+     "… }, { unix = … } or { command = … }"},
+    {"liveness = { tcp = \"127.0.0.1:1\", failure_threshold = 0 }",
+     "3:55 worker.w.liveness.failure_threshold: expected an integer from 1 to 1000; got 0"},
     {"ready = { tcp = \"db:5432\" }",
      "3:17 worker.w.ready.tcp: expected an address and a port such as \"127.0.0.1:5432\", "
      "\"[::1]:80\" or \"localhost:80\"; got \"db:5432\""},
     {"ready = { tcp = \"localhost:1\", command = [\"x\"] }",
-     "3:32 worker.w.ready.command: tcp and command exclude each other: choose one probe"},
+     "3:32 worker.w.ready.command: tcp and command exclude each other: choose one"},
     {"ready = { command = [] }",
      "3:21 worker.w.ready.command: is empty; expected an array of strings such as [\"node\", "
      "\"server.js\"], or one string"},
@@ -382,6 +427,45 @@ TEST_CASE("conf/worker: ready is a word, or a probe with its times") {
     CHECK(load_line("ready = { tcp = \"localhost:80\" }").policy.ready.probe.host == "localhost");
     CHECK(load_line("ready = { command = \"check 'a b'\" }").policy.ready.probe.command ==
           Words{"check", "a b"});
+}
+
+TEST_CASE("conf/worker: probes over HTTP and UNIX sockets, and the descriptor of s6") {
+    using Kind = core::Probe::Kind;
+    const core::Probe http =
+        load_line("ready = { http = \"http://[::1]/health?a=1\", status = 204 }").policy.ready.probe;
+    CHECK(http.kind == Kind::http);
+    CHECK(http.host == "::1");
+    CHECK(http.port == 80);
+    CHECK(http.path == "/health?a=1");
+    CHECK(http.status == 204);
+    const core::Probe bare =
+        load_line("ready = { http = \"http://localhost:8000\" }").policy.ready.probe;
+    CHECK(bare.path == "/");
+    CHECK(bare.port == 8000);
+    CHECK(bare.status == 0);
+    const core::Probe path = load_line("ready = { unix = \"run/a.sock\" }").policy.ready.probe;
+    CHECK(path.kind == Kind::unix_socket);
+    CHECK(path.path.find("/run/a.sock") != std::string::npos);
+    CHECK(path.path.front() == '/');
+    const std::string long_path = "/" + std::string(107, 'x');
+    CHECK(mistake_of(with_line("ready = { unix = \"" + long_path + "\" }")) ==
+          "3:18 worker.w.ready.unix: \"" + long_path.substr(0, 60) +
+              "…\" is longer than the path of a UNIX socket can be, 107 bytes");
+    const core::Readiness fd = load_line("ready = { notification_fd = 4 }").policy.ready;
+    CHECK(fd.kind == core::Readiness::Kind::notification_fd);
+    CHECK(fd.notification_fd == 4);
+}
+
+TEST_CASE("conf/worker: liveness is a probe with its own times") {
+    CHECK(load_line("").policy.liveness.kind == core::Probe::Kind::none);
+    const core::Probe usual =
+        load_line("liveness = { tcp = \"127.0.0.1:80\" }").policy.liveness;
+    CHECK(usual.kind == core::Probe::Kind::tcp);
+    CHECK(usual.period == seconds{10});
+    CHECK(usual.timeout == seconds{1});
+    CHECK(usual.failure_threshold == 3);
+    CHECK(load_line("liveness = { command = \"check\", period = \"1s\", failure_threshold = 1 }")
+              .policy.liveness.failure_threshold == 1);
 }
 
 TEST_CASE("conf/worker: max_memory is a size") {

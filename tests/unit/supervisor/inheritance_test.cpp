@@ -26,7 +26,8 @@ TEST_CASE("supervisor/inheritance: sockets, channel, store; in this order, howev
     all.set_variable("NOTIFY_SOCKET", "/run/x");
     all.add_socket("web", 50);
     all.add_socket("admin", 51);
-    CHECK(all.descriptors() == std::vector<int>{50, 51, channel_fd, 70});
+    CHECK(all.descriptors() ==
+          std::vector<sup::Inheritance::Placed>{{3, 50}, {4, 51}, {5, channel_fd}, {6, 70}});
     CHECK(all.variables() == sup::Variables{{"LISTEN_FDS", "2"},
                                             {"LISTEN_FDNAMES", "web:admin"},
                                             {"CLUSTER_CHANNEL_FD", "5"},
@@ -49,4 +50,43 @@ TEST_CASE("supervisor/inheritance: numbers begin at 3, and only Node hears of No
     store_only.set_channel(std::move(*channel), false);
     CHECK(store_only.variables() ==
           sup::Variables{{"CLUSTER_CHANNEL_FD", "3"}, {"CLUSTER_STORE", "v1:4:1:1"}});
+}
+
+TEST_CASE("supervisor/inheritance: what a run has stored comes behind the sockets") {
+    sup::Inheritance all;
+    all.set_store(70, 1, 1);
+    all.add_stored("state", 60);
+    CHECK(all.has_sockets());
+    CHECK(all.variables() == sup::Variables{{"LISTEN_FDS", "1"},
+                                            {"LISTEN_FDNAMES", "state"},
+                                            {"CLUSTER_STORE", "v1:4:1:1"}});
+    all.add_socket("web", 50);
+    CHECK(all.descriptors() == std::vector<sup::Inheritance::Placed>{{3, 50}, {4, 60}, {5, 70}});
+    CHECK(all.variables().at("LISTEN_FDNAMES") == "web:state");
+    CHECK_FALSE(all.socket_number("state"));
+}
+
+TEST_CASE("supervisor/inheritance: the others step aside for a number that the config says") {
+    struct {
+        int number;
+        const char* channel;
+        const char* store;
+    } const cases[] = {{4, "5", "v1:6:1:1"}, {5, "4", "v1:6:1:1"}, {6, "4", "v1:5:1:1"},
+                       {63, "4", "v1:5:1:1"}};
+    for (const auto& item : cases) {
+        CAPTURE(item.number);
+        auto channel = sys::open_file("/dev/null", O_RDONLY);
+        auto pipe = sys::open_file("/dev/null", O_WRONLY);
+        REQUIRE(channel);
+        REQUIRE(pipe);
+        sup::Inheritance all;
+        all.add_socket("web", 50);
+        all.set_store(70, 1, 1);
+        all.set_channel(std::move(*channel), false);
+        all.set_notification(item.number, std::move(*pipe));
+        CHECK(all.variables().at("CLUSTER_CHANNEL_FD") == item.channel);
+        CHECK(all.variables().at("CLUSTER_STORE") == item.store);
+        CHECK(all.descriptors().back().number == item.number);
+        CHECK(all.descriptors().size() == 4);
+    }
 }
