@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "base/assert.hpp"
 
@@ -39,7 +40,45 @@ std::uint64_t behind_last_newline(std::span<std::byte> ring, std::uint64_t begin
     return first == std::string_view::npos ? begin : begin + first + 1;
 }
 
+bool is_queued(const Record& record, const Carried& entry) {
+    return entry.descriptor != 0 && entry.begin >= record.out_sent &&
+           entry.begin < record.out_queued;
+}
+
+bool is_free(const Record& record, const Carried& entry) {
+    return entry.descriptor == 0 || entry.begin < record.out_sent;
+}
+
+/// Of the queued lines with descriptors the one that is next; null: there is none.
+const Carried* first_carried(const Record& record) {
+    const Carried* first = nullptr;
+    for (const Carried& entry : record.carried) {
+        if (!is_queued(record, entry)) continue;
+        if (first == nullptr || entry.begin < first->begin) first = &entry;
+    }
+    return first;
+}
+
+/// Requires: there is a free place.
+void note_carried(Record& record, std::uint64_t begin, std::uint64_t descriptor) {
+    for (Carried& entry : record.carried) {
+        if (!is_free(record, entry)) continue;
+        publish(entry.descriptor, 0);
+        publish(entry.begin, begin);
+        publish(entry.descriptor, descriptor);
+        return;
+    }
+    CLUSTER_ASSERT(false);
+}
+
 }  // namespace
+
+void settle_carried(const Memory& memory) {
+    Record& record = memory.record();
+    for (Carried& entry : record.carried) {
+        if (entry.descriptor != 0 && !is_queued(record, entry)) publish(entry.descriptor, 0);
+    }
+}
 
 void settle_sent(const Memory& memory) {
     Record& record = memory.record();
@@ -73,38 +112,47 @@ std::uint64_t Outlet::line_end(std::uint64_t begin) const {
     return behind_newline(memory_.out(), begin, memory_.record().out_queued);
 }
 
-Outlet::Pushed Outlet::push(std::string_view line) {
+bool Outlet::can_carry() const {
+    const Record& record = memory_.record();
+    return std::any_of(std::begin(record.carried), std::end(record.carried),
+                       [&](const Carried& entry) { return is_free(record, entry); });
+}
+
+Outlet::Pushed Outlet::push(std::string_view line, std::uint64_t descriptor) {
     CLUSTER_ASSERT(!line.empty() && line.back() == '\n');
     Record& record = memory_.record();
-    if (line.size() + kNoticeRoom > memory_.out().size()) {
+    const bool is_unfit = descriptor != 0 && (line.size() > kChunk || !can_carry());
+    if (is_unfit || line.size() + kNoticeRoom > memory_.out().size()) {
         ++record.counts.undeliverable;
         return Pushed::refused;
     }
+    Kept own;
+    if (descriptor != 0) own.carried.emplace_back(0, descriptor);
     if (free() >= line.size() + (record.notice_count > 0 ? kNoticeRoom : 0)) {
         append_notice();
-        append(line);
+        append(line, own);
         ++record.counts.sent;
         return Pushed::queued;
     }
     if (policy_ == core::SlowReader::disconnect) return Pushed::overflow;
-    std::string kept;
-    while (!is_partial() && !is_empty() && free() < line.size() + kept.size() + kNoticeRoom) {
+    Kept kept;
+    while (!is_partial() && !is_empty() && free() < line.size() + kept.text.size() + kNoticeRoom) {
         drop_oldest(kept);
     }
-    const bool has_room = free() >= line.size() + kept.size() + kNoticeRoom;
+    const bool has_room = free() >= line.size() + kept.text.size() + kNoticeRoom;
     if (!has_room) {
         ++record.counts.dropped;
         ++record.notice_count;
     }
-    if (!kept.empty()) append(kept);
+    if (!kept.text.empty()) append(kept.text, kept);
     append_notice();
     if (!has_room) return Pushed::refused;
-    append(line);
+    append(line, own);
     ++record.counts.sent;
     return Pushed::dropped;
 }
 
-void Outlet::drop_oldest(std::string& kept) {
+void Outlet::drop_oldest(Kept& kept) {
     Record& record = memory_.record();
     const std::uint64_t end = line_end(record.out_sent);
     const Pieces line = pieces(memory_.out(), record.out_sent, end);
@@ -114,8 +162,11 @@ void Outlet::drop_oldest(std::string& kept) {
         record.notice_count += record.notice_value;
         publish(record.notice_value, 0);
     } else if (start == kInternal) {
-        kept += view_of(line.first);
-        kept += view_of(line.second);
+        if (const std::uint64_t descriptor = next_descriptor()) {
+            kept.carried.emplace_back(kept.text.size(), descriptor);
+        }
+        kept.text += view_of(line.first);
+        kept.text += view_of(line.second);
     } else {
         ++record.counts.dropped;
         ++record.notice_count;
@@ -124,7 +175,7 @@ void Outlet::drop_oldest(std::string& kept) {
 }
 
 /// Requires: there is room.
-void Outlet::append(std::string_view line) {
+void Outlet::append(std::string_view line, const Kept& carried) {
     Record& record = memory_.record();
     const std::uint64_t size = memory_.out().size();
     if (is_empty() && record.out_sent % size != 0) {
@@ -140,6 +191,10 @@ void Outlet::append(std::string_view line) {
     }
     high_water_ =
         std::max(high_water_, place.second.empty() ? record.out_queued % size + line.size() : size);
+    // First: a line without its descriptor would be one that Node.js cannot understand.
+    for (const auto& [offset, descriptor] : carried.carried) {
+        note_carried(record, record.out_queued + offset, descriptor);
+    }
     publish(record.out_queued, end);
 }
 
@@ -163,7 +218,11 @@ Pieces Outlet::next_chunk() {
     Record& record = memory_.record();
     const std::uint64_t begin = record.out_sent;
     std::uint64_t end = std::min(record.out_queued, begin + kChunk);
-    if (is_partial()) {
+    const Carried* const carried = first_carried(record);
+    if (carried != nullptr && carried->begin > begin) end = std::min(end, carried->begin);
+    if (carried != nullptr && carried->begin == begin) {
+        end = line_end(begin);
+    } else if (is_partial()) {
         end = record.partial_end;
     } else if (const std::uint64_t whole = behind_last_newline(memory_.out(), begin, end);
                whole > begin) {
@@ -174,6 +233,19 @@ Pieces Outlet::next_chunk() {
     publish(record.sending.bytes, 0);
     publish(record.sending.base, begin);
     return pieces(memory_.out(), begin, end);
+}
+
+std::uint64_t Outlet::next_descriptor() const {
+    const Record& record = memory_.record();
+    const Carried* const carried = first_carried(record);
+    return carried != nullptr && carried->begin == record.out_sent ? carried->descriptor : 0;
+}
+
+void Outlet::skip_chunk() {
+    CLUSTER_ASSERT(next_descriptor() != 0);
+    ++memory_.record().counts.undeliverable;
+    publish(memory_.record().out_sent, line_end(memory_.record().out_sent));
+    if (is_empty()) append_notice();
 }
 
 void Outlet::on_sent() {

@@ -30,6 +30,9 @@ bool is_ring(std::uint64_t begin, std::uint64_t end, std::uint64_t size) {
 
 bool has_valid_tables(const Record& record) {
     if (record.status_size > kMaxStatusText) return false;
+    for (const ClusterPlace& entry : record.cluster_places) {
+        if (entry.is_used > 2) return false;
+    }
     for (const Subscription& entry : record.subscriptions) {
         if (entry.is_used > 1 || entry.size > kMaxTopic) return false;
     }
@@ -85,6 +88,7 @@ std::optional<Memory> Memory::attach(std::span<std::byte> bytes) {
     if (!is_sane) return std::nullopt;
     Memory memory{bytes};
     settle_sent(memory);
+    settle_carried(memory);
     return memory;
 }
 

@@ -32,6 +32,10 @@ inline constexpr std::size_t kMaxPending = 256;
 /// Ids of requests, as they stand in the line. Unit: bytes.
 inline constexpr std::size_t kMaxId = 64;
 
+/// Lines with descriptors that wait at a time.
+inline constexpr std::size_t kMaxCarried = 64;
+inline constexpr std::size_t kMaxClusterPlaces = 64;
+
 /// Of a status text. Unit: bytes.
 inline constexpr std::size_t kMaxStatusText = 512;
 
@@ -85,6 +89,22 @@ struct Pending {
 };
 static_assert(sizeof(Pending) == 96);
 
+/// A queued line with which a descriptor is sent.
+struct Carried {
+    std::uint64_t begin;       // of the line, as a cursor; not in the queue: the place is free
+    std::uint64_t descriptor;  // the number that its owner knows it by, from 1 on
+};
+static_assert(sizeof(Carried) == 16);
+
+/// An address of a Node.js cluster that the worker listens at (lib/nodecluster).
+struct ClusterPlace {
+    std::uint32_t is_used;  // 1: it has the socket; 2: connections are handed to it. Written last
+    std::uint32_t reserved;
+    std::uint64_t handle;
+    std::uint64_t sequence;  // of the question for it
+};
+static_assert(sizeof(ClusterPlace) == 24);
+
 struct Record {
     std::uint64_t magic;
     std::uint32_t version;
@@ -117,12 +137,16 @@ struct Record {
     std::int64_t heartbeat_ns;    // when it came last; 0: never
     std::uint32_t status_size;    // written last
     char status[kMaxStatusText];
-    std::uint8_t reserved[4096 - 376 - 20 - kMaxStatusText];
+    std::uint32_t cluster_notes;  // what a worker of a Node.js cluster said (nodecluster::note)
+    Carried carried[kMaxCarried];
+    ClusterPlace cluster_places[kMaxClusterPlaces];
+    std::uint8_t reserved[4096 - 912 - 16 * kMaxCarried - 24 * kMaxClusterPlaces];
     Subscription subscriptions[kMaxSubscriptions];
     Pending pending[kMaxPending];
 };
 static_assert(std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record>);
 static_assert(offsetof(Record, receiving) == 136 && offsetof(Record, counts) == 280);
+static_assert(offsetof(Record, carried) == 912 && offsetof(Record, cluster_places) == 1936);
 static_assert(offsetof(Record, subscriptions) == 4096);
 static_assert(sizeof(Record) == 4096 + 128 * kMaxSubscriptions + 96 * kMaxPending);
 

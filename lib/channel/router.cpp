@@ -174,6 +174,9 @@ void Router::complete(Run from, std::string_view line) {
         handle(*sender, *count, now);
     } else if (const auto* close = std::get_if<in::SocketClose>(&*incoming)) {
         handle(*sender, *close, now);
+    } else if (std::holds_alternative<in::Internal>(*incoming)) {
+        // Whoever serves these knows what it has done already.
+        world_.on_internal(from, line);
     }
 }
 

@@ -72,10 +72,20 @@ Result<bool> receive_recorded(int fd, void* call, std::span<std::byte> first,
 }
 
 Status send_recorded(int fd, void* call, std::span<const std::byte> first,
-                     std::span<const std::byte> second) {
+                     std::span<const std::byte> second, int descriptor) {
     std::array<iovec, 2> parts{iovec{const_cast<std::byte*>(first.data()), first.size()},
                                iovec{const_cast<std::byte*>(second.data()), second.size()}};
     mmsghdr& message = prepare(call, parts);
+    alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int))> control{};
+    if (descriptor >= 0) {
+        message.msg_hdr.msg_control = control.data();
+        message.msg_hdr.msg_controllen = control.size();
+        cmsghdr& header = *CMSG_FIRSTHDR(&message.msg_hdr);
+        header.cmsg_level = SOL_SOCKET;
+        header.cmsg_type = SCM_RIGHTS;
+        header.cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(&header), &descriptor, sizeof(int));
+    }
     if (::sendmmsg(fd, &message, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) return fail(Op::send, errno);
     return {};
 }

@@ -30,8 +30,9 @@ inline constexpr std::size_t kRecordedBytesAt = 56;
 [[nodiscard]] Result<bool> receive_recorded(int fd, void* call, std::span<std::byte> first,
                                             std::span<std::byte> second,
                                             std::uint64_t& descriptors);
-/// Sends of the pieces what fits. Errors: {send, EAGAIN} nothing was sent, {send, EPIPE} …
+/// Sends of the pieces what fits, with a copy of `descriptor` unless it is negative. Errors: {send,
+/// EAGAIN} nothing was sent, {send, EPIPE} …, {send, ETOOMANYREFS} too many copies are on their way.
 [[nodiscard]] Status send_recorded(int fd, void* call, std::span<const std::byte> first,
-                                   std::span<const std::byte> second);
+                                   std::span<const std::byte> second, int descriptor = -1);
 
 }  // namespace cluster::sys
