@@ -238,7 +238,7 @@ bool is_reserved_environment_name(std::string_view name) {
     for (const std::string_view start : {"CLUSTER_", "LISTEN_", "NODE_CHANNEL_", "WATCHDOG_"}) {
         if (name.substr(0, start.size()) == start) return true;
     }
-    return name == "NOTIFY_SOCKET" || name == "NODE_APP_INSTANCE";
+    return name == "NOTIFY_SOCKET" || name == "NODE_APP_INSTANCE" || name == "NODE_UNIQUE_ID";
 }
 
 }  // namespace cluster::conf

@@ -82,13 +82,14 @@ void read_ready(WorkerDraft& draft, const Field& field) {
     draft.ready = field;
     if (field.is(Node::Kind::table)) return read_ready_table(draft, field);
     if (!field.is(Node::Kind::string)) {
-        field.refuse_type("\"exec\", \"notify\", \"channel\", or a table such as " +
+        field.refuse_type("\"exec\", \"notify\", \"channel\", \"listen\", or a table such as " +
                           std::string(kReadyExample));
         return;
     }
     constexpr Choice<Readiness::Kind> kKinds[] = {{"exec", Readiness::Kind::exec},
                                                   {"notify", Readiness::Kind::notify},
-                                                  {"channel", Readiness::Kind::channel}};
+                                                  {"channel", Readiness::Kind::channel},
+                                                  {"listen", Readiness::Kind::listen}};
     Readiness::Kind& kind = draft.spec.policy.ready.kind;
     kind = read_choice(field, kKinds).value_or(kind);
 }

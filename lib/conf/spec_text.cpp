@@ -103,6 +103,15 @@ std::string channel_text(core::ChannelMode mode) {
     return "auto";
 }
 
+void add_node(Keys& keys, const core::NodeSpec& node) {
+    constexpr Effect kRestart = Effect::restart;
+    keys.add("node_cluster", yes_or_no(node.cluster), kRestart);
+    if (!node.cluster) return;
+    const bool is_shared = node.schedule == core::NodeSchedule::shared;
+    keys.add("node_schedule", is_shared ? "shared" : "round-robin", kRestart);
+    keys.add("node_drain", yes_or_no(node.drain), kRestart);
+}
+
 void add_launch(Keys& keys, const core::Launch& launch) {
     constexpr Effect kRestart = Effect::restart;
     keys.add("command", join_words(launch.command), kRestart);
@@ -118,6 +127,7 @@ void add_launch(Keys& keys, const core::Launch& launch) {
         keys.add("user", launch.user + (launch.group.empty() ? "" : ":" + launch.group), kRestart);
     }
     keys.add("channel", channel_text(launch.channel), kRestart);
+    add_node(keys, launch.node);
     keys.add("umask", octal_text(launch.umask, 3), kRestart);
     if (launch.nice) keys.add("nice", std::to_string(*launch.nice), kRestart);
     for (const core::ResourceLimit& limit : launch.limits) {
@@ -162,6 +172,8 @@ std::string ready_text(const core::Readiness& ready) {
             return "notify";
         case Kind::channel:
             return "channel";
+        case Kind::listen:
+            return "listen";
         case Kind::notification_fd:
             return "notification_fd " + std::to_string(ready.notification_fd);
         case Kind::probe:

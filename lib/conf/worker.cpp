@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 35> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 38> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -82,6 +82,9 @@ constexpr Keys<WorkerDraft, 35> kWorkerKeys{{
     {"after", read_after},
     {"channel", read_channel_mode},
     {"stop_message", read_stop_message},
+    {"node_cluster", read_node_cluster},
+    {"node_schedule", read_node_schedule},
+    {"node_drain", read_node_drain},
     {"log", read_log},
     {"group", read_group},
 }};
@@ -144,6 +147,7 @@ core::WorkerSpec read_worker(const Field& field, const FileContext& file) {
     finish_sockets(draft);
     finish_channel(draft);
     finish_ready(draft);
+    finish_node(draft);
     return draft.spec;
 }
 

@@ -30,6 +30,8 @@ struct WorkerDraft {
     std::optional<Field> stdin_socket;
     std::optional<Field> channel;
     std::optional<Field> ready;
+    std::optional<Field> node_cluster;
+    std::vector<Field> node_options;  // the keys that belong to it
 };
 
 /// Reads the table and reports what is wrong with it. The spec is only good when nothing was
@@ -81,6 +83,10 @@ void read_reload(WorkerDraft& draft, const Field& field);
 void read_log(WorkerDraft& draft, const Field& field);
 void read_channel_mode(WorkerDraft& draft, const Field& field);
 void read_stop_message(WorkerDraft& draft, const Field& field);
+void read_node_cluster(WorkerDraft& draft, const Field& field);
+void read_node_schedule(WorkerDraft& draft, const Field& field);
+void read_node_drain(WorkerDraft& draft, const Field& field);
+void read_node_shared_array_buffer(WorkerDraft& draft, const Field& field);
 
 /// A command as an array or a line of words, without a shell. Empty after a report.
 [[nodiscard]] std::vector<std::string> read_command_value(const Field& field);
@@ -93,5 +99,7 @@ void finish_channel(WorkerDraft& draft);
 /// The number of ready.notification_fd with those of the sockets.
 void finish_ready(WorkerDraft& draft);
 inline constexpr int kFirstNotificationFd = 3;  // 0 to 2 are the standard streams
+/// node_cluster with what belongs to it, and with what it needs.
+void finish_node(WorkerDraft& draft);
 
 }  // namespace cluster::conf

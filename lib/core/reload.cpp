@@ -67,8 +67,10 @@ ReloadMode reload_mode(const WorkerSpec& from, const WorkerSpec& to) {
         case ReloadSpec::Mode::automatic:
             break;
     }
-    // Both runs inherit the same sockets, so neither takes them from the other.
-    return sockets_of(to).empty() ? ReloadMode::stop_first : ReloadMode::overlap;
+    // Both runs get the same sockets, so neither takes them from the other.
+    const bool is_cluster = from.launch.node.cluster && to.launch.node.cluster;
+    const bool shares_sockets = is_cluster || !sockets_of(to).empty();
+    return shares_sockets ? ReloadMode::overlap : ReloadMode::stop_first;
 }
 
 OldRun old_run(const Instance& instance) {

@@ -88,6 +88,7 @@ struct Readiness {
         exec,             // the program was executed
         notify,           // it says READY=1 on its NOTIFY_SOCKET
         channel,          // it says "ready" over its message channel
+        listen,           // a Node.js cluster worker listens
         notification_fd,  // it writes a line to a descriptor of that number
         probe,            // `probe` succeeds, and is then left alone
     };
@@ -162,6 +163,23 @@ enum class ChannelMode : std::uint8_t {
 /// what the daemon itself adds.
 inline constexpr std::uint32_t kMaxStoredFds = 24;
 
+/// Who accepts the connections of a Node.js cluster worker.
+enum class NodeSchedule : std::uint8_t {
+    shared,       // every worker has the listening socket
+    round_robin,  // the daemon, which hands them out one after the other
+};
+
+/// A worker whose program is Node.js, as its cluster module has workers. The others count only
+/// where `cluster` is true.
+struct NodeSpec {
+    bool cluster = false;
+    bool drain = true;                 // connections end with their request before a run is stopped
+    bool shared_array_buffer = false;  // SharedArrayBuffer is memory that all its runs share
+    NodeSchedule schedule = NodeSchedule::shared;
+
+    friend bool operator==(const NodeSpec&, const NodeSpec&) = default;
+};
+
 /// How one process of the worker is started. Names (user, command) are resolved at each start, not
 /// when read.
 struct Launch {
@@ -183,6 +201,7 @@ struct Launch {
     /// So many descriptors it may leave with the daemon, which hands them to the next run.
     /// Bounds: 0 … kMaxStoredFds
     std::uint32_t fd_store_max = 0;
+    NodeSpec node;
 
     friend bool operator==(const Launch&, const Launch&) = default;
 };
@@ -214,7 +233,8 @@ struct LogSpec {
 /// How `reload` brings in new runs of a worker (core/reload.hpp).
 struct ReloadSpec {
     enum class Mode : std::uint8_t {
-        automatic,   // overlap for workers that inherit sockets, else stop_first
+        automatic,   // overlap for workers that inherit sockets or are of a Node.js cluster, else
+                     // stop_first
         overlap,     // the old run serves until the new one has proved itself
         stop_first,  // the old run is stopped before the new one is started
     };

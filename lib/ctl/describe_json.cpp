@@ -54,6 +54,20 @@ Json array_of(const std::vector<Element>& elements, Render render) {
     return list;
 }
 
+Json cluster_fields(const ClusterStatus& cluster) {
+    return Json{{"state", cluster.state},
+                {"drains", cluster.drains},
+                {"unanswered", cluster.unanswered},
+                {"addresses", array_of(cluster.addresses,
+                                       [](const ClusterAddress& each) {
+                                           return Json{{"address", each.address},
+                                                       {"schedule", each.schedule},
+                                                       {"connections", each.connections}};
+                                       })},
+                {"problem", or_null(cluster.problem)},
+                {"warning", or_null(cluster.warning)}};
+}
+
 Json description_fields(const Description& description) {
     Json fields = worker_fields(description.status);
     fields["source"] = description.source;
@@ -66,6 +80,7 @@ Json description_fields(const Description& description) {
     fields["deadline_ms"] = or_null(description.deadline_ms);
     fields["sockets"] = sockets_fields(description.sockets);
     fields["channel"] = description.channel ? channel_fields(*description.channel) : Json();
+    fields["cluster"] = description.cluster ? cluster_fields(*description.cluster) : Json();
     fields["spec"] = array_of(description.spec, [](const SpecKey& key) {
         return Json{{"key", key.key}, {"value", key.value}, {"origin", key.origin}};
     });
@@ -123,6 +138,26 @@ std::vector<Element> read_array(FieldReader& fields, std::string_view name, Read
     return elements;
 }
 
+/// An older daemon says nothing of clusters.
+std::optional<ClusterStatus> read_cluster(FieldReader& description) {
+    const Json* found = description.find("cluster");
+    if (found == nullptr) return std::nullopt;
+    FieldReader fields(*found, description.path("cluster"), UnknownFields::ignore);
+    ClusterStatus cluster;
+    cluster.state = fields.text("state");
+    cluster.drains = fields.boolean("drains");
+    cluster.unanswered = static_cast<std::uint32_t>(fields.counter("unanswered", kMaxUint32));
+    cluster.addresses = read_array<ClusterAddress>(
+        fields, "addresses", [](const Json& each, const std::string& at) {
+            FieldReader address(each, at, UnknownFields::ignore);
+            return ClusterAddress{address.text("address"), address.text("schedule"),
+                                  address.counter("connections")};
+        });
+    cluster.problem = fields.optional_text("problem");
+    cluster.warning = fields.optional_text("warning");
+    return cluster;
+}
+
 Description read_description(const Json& value, const std::string& where) {
     Description result;
     result.status = read_worker(value, where);
@@ -140,6 +175,7 @@ Description read_description(const Json& value, const std::string& where) {
     result.deadline_ms = optional_integer(fields, "deadline_ms");
     result.sockets = read_sockets(fields);
     result.channel = read_channel(fields);
+    result.cluster = read_cluster(fields);
     result.spec = read_array<SpecKey>(fields, "spec", [](const Json& each, const std::string& at) {
         FieldReader key(each, at, UnknownFields::ignore);
         return SpecKey{key.text("key"), key.text("value"), key.text("origin")};

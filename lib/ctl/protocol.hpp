@@ -322,6 +322,23 @@ struct ChannelStatus {
     std::uint64_t unmatched = 0;      // rules that named a missing field
 };
 
+/// An address that a worker of a Node.js cluster listens at.
+struct ClusterAddress {
+    std::string address;            // where the socket is bound
+    std::string schedule;           // shared | round-robin
+    std::uint64_t connections = 0;  // that it was handed and took; round-robin
+};
+
+/// A worker of a Node.js cluster (NODECLUSTER.md).
+struct ClusterStatus {
+    std::string state;             // offline | online | listening | draining | leaving
+    bool drains = false;           // what drains it is in it
+    std::uint32_t unanswered = 0;  // connections that it was handed and says nothing about
+    std::vector<ClusterAddress> addresses;
+    std::optional<std::string> problem{};  // why it does not listen somewhere
+    std::optional<std::string> warning{};  // why it may be no worker of the cluster
+};
+
 /// Everything known about one instance.
 struct Description {
     WorkerStatus status;
@@ -340,6 +357,7 @@ struct Description {
     std::vector<PastExit> exits;                  // at most 20
     std::optional<std::string> reload_failure{};  // of the last reload, where that failed
     std::optional<ChannelStatus> channel{};       // none: the worker has none, or does not run
+    std::optional<ClusterStatus> cluster{};       // none: it is of none, or does not run
     /// Why the last liveness probe failed; absent: it did not.
     std::optional<std::string> liveness_failure{};
     /// Datagrams to its notify socket that were refused: not of the run, or none of sd_notify.

@@ -24,10 +24,11 @@ struct KindWord {
     Readiness::Kind ready;
     Probe::Kind probe;
 };
-constexpr std::array<KindWord, 8> kKindWords{
+constexpr std::array<KindWord, 9> kKindWords{
     {{"exec", Readiness::Kind::exec, Probe::Kind::none},
      {"notify", Readiness::Kind::notify, Probe::Kind::none},
      {"channel", Readiness::Kind::channel, Probe::Kind::none},
+     {"listen", Readiness::Kind::listen, Probe::Kind::none},
      {"notification_fd", Readiness::Kind::notification_fd, Probe::Kind::none},
      {"tcp", Readiness::Kind::probe, Probe::Kind::tcp},
      {"unix", Readiness::Kind::probe, Probe::Kind::unix_socket},

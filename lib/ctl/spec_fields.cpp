@@ -11,6 +11,7 @@
 
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
+#include "ctl/node_fields.hpp"
 #include "ctl/order_fields.hpp"
 #include "ctl/ready_fields.hpp"
 #include "ctl/reload_fields.hpp"
@@ -310,7 +311,8 @@ Json launch_fields(const Launch& launch) {
                 {"limits", limits_of(launch.limits)},
                 {"stdin", exact_text(launch.standard_input)},
                 {"store", store_choice_field(launch.store)},
-                {"channel", word_of(kChannelWords, launch.channel)}};
+                {"channel", word_of(kChannelWords, launch.channel)},
+                {"node", node_fields(launch.node)}};
 }
 
 std::string read_account(FieldReader& fields, std::string_view name) {
@@ -347,6 +349,7 @@ Launch read_launch(const Json& value, const std::string& where) {
     if (fields.find("channel") != nullptr) {
         launch.channel = read_word(fields, "channel", kChannelWords);
     }
+    if (const Json* node = fields.find("node")) launch.node = read_node(*node, where);
     if (fields.find("stdin") != nullptr) launch.standard_input = fields.exact("stdin");
     if (!launch.standard_input.empty() && !is_absolute(launch.standard_input)) {
         throw FieldError(fields.path("stdin") + ": expected an absolute path, or nothing");

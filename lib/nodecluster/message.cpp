@@ -65,10 +65,9 @@ int read_path(const Json& json, Address& address) {
     address.kind = Address::Kind::path;
     address.path = string_in(json, "address").value_or("");
     if (address.path.size() > kMaxPath) return -ENAMETOOLONG;
-    const bool is_abstract = !address.path.empty() && address.path.front() == '\0';
-    const bool is_absolute = !address.path.empty() && address.path.front() == '/';
-    const bool has_nul = address.path.find('\0', 1) != std::string::npos;
-    if ((!is_abstract && !is_absolute) || has_nul || address.path.size() < 2) return -EINVAL;
+    // Node.js makes it absolute, and an abstract name something with a NUL in the middle.
+    const bool is_absolute = address.path.size() > 1 && address.path.front() == '/';
+    if (!is_absolute || address.path.find('\0') != std::string::npos) return -EINVAL;
     address.readable_all = flag_in(json, "readableAll");
     address.writable_all = flag_in(json, "writableAll");
     return 0;

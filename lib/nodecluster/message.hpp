@@ -25,7 +25,7 @@ struct Address {
     Kind kind = Kind::tcp;
     std::string host;        // tcp, udp: a numeric address; empty: every one
     std::uint16_t port = 0;  // tcp, udp; 0: any
-    std::string path;        // path: absolute, or the name of an abstract one behind a NUL
+    std::string path;        // path: absolute
     bool is_four = false;    // udp: of IPv4, else of IPv6
     bool ipv6_only = false;
     bool reuse_address = false;  // udp

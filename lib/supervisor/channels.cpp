@@ -35,7 +35,6 @@ constexpr int kDrainReads = 256;
 constexpr std::size_t kSendBytes = std::size_t{512} << 10U;
 /// Memory that a channel keeps of each ring when it is empty.
 constexpr std::uint64_t kKeptBytes = std::uint64_t{64} << 10U;
-constexpr std::size_t kMaxLogged = 1024;
 
 wire::HeldKey key_of(wire::HeldKind kind, Run run) {
     return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
@@ -55,6 +54,7 @@ bool is_of_run(const core::Place* place, Run run) {
 
 core::ChannelMode channel_mode(const core::Launch& launch) {
     if (launch.channel != core::ChannelMode::automatic) return launch.channel;
+    if (launch.node.cluster) return core::ChannelMode::node;
     constexpr std::array<std::string_view, 3> kNode{"node", "nodejs", "bun"};
     const std::string_view program = basename_of(launch.command.front());
     const bool is_node = std::find(kNode.begin(), kNode.end(), program) != kNode.end();
@@ -176,12 +176,14 @@ void Channels::end(Entry& entry, std::string reason) {
     entry.socket.reset();
     keeper_.drop(key_of(wire::HeldKind::channel, entry.run));
     router_.remove(entry.run);
+    if (peer_ != nullptr) peer_->on_channel_closed(entry.run);
 }
 
 void Channels::close(Run run) {
     Entry* const entry = find(run);
     if (entry == nullptr) return;
     end(*entry, "the run is over");
+    if (peer_ != nullptr) peer_->on_run_closed(run);
     if (entry->opened != nullptr) keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
     entries_.erase(run.slot);
 }
@@ -277,9 +279,15 @@ void Channels::send(Entry& entry) {
     const bool was_full = entry.wants_room;
     entry.wants_room = false;
     for (std::size_t sent = 0; !outlet.is_empty();) {
+        const std::uint64_t number = outlet.next_descriptor();
+        const int descriptor = number == 0 ? -1 : descriptor_of(number);
+        if (number != 0 && descriptor < 0) {
+            outlet.skip_chunk();
+            continue;
+        }
         const channel::Pieces chunk = outlet.next_chunk();
-        const auto result =
-            sys::send_recorded(entry.socket.get(), record.sending.head, chunk.first, chunk.second);
+        const auto result = sys::send_recorded(entry.socket.get(), record.sending.head, chunk.first,
+                                               chunk.second, descriptor);
         if (!result && result.error().code != EAGAIN) {
             // What it had sent before it closed its end is still to be read.
             break;
@@ -392,57 +400,6 @@ std::optional<Channels::Facts> Channels::facts(Run run) const {
         facts.queued_bytes = facts.record->out_queued - facts.record->out_sent;
     }
     return facts;
-}
-
-// --- what the router asks for
-
-void Channels::on_ready(Run run) {
-    Entry* const entry = find(run);
-    if (entry == nullptr || entry->opened == nullptr) return;
-    channel::publish(entry->opened->memory.record().said_ready, 1);
-    ready_.push_back(run);
-}
-
-void Channels::on_status(Run run, std::string_view text) {
-    Entry* const entry = find(run);
-    if (entry == nullptr || entry->opened == nullptr) return;
-    channel::Record& record = entry->opened->memory.record();
-    channel::publish(record.status_size, 0);
-    std::size_t size = 0;
-    while (size < text.size()) {
-        const std::size_t length =
-            std::max<std::size_t>(1, channel::utf8_length(text.substr(size)));
-        if (size + length > channel::kMaxStatusText) break;
-        const bool is_control = static_cast<unsigned char>(text[size]) < 0x20 || text[size] == 0x7F;
-        std::memcpy(record.status + size, is_control ? " " : text.data() + size, length);
-        size += length;
-    }
-    channel::publish(record.status_size, static_cast<std::uint32_t>(size));
-}
-
-void Channels::on_heartbeat(Run run) {
-    Entry* const entry = find(run);
-    if (entry == nullptr || entry->opened == nullptr) return;
-    entry->opened->memory.record().heartbeat_ns = to_ns(now_);
-}
-
-void Channels::on_internal(Run, std::string_view) {}
-
-void Channels::on_logged(Run run, std::string_view message) {
-    const bool is_cut = message.size() > kMaxLogged;
-    log::info(fmt::format("{}: message: {}{}", name_of(run), message.substr(0, kMaxLogged),
-                          is_cut ? "…" : ""));
-}
-
-void Channels::on_rule_failed(Run run, std::size_t rule, std::string_view reason) {
-    log::warn(
-        fmt::format("{}: [[channel.rule]] number {} cannot be applied: {}; not said again "
-                    "for this worker",
-                    name_of(run), rule + 1, reason));
-}
-
-channel::StoreDoor* Channels::store_of(Run run) {
-    return store_of_(run);
 }
 
 }  // namespace cluster::supervisor

@@ -30,6 +30,18 @@ namespace cluster::supervisor {
 /// As a worker with this spec has it: never automatic.
 [[nodiscard]] core::ChannelMode channel_mode(const core::Launch& launch);
 
+/// Who speaks for the daemon in what Node.js keeps to itself.
+class NodePeer {
+public:
+    virtual ~NodePeer() = default;
+    /// A line of Node.js' cluster module. False: it makes no sense.
+    virtual bool on_node_message(Run run, std::string_view line, Instant now) = 0;
+    virtual void on_channel_closed(Run run) = 0;
+    virtual void on_run_closed(Run run) = 0;
+    /// What a queued line carries, still the peer's; -1: it is gone, and the line is of no use.
+    [[nodiscard]] virtual int descriptor_of(std::uint64_t number) const = 0;
+};
+
 class Channels final : private channel::World {
 public:
     /// What a worker's channel says at `describe`.
@@ -42,6 +54,17 @@ public:
 
     /// The store that a run reaches by message; null: it has none.
     using StoreOf = std::function<channel::StoreDoor*(Run)>;
+
+    /// Outlives it.
+    void set_node_peer(NodePeer& peer) { peer_ = &peer; }
+    /// Queues a line of Node.js' own, and with it what the peer knows by that number (0: nothing).
+    /// False: it has no channel any more, or does not read what it has asked for and loses it.
+    bool send_internal(Run run, std::string_view line, std::uint64_t descriptor = 0);
+    /// The same, at once: false if anything is in its way, and then nothing is queued.
+    [[nodiscard]] bool send_now(Run run, std::string_view line, std::uint64_t descriptor);
+    /// What is remembered of the channel; null: it is closed, or nothing has moved.
+    [[nodiscard]] channel::Record* record_of(Run run);
+    [[nodiscard]] bool is_open(Run run);
 
     Channels(ev::Loop& loop, KeeperLink& keeper, const core::Fleet& fleet,
              const core::ChannelSpec& spec, StoreOf store_of)
@@ -117,6 +140,7 @@ private:
     void observe(const channel::Observed& message) override { watch_.add(message, now_); }
     void answer(channel::OutsideReply reply) override { watch_.answer(std::move(reply)); }
 
+    [[nodiscard]] int descriptor_of(std::uint64_t number) const;
     [[nodiscard]] Entry* find(Run run);
     [[nodiscard]] std::string name_of(Run run) const;
     void add(const core::Place& place, Run run, sys::UniqueFd socket);
@@ -136,6 +160,7 @@ private:
     const core::ChannelSpec& spec_;
     StoreOf store_of_;
     channel::Router router_;
+    NodePeer* peer_ = nullptr;
     MessageWatch watch_;
     std::unordered_map<Slot, Entry> entries_;
     std::vector<Run> dirty_;

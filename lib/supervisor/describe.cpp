@@ -80,12 +80,14 @@ std::optional<Variables> environment_of(std::int32_t pid) {
 
 /// Given anew to each run: that they differ says nothing.
 bool is_of_the_run(std::string_view name) {
-    constexpr std::array<std::string_view, 10> kNames{
+    constexpr std::array<std::string_view, 14> kNames{
         "NOTIFY_SOCKET",   "LISTEN_PID",
         "LISTEN_FDS",      "LISTEN_FDNAMES",
         "WATCHDOG_PID",    "CLUSTER_STORE",
         "CLUSTER_SOCKET",  "CLUSTER_CHANNEL_FD",
-        "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE"};
+        "NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
+        "NODE_UNIQUE_ID",  "NODE_OPTIONS",
+        "CLUSTER_NODE_DRAIN", "CLUSTER_NODE_SHARED_ARRAY_BUFFER"};
     return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

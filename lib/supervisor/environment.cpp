@@ -103,7 +103,8 @@ Result<Variables> worker_environment(const core::Launch& launch, const InstanceN
     for (const auto& [name, value] : launch.env) result[name] = value;
     // Of a daemon whose worker our caller is; what this one gives comes later.
     for (const char* foreign :
-         {"CLUSTER_STORE", "CLUSTER_SOCKET", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) {
+         {"CLUSTER_STORE", "CLUSTER_SOCKET", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+          "NODE_UNIQUE_ID", "CLUSTER_NODE_DRAIN", "CLUSTER_NODE_SHARED_ARRAY_BUFFER"}) {
         result.erase(foreign);
     }
     result["CLUSTER_WORKER"] = instance.worker;

@@ -28,6 +28,17 @@ void Inheritance::set_variable(std::string name, std::string value) {
     others_[std::move(name)] = std::move(value);
 }
 
+void Inheritance::put_in_front(std::string name, std::string words) {
+    fronts_.emplace_back(std::move(name), std::move(words));
+}
+
+void Inheritance::add_fronts(Variables& variables) const {
+    for (auto front = fronts_.rbegin(); front != fronts_.rend(); ++front) {
+        std::string& value = variables[front->first];
+        value = value.empty() ? front->second : front->second + " " + value;
+    }
+}
+
 void Inheritance::set_pid_variable(std::string name) {
     pid_variables_.push_back(std::move(name));
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "supervisor/environment.hpp"
@@ -38,6 +39,11 @@ public:
     void set_store(int fd, std::uint64_t inode, std::uint64_t generation);
     /// A variable that names no descriptor, as NOTIFY_SOCKET.
     void set_variable(std::string name, std::string value);
+
+    /// Words that come before whatever a variable says already, as in NODE_OPTIONS.
+    void put_in_front(std::string name, std::string words);
+    /// Adds what was put in front. Requires: `variables` has everything else.
+    void add_fronts(Variables& variables) const;
 
     /// A variable whose value is the pid of the run, as WATCHDOG_PID: only the child knows it.
     void set_pid_variable(std::string name);
@@ -87,6 +93,7 @@ private:
     std::optional<Store> store_;
     std::vector<std::string> pid_variables_;
     Variables others_;
+    std::vector<std::pair<std::string, std::string>> fronts_;  // in the order of the result
 };
 
 }  // namespace cluster::supervisor

@@ -148,6 +148,7 @@ Result<sys::UniqueFd> compile_plan(const core::Launch& launch, const InstanceNam
     auto variables = worker_environment(launch, instance, safe_base, identity->user);
     if (!variables) return tl::unexpected(variables.error());
     for (auto& [key, value] : inheritance.variables()) (*variables)[key] = value;
+    inheritance.add_fronts(*variables);
     const auto program = find_command(launch.command.front(), variables->at("PATH"), launch.cwd);
     if (!program) return tl::unexpected(program.error());
 

@@ -90,6 +90,8 @@ std::string choose_address(std::string_view answer) {
     return first;
 }
 
+}  // namespace
+
 std::string privilege_text(std::uint16_t port) {
     const auto start = sys::read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", 16);
     const std::string first = start ? start->substr(0, start->find('\n')) : "1024";
@@ -98,8 +100,6 @@ std::string privilege_text(std::uint16_t port) {
         "(net.ipv4.ip_unprivileged_port_start)",
         port, first);
 }
-
-}  // namespace
 
 void Sockets::try_open(Entry& entry, Instant now) {
     if (entry.lookup) return;

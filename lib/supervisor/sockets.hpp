@@ -138,4 +138,7 @@ private:
 [[nodiscard]] std::optional<std::string> socket_mistake(
     const std::vector<const core::WorkerSpec*>& workers);
 
+/// Why a port cannot be listened at: it is privileged.
+[[nodiscard]] std::string privilege_text(std::uint16_t port);
+
 }  // namespace cluster::supervisor

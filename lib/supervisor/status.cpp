@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "core/node_launch.hpp"
 #include "core/selector.hpp"
 #include "ctl/version.hpp"
 #include "supervisor/logs.hpp"
@@ -153,6 +154,41 @@ void StatusReader::add_health(const core::Place& place, ctl::Description& descri
     if (said != nullptr) description.refused_notifications = said->refused;
     std::string failure = watch_.liveness_failure({place.slot, place.instance.generation});
     if (!failure.empty()) description.liveness_failure = std::move(failure);
+    description.cluster = cluster_of(place, description.status.uptime_ms.value_or(0));
+}
+
+std::optional<ctl::ClusterStatus> StatusReader::cluster_of(const core::Place& place,
+                                                           std::int64_t uptime_ms) const {
+    namespace note = nodecluster::note;
+    /// A process of Node.js says that it is online some 100 ms after its start.
+    constexpr std::int64_t kSilentMs = 5000;
+    const auto facts = clusters_.facts({place.slot, place.instance.generation});
+    if (!facts || !core::is_occupied(place.instance.state)) return std::nullopt;
+    const std::uint32_t notes = facts->state.notes;
+    const auto has = [&](std::uint32_t bit) { return (notes & bit) != 0; };
+    ctl::ClusterStatus status;
+    status.state = has(note::kDisconnected) ? "leaving"
+                   : has(note::kDrainAsked) ? "draining"
+                   : has(note::kListening)  ? "listening"
+                   : has(note::kOnline)     ? "online"
+                                            : "offline";
+    status.drains = has(note::kCanDrain);
+    status.unanswered = static_cast<std::uint32_t>(facts->state.unanswered);
+    for (std::size_t i = 0; i < facts->state.held.size(); ++i) {
+        const auto& seen = facts->state.held[i];
+        status.addresses.push_back({facts->addresses[i],
+                                    seen.is_round_robin ? "round-robin" : "shared",
+                                    seen.handed_over});
+    }
+    if (!facts->problem.empty()) status.problem = facts->problem;
+    if (has(note::kOnline)) return status;
+    const auto wrapper = core::node_wrapper(fleet_.spec_of(place).launch);
+    if (wrapper) status.warning = wrapper_text(*wrapper);
+    if (!wrapper && uptime_ms >= kSilentMs) {
+        status.warning = "it has not said that it is a worker of a cluster: is the program that "
+                         "was executed node, with a script?";
+    }
+    return status;
 }
 
 void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now) {

@@ -12,6 +12,7 @@
 #include "core/fleet.hpp"
 #include "ctl/protocol.hpp"
 #include "supervisor/channels.hpp"
+#include "supervisor/node_clusters.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/run_watch.hpp"
@@ -48,11 +49,13 @@ struct DaemonFacts {
 class StatusReader {
 public:
     StatusReader(const core::Fleet& fleet, const KeeperLink& keeper, const RunWatch& watch,
-                 const Channels& channels, const Outputs& outputs, const Sockets& sockets)
+                 const Channels& channels, const NodeClusters& clusters, const Outputs& outputs,
+                 const Sockets& sockets)
         : fleet_(fleet),
           keeper_(keeper),
           watch_(watch),
           channels_(channels),
+          clusters_(clusters),
           outputs_(outputs),
           sockets_(sockets) {}
 
@@ -67,6 +70,8 @@ public:
     void add_health(const core::Place& place, ctl::Description& description) const;
 
 private:
+    [[nodiscard]] std::optional<ctl::ClusterStatus> cluster_of(const core::Place& place,
+                                                               std::int64_t uptime_ms) const;
     [[nodiscard]] ctl::WorkerStatus read_place(const core::Place& place,
                                                const core::WorkerSpec& spec,
                                                const std::string& log_dir, Instant now);
@@ -76,6 +81,7 @@ private:
     const KeeperLink& keeper_;
     const RunWatch& watch_;
     const Channels& channels_;
+    const NodeClusters& clusters_;
     const Outputs& outputs_;
     const Sockets& sockets_;
     CpuSamples cpu_;

@@ -15,6 +15,7 @@
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/manager.hpp"
+#include "supervisor/node_environment.hpp"
 #include "supervisor/plan_compiler.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
@@ -80,8 +81,9 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       doors_(fleet_, handover_.stores()),
       channels_(loop_, link_, fleet_, records_.daemon().channel,
                 [this](Run run) { return doors_.door_of(run); }),
+      clusters_(loop_, link_, fleet_, channels_),
       sockets_(link_, jobs_, path_of_jobs()),
-      status_(fleet_, link_, watch_, channels_, outputs_, sockets_),
+      status_(fleet_, link_, watch_, channels_, clusters_, outputs_, sockets_),
       requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, link_, journal_,
                 sockets_, [this](Instant now) { begin_shutdown(now); }),
       messages_(channels_, clients_) {
@@ -116,6 +118,7 @@ void Supervisor::turn(Instant now) {
     }
     watch_.on_time(now, tell_fleet(now));
     handover_.on_time(now);
+    clusters_.on_time(now);
     channels_.on_time(now);
     messages_.send_answers(now);
     tell_ready(now);
@@ -132,12 +135,14 @@ void Supervisor::turn(Instant now) {
     sys::pass(Failpoint::state_remembered);
     if (changes.has_workers || log_dir_ != records_.daemon().log_dir) update_logs();
     if (changes.has_workers || sockets_.has_leftovers()) sockets_.follow(fleet_, now);
+    signal_left();
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
     if (sockets_.take_news()) spawn_waiting();
     sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
     handover_.follow(changes.slots);
     channels_.follow(changes.slots);
+    if (!changes.is_empty()) clusters_.follow();
     report(changes, now);
     requests_.send_answers(!changes.is_empty(), now);
     sys::pass(Failpoint::turn_done);
@@ -148,7 +153,7 @@ std::optional<Instant> Supervisor::next_deadline() const {
     if (!failed_spawns_.empty() || link_.has_messages()) return Instant{};
     std::optional<Instant> next = earliest(fleet_.next_deadline(), outputs_.next_deadline());
     next = earliest(next, earliest(watch_.next_deadline(), handover_.next_deadline()));
-    next = earliest(next, channels_.next_deadline());
+    next = earliest(next, earliest(channels_.next_deadline(), clusters_.next_deadline()));
     next = earliest(next, sockets_.next_deadline());
     next = earliest(earliest(next, strays_killed_at_), clients_.next_deadline());
     return earliest(earliest(next, requests_.next_deadline()), messages_.next_deadline());
@@ -252,13 +257,14 @@ RunWatch::Tell Supervisor::tell_fleet(Instant now) {
 
 /// Before anything that follows from it: a run that was ready may be over already.
 void Supervisor::tell_ready(Instant now) {
-    for (const Run run : channels_.take_ready()) {
+    const auto tell = [&](Run run, core::Readiness::Kind kind) {
         const core::Place* place = fleet_.find(run.slot);
-        if (place == nullptr) continue;
-        const core::Policy& policy = fleet_.worker(place->worker)->spec.policy;
-        if (policy.ready.kind != core::Readiness::Kind::channel) continue;
+        if (place == nullptr) return;
+        if (fleet_.worker(place->worker)->spec.policy.ready.kind != kind) return;
         fleet_.on_event(run.slot, core::event::BecameReady{run.generation}, now);
-    }
+    };
+    for (const Run run : channels_.take_ready()) tell(run, core::Readiness::Kind::channel);
+    for (const Run run : clusters_.take_ready()) tell(run, core::Readiness::Kind::listen);
 }
 
 /// It never came to be.
@@ -267,66 +273,6 @@ void Supervisor::close_run(Run run) {
     watch_.close(run);
     handover_.close(run);
     channels_.close(run);
-}
-
-void Supervisor::begin_shutdown(Instant now) {
-    if (records_.is_shutting_down()) return;
-    remember_all();  // with what this very turn has changed
-    records_.store_shutdown();
-    journal_.add(EventLine("daemon").text("what", "stopping"));
-    tell_manager_stopping();
-    fleet_.begin_operation();
-    stop_everything(now);
-}
-
-void Supervisor::stop_everything(Instant now) {
-    std::vector<Slot> slots;
-    for (const core::Place* place : fleet_.places()) {
-        if (place->instance.desired == core::Desired::up) slots.push_back(place->slot);
-    }
-    fleet_.stop(slots, now);
-}
-
-/// Processes in slots that stand for no instance: what a predecessor lost. They get what every
-/// worker gets at the end. True when there are none.
-bool Supervisor::end_strays(Instant now) {
-    constexpr Duration kGrace = std::chrono::seconds{10};
-    const bool is_first = !strays_killed_at_;
-    bool has_any = false;
-    const std::uint32_t used = std::min(link_.table().header.slots_used, wire::kMaxSlots);
-    for (std::uint32_t i = 0; i < used; ++i) {
-        const auto record = link_.slot(Slot{i});
-        if (is_job_slot(Slot{i})) continue;
-        const bool is_stray =
-            record && record->state != wire::SlotState::free && fleet_.find(Slot{i}) == nullptr;
-        if (!is_stray) continue;
-        const Run run{Slot{i}, Generation{record->generation}};
-        has_any = true;
-        if (record->state == wire::SlotState::exited) {
-            link_.release(run);
-        } else if (is_first) {
-            signal(run, SIGTERM);
-        } else if (now >= *strays_killed_at_) {
-            signal(run, SIGKILL);
-        }
-    }
-    if (!has_any) {
-        strays_killed_at_.reset();
-    } else if (is_first || now >= *strays_killed_at_) {
-        strays_killed_at_ = now + kGrace;
-    }
-    return !has_any;
-}
-
-void Supervisor::finish_when_idle(Instant now) {
-    if (!fleet_.is_idle() || is_finishing_ || !end_strays(now)) return;
-    jobs_.stop();
-    if (!jobs_.is_idle()) return;
-    log::info("all workers have stopped");
-    sockets_.remove_files();
-    is_finishing_ = true;
-    link_.finish(0);
-    sys::pass(Failpoint::finish_asked);
 }
 
 void Supervisor::execute(const core::SlotAction& slot_action) {
@@ -345,24 +291,6 @@ void Supervisor::execute(const core::SlotAction& slot_action) {
                               link_.signal_leader({slot, action.generation}, action.signal);
                           }},
                slot_action.action);
-}
-
-void Supervisor::signal(Run run, int signal) {
-    // The keeper has not heard of it yet, and will not.
-    const auto waiting = std::find(waiting_spawns_.begin(), waiting_spawns_.end(), run);
-    if (waiting != waiting_spawns_.end()) {
-        waiting_spawns_.erase(waiting);
-        failed_spawns_.push_back({run, {Op::listening_socket, ETIMEDOUT}});
-        return;
-    }
-    const core::Place* place = fleet_.find(run.slot);
-    if (place != nullptr && place->instance.generation == run.generation && signal != SIGKILL) {
-        const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        channels_.tell_stopping(run, spec.policy.stop_timeout);
-        if (spec.stop_message && channels_.send_shutdown(run)) return;
-    }
-    link_.signal(run, signal, signal != SIGKILL);
-    sys::pass(Failpoint::signal_asked);
 }
 
 void Supervisor::spawn(Run run, bool has_waited) {
@@ -396,6 +324,8 @@ Status Supervisor::try_spawn(const core::Place& place, bool has_waited) {
     if (auto prepared = watch_.prepare(place, spec, inheritance); !prepared) return prepared;
     if (auto prepared = handover_.prepare(place, spec, inheritance); !prepared) return prepared;
     if (auto prepared = channels_.prepare(place, spec, inheritance); !prepared) return prepared;
+    clusters_.add(place, spec, sys::monotonic_now());
+    add_node_environment(spec.launch, run, inheritance);
     const InstanceName name{
         .worker = spec.name, .number = place.number, .instances = newest.instances};
     const auto plan = compile_plan(core::launch_with_sockets(spec), name, inheritance, safe_base_);

@@ -27,6 +27,7 @@
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/logs.hpp"
 #include "supervisor/message_requests.hpp"
+#include "supervisor/node_clusters.hpp"
 #include "supervisor/outputs.hpp"
 #include "supervisor/records.hpp"
 #include "supervisor/remembered.hpp"
@@ -80,6 +81,7 @@ private:
     void on_slot_changed(Slot slot, Instant now);
     [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
     void tell_ready(Instant now);
+    void signal_left();
     void close_run(Run run);
     void on_refused(const wire::Message& message, Instant now);
     void on_spawned(const wire::Message& message, Instant now);
@@ -123,6 +125,7 @@ private:
     Handover handover_;
     StoreDoors doors_;
     Channels channels_;
+    NodeClusters clusters_;
     Sockets sockets_;
     StatusReader status_;
     Requests requests_;

@@ -245,6 +245,7 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
     watch_.resume(held);
     handover_.resume(held);
     channels_.resume(held);
+    clusters_.resume(held, now);
     channels_.begin(now);
     // First: a slot whose exit is not released would refuse the next run.
     for (std::uint32_t i = 0; i < slots_used; ++i) reconcile_slot(Slot{i});

@@ -11,6 +11,7 @@
 
 #include "base/overloaded.hpp"
 #include "conf/load.hpp"
+#include "core/node_launch.hpp"
 #include "supervisor/environment.hpp"
 #include "sys/file.hpp"
 
@@ -88,8 +89,12 @@ std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& st
 /// Why we ended a run that nobody asked to end.
 std::string reason_text(const core::WorkerSpec& spec, core::ExitReason reason) {
     if (reason == core::ExitReason::start_timeout) {
-        return fmt::format("not ready within start_timeout ({})",
-                           conf::format_duration(spec.policy.start_timeout));
+        const bool is_silent = spec.policy.ready.kind == core::Readiness::Kind::listen;
+        const auto wrapper = core::node_wrapper(spec.launch);
+        return fmt::format("not ready within start_timeout ({}){}{}",
+                           conf::format_duration(spec.policy.start_timeout),
+                           is_silent ? ": it does not listen" : "",
+                           is_silent && wrapper ? "; " + wrapper_text(*wrapper) : "");
     }
     if (reason == core::ExitReason::max_memory) {
         return fmt::format("its processes held more than max_memory ({})",
@@ -205,6 +210,12 @@ const char* reason_name(core::ExitReason reason) {
             return "liveness";
     }
     return "unknown";
+}
+
+std::string wrapper_text(const std::string& program) {
+    return fmt::format("{} is a Node.js program itself and may keep to itself what makes its child a "
+                       "worker of the cluster: let the command execute node with the script",
+                       program);
 }
 
 }  // namespace cluster::supervisor

@@ -28,6 +28,10 @@ namespace cluster::supervisor {
 [[nodiscard]] std::string pending_text(const core::WorkerSpec& spec, const core::Instance& instance,
                                        Instant now);
 
+/// Why a program that is known to be Node.js itself (core::node_wrapper) is no good one to start a
+/// worker of a cluster with.
+[[nodiscard]] std::string wrapper_text(const std::string& program);
+
 /// last_exit.reason of `status`.
 [[nodiscard]] const char* reason_name(core::ExitReason reason);
 

@@ -96,7 +96,7 @@ Status prepare(int fd, const ListenAddress& wanted, int family, const ListenOpti
     }
     // Connections of an earlier process that linger must not keep the port from us; for UDP it
     // would mean that others may take datagrams away.
-    if (wanted.type == Type::stream) {
+    if (wanted.type == Type::stream || options.reuse_address) {
         if (auto set = set_flag(fd, SOL_SOCKET, SO_REUSEADDR, true); !set) return set;
     }
     return options.reuse_port ? set_flag(fd, SOL_SOCKET, SO_REUSEPORT, true) : Status{};

@@ -27,6 +27,7 @@ struct ListenOptions {
     int backlog = 4096;
     bool reuse_port = false;
     bool nonblocking = false;
+    bool reuse_address = false;  // datagrams: others who say so may have the port, too
 };
 
 /// Bound and, unless it takes datagrams, listening; close-on-exec. The file of a path has the mode

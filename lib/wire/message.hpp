@@ -72,6 +72,8 @@ enum class HeldKind : std::uint16_t {
     socket_spec = 13,     // sealed memfd that says which one; generation: its id
     store = 14,   // segment of a store (lib/store); index: the store, generation: the segment's
     attach = 15,  // attach socket of a run, listening: slot, generation; index: its store
+    cluster_socket = 16,       // what a Node.js cluster listens at; generation: its id
+    cluster_socket_text = 17,  // sealed memfd that says which one; generation: its id
 };
 
 struct HeldKey {

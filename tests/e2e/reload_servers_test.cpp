@@ -6,17 +6,17 @@
 
 #include <array>
 #include <functional>
-#include <sstream>
 #include <string>
 
 #include "support/daemon.hpp"
 #include "support/ports.hpp"
 #include "support/recipe.hpp"
+#include "support/wrk.hpp"
 
 namespace cluster::test {
 namespace {
 
-constexpr int kConnections = 4;
+constexpr int kConnections = 4;  // as wrk has them
 constexpr int kRounds = 3;
 
 /// A server on a socket, with one instance.
@@ -57,51 +57,14 @@ const Server kHaproxy{.worker = "edge",
                       .stop_signal = SIGUSR1,
                       .for_kept_connections = {}};
 
-struct Count {
-    long answered = 0;
-    long failed = 0;
-};
-
-/// What wrk says at its end.
-Count count_of(const std::string& report) {
-    Count count;
-    std::istringstream lines(report);
-    for (std::string line; std::getline(lines, line);) {
-        std::istringstream words(line);
-        if (line.find(" requests in ") != std::string::npos) words >> count.answered;
-        if (line.find("Non-2xx") != std::string::npos) {
-            long bad = 0;
-            words.str(line.substr(line.find(": ") + 2));
-            words >> bad;
-            count.failed += bad;
-        }
-        if (line.find("Socket errors:") == std::string::npos) continue;
-        for (std::string word; words >> word;) {
-            if (word.find_first_not_of("0123456789,") == std::string::npos) {
-                count.failed += std::stol(word);
-            }
-        }
-    }
-    return count;
-}
-
 /// Ten seconds of requests while `act` does what it does.
-Count load_while(int port, bool is_kept, const std::function<void()>& act) {
-    std::vector<std::string> argv{
-        "wrk", "-d", "10s", "-t", "1", "-c", std::to_string(kConnections), "--timeout", "20s"};
-    if (!is_kept) {
-        argv.push_back("-H");
-        argv.push_back("Connection: close");
+RequestCount load_port_while(int port, bool is_kept, const std::function<void()>& act) {
+    const LoadOutcome outcome = load_while(
+        {.url = "http://127.0.0.1:" + std::to_string(port) + "/", .is_kept = is_kept}, act);
+    if (!outcome.was_in_time) {
+        MESSAGE("the machine is slow: a part of it happened after the requests");
     }
-    argv.push_back("http://127.0.0.1:" + std::to_string(port) + "/");
-    Process wrk({.argv = argv, .env = {}, .cwd = ""});
-    act();
-    const bool was_in_time = wrk.is_running();
-    const Outcome outcome = wrk.wait();
-    // It asks once before it counts, and gives up where nobody answers that.
-    if (outcome.code != 0) return {.answered = 0, .failed = 1};
-    if (!was_in_time) MESSAGE("the machine is slow: a part of it happened after the requests");
-    return count_of(outcome.out);
+    return outcome.count;
 }
 
 /// Writes the recipe into the directory of the test. Its path.
@@ -134,13 +97,13 @@ std::string with_twin(const std::string& config, const std::string& worker) {
 }
 
 /// As one does it without a process manager: the next one beside, then the signal.
-Count replace_by_hand(const Server& server) {
+RequestCount replace_by_hand(const Server& server) {
     const Daemon daemon;
     const int port = free_ports(1);
     const std::string file = prepare(daemon, server, port, server.for_kept_connections);
     const std::string both = daemon.write("both.toml", with_twin(text_of(file), server.worker));
     REQUIRE(daemon.ctl({"start", both}).code == 0);
-    return load_while(port, true, [&] {
+    return load_port_while(port, true, [&] {
         std::array<std::string, 2> names{server.worker, "twin"};
         for (int round = 0; round < kRounds; ++round) {
             REQUIRE(daemon.ctl({"start", names[1]}).code == 0);
@@ -157,14 +120,14 @@ void check_closed(const Server& server) {
     const int port = free_ports(1);
     REQUIRE(daemon.ctl({"start", prepare(daemon, server, port, {})}).code == 0);
     const pid_t first = daemon.pid_of(server.worker + ".0");
-    const Count quiet = load_while(port, false, [&] {
+    const RequestCount quiet = load_port_while(port, false, [&] {
         for (int round = 0; round < kRounds; ++round) reload(daemon, server);
     });
     CHECK(daemon.pid_of(server.worker + ".0") != first);
     CHECK(quiet.answered > 0);
     CHECK(quiet.failed == 0);
 
-    const Count killed = load_while(port, false, [&] {
+    const RequestCount killed = load_port_while(port, false, [&] {
         for (int round = 0; round < kRounds; ++round) {
             Process process = daemon.start_ctl({"reload", server.worker});
             CHECK(wait_until(
@@ -183,13 +146,13 @@ void check_closed(const Server& server) {
 
 void check_kept(const Server& server) {
     if (!find_program("wrk") || !find_program(server.program)) return skip("no wrk");
-    const Count by_hand = replace_by_hand(server);
+    const RequestCount by_hand = replace_by_hand(server);
     const Daemon daemon;
     const int port = free_ports(1);
     REQUIRE(
         daemon.ctl({"start", prepare(daemon, server, port, server.for_kept_connections)}).code ==
         0);
-    const Count reloaded = load_while(port, true, [&] {
+    const RequestCount reloaded = load_port_while(port, true, [&] {
         for (int round = 0; round < kRounds; ++round) reload(daemon, server);
     });
     MESSAGE(server.program << ", kept connections: " << by_hand.failed << " of " << by_hand.answered
@@ -238,7 +201,7 @@ TEST_SUITE("e2e") {
                     .code == 0);
         // What becomes of it is its own matter: while nobody listens, a client that knocks without
         // a pause may even connect to itself and so take the port.
-        const Count count = load_while(port, false, [&] {
+        const RequestCount count = load_port_while(port, false, [&] {
             daemon.ctl({"reload", kGunicorn.worker});
         });
         CHECK(count.failed > 0);

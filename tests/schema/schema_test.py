@@ -247,6 +247,7 @@ NEEDS = [
     (r"worker\.w\.ready\.status", 'worker.w.ready.http = "http://127.0.0.1/"'),
     (r"worker\.w\.liveness\.(?!tcp$|unix$|http$|command$|status$).*", 'worker.w.liveness.tcp = "127.0.0.1:80"'),
     (r"worker\.w\.liveness\.status", 'worker.w.liveness.http = "http://127.0.0.1/"'),
+    (r"worker\.w\.node_(?!cluster$).*", "worker.w.node_cluster = true"),
     (r".*\.interpolate", 'worker.w.env_file.path = "x"'),
     (r"socket\.w\b.*", 'worker.w.sockets = "w"'),
     (r"socket\.w\.(mode|user|group)", 'socket.w.listen = "/run/x.sock"'),

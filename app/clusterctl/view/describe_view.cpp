@@ -173,6 +173,31 @@ void add_channel(const ctl::Description& description, Page& page) {
     if (!trouble.empty()) page.item("trouble", trouble, kColumns, Style::yellow);
 }
 
+void add_cluster(const ctl::Description& description, Page& page) {
+    if (!description.cluster) return;
+    constexpr std::size_t kColumns = 9;
+    const ctl::ClusterStatus& cluster = *description.cluster;
+    page.heading("node cluster");
+    page.item("state", cluster.state + (cluster.drains ? ", can drain" : ""), kColumns,
+              cluster.state == "offline" ? Style::yellow : Style::plain);
+    for (const ctl::ClusterAddress& each : cluster.addresses) {
+        const bool is_shared = each.schedule == "shared";
+        page.item("listens",
+                  each.address + ", " +
+                      (is_shared ? each.schedule
+                                 : fmt::format("{}, {} taken", each.schedule,
+                                               count_of(each.connections, "connection"))),
+                  kColumns);
+    }
+    if (cluster.unanswered > 0) {
+        page.item("waits for",
+                  fmt::format("its answer to {}", count_of(cluster.unanswered, "connection")),
+                  kColumns, Style::yellow);
+    }
+    if (cluster.problem) page.item("problem", *cluster.problem, kColumns, Style::red);
+    if (cluster.warning) page.item("warning", *cluster.warning, kColumns, Style::yellow);
+}
+
 void add_spec(const ctl::Description& description, Page& page) {
     page.heading("spec");
     const std::size_t columns =
@@ -249,6 +274,7 @@ std::string render_description(const ctl::Description& description, const ViewOp
     add_state(description, options, page);
     add_sockets(description, page);
     add_channel(description, page);
+    add_cluster(description, page);
     add_spec(description, page);
     add_environment(description, page);
     add_descriptors(description, page);

@@ -283,7 +283,11 @@ const BadLine kBadLines[] = {
     {"stop_timeout = 10:00:00",
      "3:16 worker.w.stop_timeout: expected a duration such as \"10s\"; got 10:00:00"},
     {"ready = \"listen\"",
-     "3:9 worker.w.ready: expected \"exec\", \"notify\" or \"channel\"; got \"listen\""},
+     "3:9 worker.w.ready: \"listen\" belongs to node_cluster = true; for other programs see { tcp = "
+     "… }"},
+    {"ready = \"listening\"",
+     "3:9 worker.w.ready: expected \"exec\", \"notify\", \"channel\" or \"listen\"; got "
+     "\"listening\" (did you mean \"listen\"?)"},
     {"ready = { period = \"1s\" }",
      "3:1 worker.w.ready: has no probe; expected { http = \"http://127.0.0.1:8000/\" }, { tcp = … "
      "}, { unix = … }, { command = … } or { notification_fd = 3 }"},
@@ -402,7 +406,8 @@ TEST_CASE("conf/worker: each bad command is refused at its place") {
 
 TEST_CASE("conf/worker: names that the daemon sets itself are refused in env") {
     for (const std::string name : {"CLUSTER_WORKER", "CLUSTER_X", "LISTEN_PID", "NODE_CHANNEL_FD",
-                                   "NOTIFY_SOCKET", "WATCHDOG_USEC", "NODE_APP_INSTANCE"}) {
+                                   "NOTIFY_SOCKET", "WATCHDOG_USEC", "NODE_APP_INSTANCE",
+                                   "NODE_UNIQUE_ID"}) {
         CHECK(mistake_of(with_line("env." + name + " = \"1\"")) ==
               "3:5 worker.w.env." + name + ": the daemon sets " + name + " itself");
     }
@@ -526,7 +531,7 @@ TEST_CASE("conf/daemon: parallel_starts") {
 }
 
 TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key : {"node_cluster", "node_drain"}) {
+    for (const std::string key : {"node_shared_array_buffer"}) {
         CAPTURE(key);
         const std::string mistake = mistake_of(with_line(key + " = 1"));
         CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);

@@ -247,6 +247,11 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
                            {"in", "unix", "/a", std::nullopt, "taken", std::nullopt, 0}};
     description.channel = {.mode = "node", .state = "open", .received = 12, .heartbeat_ms = 40};
     description.channel->descriptors = 3;
+    description.cluster = {.state = "listening",
+                           .drains = true,
+                           .unanswered = 2,
+                           .addresses = {{"127.0.0.1:8000", "round-robin", 77}}};
+    description.cluster->warning = "careful";
     description.spec = {{"stop_timeout", "10s", "default"}};
     description.is_environment_read = true;
     description.environment = {{"A", "1", "2"}, {"B", std::nullopt, "x"}, {"C", "y", std::nullopt}};
@@ -272,6 +277,16 @@ TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     CHECK(back.channel->received == 12);
     CHECK(back.channel->heartbeat_ms == 40);
     CHECK(back.channel->descriptors == 3);
+    REQUIRE(back.cluster.has_value());
+    CHECK(back.cluster->state == "listening");
+    CHECK(back.cluster->drains);
+    CHECK(back.cluster->unanswered == 2);
+    REQUIRE(back.cluster->addresses.size() == 1);
+    CHECK(back.cluster->addresses[0].address == "127.0.0.1:8000");
+    CHECK(back.cluster->addresses[0].schedule == "round-robin");
+    CHECK(back.cluster->addresses[0].connections == 77);
+    CHECK_FALSE(back.cluster->problem.has_value());
+    CHECK(back.cluster->warning == "careful");
     CHECK(back.exits[0].exit.code == 3);
     CHECK(back.exits[0].uptime_ms == 250);
     CHECK(back.descriptors[1].target == "socket:[1]");

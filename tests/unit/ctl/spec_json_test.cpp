@@ -57,6 +57,7 @@ WorkerSpec full_spec() {
     spec.launch.umask = 0777;
     spec.launch.nice = -20;
     spec.launch.channel = cluster::core::ChannelMode::json;
+    spec.launch.node = {true, false, true, cluster::core::NodeSchedule::round_robin};
     spec.stop_message = true;
     cluster::core::SocketSpec web;
     web.name = "web";

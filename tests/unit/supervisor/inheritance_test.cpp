@@ -90,3 +90,16 @@ TEST_CASE("supervisor/inheritance: the others step aside for a number that the c
         CHECK(all.descriptors().size() == 4);
     }
 }
+
+TEST_CASE("supervisor/inheritance: words are put in front of what a variable says") {
+    sup::Inheritance inheritance;
+    inheritance.put_in_front("NODE_OPTIONS", "--require \"/a b\"");
+    inheritance.put_in_front("NODE_OPTIONS", "--require \"/c\"");
+    sup::Variables variables{{"NODE_OPTIONS", "--max-http-header-size=1"}};
+    inheritance.add_fronts(variables);
+    CHECK(variables["NODE_OPTIONS"] ==
+          "--require \"/a b\" --require \"/c\" --max-http-header-size=1");
+    sup::Variables none;
+    inheritance.add_fronts(none);
+    CHECK(none["NODE_OPTIONS"] == "--require \"/a b\" --require \"/c\"");
+}
