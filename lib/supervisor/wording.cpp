@@ -81,6 +81,11 @@ std::string seconds_text(Duration duration) {
 std::string stopping_text(const core::WorkerSpec& spec, const core::Stopping& state, Instant now) {
     const char* who = state.leader_gone ? "its process group" : "it";
     if (state.kill_sent) return fmt::format("SIGKILL was sent, waiting for {} to be gone", who);
+    if (spec.launch.node.cluster) {
+        return fmt::format("it was asked to end, waiting for what its clients have open; SIGKILL in "
+                           "{}",
+                           seconds_text(state.kill_at - now));
+    }
     return fmt::format("{} was sent, waiting for {} to end; SIGKILL in {}",
                        signal_text(core::end_signal(spec.policy, state.reason)), who,
                        seconds_text(state.kill_at - now));

@@ -22,6 +22,11 @@ void kill_supervisor(const Daemon& daemon) {
     REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
 }
 
+bool drains(const Daemon& daemon) {
+    const std::string answer = daemon.ctl({"describe", "api.0", "--json"}).out;
+    return Json::parse(answer).at("instances").at(0).at("cluster").at("drains") == true;
+}
+
 void check_reloads(const std::string& schedule, bool is_kept) {
     const std::string node = node_or_skip();
     if (node.empty()) return;
@@ -34,6 +39,7 @@ void check_reloads(const std::string& schedule, bool is_kept) {
                                     kNodeCluster + instances(4) + "node_schedule = \"" + schedule +
                                         "\"\n"))
                 .code == 0);
+    if (is_kept && !drains(daemon)) return skip("the preload that drains is not built");
     const pid_t first = daemon.pid_of("api.0");
     const LoadOutcome load =
         load_while({.url = url_of(port), .is_kept = is_kept, .connections = 20}, [&] {
@@ -114,6 +120,32 @@ server.on('listening', () => console.log('address', JSON.stringify(server.addres
     }
     TEST_CASE("node cluster/reload: round robin, a connection per request: none fails") {
         check_reloads("round-robin", false);
+    }
+
+    TEST_CASE("node cluster/reload: shared, kept connections: no request fails") {
+        check_reloads("shared", true);
+    }
+    TEST_CASE("node cluster/reload: round robin, kept connections: no request fails") {
+        check_reloads("round-robin", true);
+    }
+    TEST_CASE("node cluster/counter-example: without a drain kept connections are reset") {
+        const std::string node = node_or_skip();
+        if (node.empty()) return;
+        if (!find_program("wrk")) return skip("no wrk");
+        const Daemon daemon;
+        const int port = free_ports(1);
+        const std::string program = daemon.write("server.js", http_server(port));
+        REQUIRE(daemon
+                    .start(worker_table("api", {node, program},
+                                        kNodeCluster + instances(4) + "node_drain = false\n"))
+                    .code == 0);
+        CHECK_FALSE(drains(daemon));
+        const LoadOutcome load = load_while({.url = url_of(port), .connections = 20}, [&] {
+            for (int round = 0; round < 3; ++round) CHECK(daemon.ctl({"reload", "api"}).code == 0);
+        });
+        MESSAGE(load.count.answered << " answered, " << load.count.failed << " failed");
+        CHECK(load.count.answered > 0);
+        CHECK(load.count.failed > 0);
     }
 
     TEST_CASE("node cluster/takeover: workers and clients do not notice a kill of the supervisor") {
