@@ -292,8 +292,8 @@ const BadLine kBadLines[] = {
      "3:1 worker.w.ready: has no probe; expected { http = \"http://127.0.0.1:8000/\" }, { tcp = … "
      "}, { unix = … }, { command = … } or { notification_fd = 3 }"},
     {"ready = 5",
-     "3:9 worker.w.ready: expected \"exec\", \"notify\", \"channel\", or a table such as { http = "
-     "\"http://127.0.0.1:8000/\" }, { tcp = … }, { unix = … }, { command = … } or { "
+     "3:9 worker.w.ready: expected \"exec\", \"notify\", \"channel\", \"listen\", or a table such as { "
+     "http = \"http://127.0.0.1:8000/\" }, { tcp = … }, { unix = … }, { command = … } or { "
      "notification_fd = 3 }; got 5"},
     {"ready = { http = \"https://127.0.0.1/\" }",
      "3:18 worker.w.ready.http: https is not spoken; ask by http, or by { command = [\"curl\", …] }"},
