@@ -1,8 +1,9 @@
 #include "channel/json.hpp"
 
 #include <array>
+#include <bitset>
 #include <charconv>
-#include <cmath>
+#include <cstring>
 
 namespace cluster::channel {
 namespace {
@@ -27,6 +28,21 @@ constexpr std::array<bool, 256> plain_characters() {
     return plain;
 }
 constexpr std::array<bool, 256> kPlain = plain_characters();
+
+/// Whether eight bytes all are plain characters.
+bool are_plain(const char* bytes) {
+    constexpr std::uint64_t kOnes = 0x0101'0101'0101'0101;
+    constexpr std::uint64_t kHighs = kOnes * 0x80;
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    // The high bit of a byte tells; that it may spread upwards from one that is below does no harm.
+    const auto below = [](std::uint64_t x, std::uint64_t limit) {
+        return (x - kOnes * limit) & ~x & kHighs;
+    };
+    const std::uint64_t special = (word & kHighs) | below(word, 0x20) |
+                                  below(word ^ (kOnes * '"'), 1) | below(word ^ (kOnes * '\\'), 1);
+    return special == 0;
+}
 
 /// The words of the grammar, one after the other. Each function leaves `at` behind what it has
 /// read; false: it is not there.
@@ -57,11 +73,9 @@ public:
 
     [[nodiscard]] bool string() {
         if (!take('"')) return false;
-        while (at < text_.size()) {
+        for (skip_plain(); at < text_.size(); skip_plain()) {
             const auto c = static_cast<unsigned char>(text_[at]);
-            if (kPlain[c]) {
-                ++at;
-            } else if (c == '"') {
+            if (c == '"') {
                 ++at;
                 return true;
             } else if (c == '\\') {
@@ -88,6 +102,10 @@ public:
     }
 
 private:
+    void skip_plain() {
+        while (at + 8 <= text_.size() && are_plain(text_.data() + at)) at += 8;
+        while (at < text_.size() && kPlain[static_cast<unsigned char>(text_[at])]) ++at;
+    }
     [[nodiscard]] bool digits() {
         const std::size_t begin = at;
         while (is_digit(peek())) ++at;
@@ -139,6 +157,12 @@ bool read_start(Words& words, JsonType& type) {
     }
 }
 
+/// Nothing but white space is left.
+bool is_end(Words& words) {
+    words.skip_space();
+    return words.is_at_end();
+}
+
 bool read_name(Words& words, std::string_view& name) {
     words.skip_space();
     const std::size_t begin = words.at;
@@ -170,7 +194,7 @@ private:
         std::size_t depth = 0;
         if (!open(outer, depth, type)) return false;
         while (depth > 0) {
-            const bool is_object = is_object_[depth - 1];
+            const bool is_object = is_object_.test(depth - 1);
             words_.skip_space();
             if (words_.take(is_object ? '}' : ']')) {
                 --depth;
@@ -193,18 +217,19 @@ private:
     }
     [[nodiscard]] bool open(std::size_t outer, std::size_t& depth, JsonType type) {
         if (outer + depth >= kMaxDepth) return false;
-        is_object_[depth++] = type == JsonType::object;
+        is_object_.set(depth++, type == JsonType::object);
         is_fresh_ = true;
         return true;
     }
 
     Words& words_;
-    std::array<bool, kMaxDepth> is_object_{};
+    std::bitset<kMaxDepth> is_object_;
     bool is_fresh_ = false;  // nothing stands behind the bracket yet
 };
 
-void append_utf8(std::string& text, std::uint32_t code) {
-    const auto byte = [&text](std::uint32_t value) { text += static_cast<char>(value); };
+/// Returns the place behind it.
+char* put_utf8(char* target, std::uint32_t code) {
+    const auto byte = [&target](std::uint32_t value) { *target++ = static_cast<char>(value); };
     if (code < 0x80) {
         byte(code);
     } else if (code < 0x800) {
@@ -220,6 +245,7 @@ void append_utf8(std::string& text, std::uint32_t code) {
         byte(0x80U | ((code >> 6U) & 0x3FU));
         byte(0x80U | (code & 0x3FU));
     }
+    return target;
 }
 
 std::uint32_t hex4(std::string_view text) {
@@ -284,31 +310,56 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
+std::optional<JsonMember> JsonMembers::next() {
+    Words words{text_};
+    words.at = at_;
+    words.skip_space();
+    if (has_ended_ || !words.take(at_ == 0 ? '{' : ',')) {
+        // Behind the last member, or behind the bracket of an object without any.
+        has_ended_ = has_ended_ || (at_ != 0 && words.take('}') && is_end(words));
+        return std::nullopt;
+    }
+    const bool is_first = at_ == 0;
+    if (is_first) {
+        words.skip_space();
+        if (words.take('}')) {
+            has_ended_ = is_end(words);
+            at_ = text_.size();
+            return std::nullopt;
+        }
+    }
+    JsonMember member;
+    ValueReader reader{words};
+    if (!read_name(words, member.name) || !reader.read(1, member.value)) {
+        at_ = text_.size();
+        return std::nullopt;
+    }
+    member.name = member.name.substr(1, member.name.size() - 2);
+    at_ = words.at;
+    return member;
+}
+
+bool is_json(std::string_view text) {
+    Words words{text};
+    words.skip_space();
+    JsonValue value;
+    return ValueReader{words}.read(0, value) && is_end(words);
+}
+
 bool Json::parse(std::string_view text) {
     members_.clear();
     Words words{text};
-    ValueReader reader{words};
     words.skip_space();
     const std::size_t begin = words.at;
-    if (words.peek() != '{') {
-        if (!reader.read(0, root_)) return false;
-    } else {
-        ++words.at;
-        words.skip_space();
-        while (!words.take('}')) {
-            if (!members_.empty() && !words.take(',')) return false;
-            if (members_.size() == kMaxMembers) return false;
-            Member member;
-            if (!read_name(words, member.name)) return false;
-            if (!reader.read(1, member.value)) return false;
-            member.name = member.name.substr(1, member.name.size() - 2);
-            members_.push_back(member);
-            words.skip_space();
-        }
-        root_ = {JsonType::object, words.since(begin)};
+    if (words.peek() != '{') return ValueReader{words}.read(0, root_) && is_end(words);
+    JsonMembers members{text.substr(begin)};
+    while (const auto member = members.next()) {
+        if (members_.size() == kMaxMembers) return false;
+        members_.push_back(*member);
     }
-    words.skip_space();
-    return words.is_at_end();
+    if (!members.has_ended()) return false;
+    root_ = {JsonType::object, text.substr(begin, text.rfind('}') + 1 - begin)};
+    return true;
 }
 
 const JsonValue* Json::find(std::string_view name) const {
@@ -318,35 +369,31 @@ const JsonValue* Json::find(std::string_view name) const {
     return nullptr;
 }
 
-std::optional<std::string> string_of(const JsonValue& value) {
-    if (value.type != JsonType::string) return std::nullopt;
+std::size_t decode_string(const JsonValue& value, char* target) {
     const std::string_view inside = value.text.substr(1, value.text.size() - 2);
-    std::string text;
-    text.reserve(inside.size());
+    char* end = target;
     for (std::size_t at = 0; at < inside.size(); ++at) {
         if (inside[at] != '\\') {
-            text += inside[at];
+            *end++ = inside[at];
         } else if (inside[++at] == 'u') {
-            append_utf8(text, take_unicode(inside, at));
+            end = put_utf8(end, take_unicode(inside, at));
         } else {
-            text += unescaped(inside[at]);
+            *end++ = unescaped(inside[at]);
         }
     }
+    return static_cast<std::size_t>(end - target);
+}
+
+std::optional<std::string> string_of(const JsonValue& value) {
+    if (value.type != JsonType::string) return std::nullopt;
+    std::string text(value.text.size() - 2, '\0');
+    text.resize(decode_string(value, text.data()));
     return text;
 }
 
 std::optional<std::int64_t> integer_of(const JsonValue& value) {
     if (value.type != JsonType::number) return std::nullopt;
     std::int64_t number = 0;
-    const char* const end = value.text.data() + value.text.size();
-    const auto [last, error] = std::from_chars(value.text.data(), end, number);
-    if (error != std::errc{} || last != end) return std::nullopt;
-    return number;
-}
-
-std::optional<double> number_of(const JsonValue& value) {
-    if (value.type != JsonType::number) return std::nullopt;
-    double number = 0;
     const char* const end = value.text.data() + value.text.size();
     const auto [last, error] = std::from_chars(value.text.data(), end, number);
     if (error != std::errc{} || last != end) return std::nullopt;

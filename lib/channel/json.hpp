@@ -30,6 +30,30 @@ struct JsonValue {
     [[nodiscard]] bool is_string() const { return type == JsonType::string; }
 };
 
+/// Whether the text is exactly one JSON value within the depth. Allocates nothing.
+[[nodiscard]] bool is_json(std::string_view text);
+
+struct JsonMember {
+    std::string_view name;  // between its quotes
+    JsonValue value;
+};
+
+/// The members of an object, one after the other. Allocates nothing.
+class JsonMembers {
+public:
+    explicit JsonMembers(std::string_view text) : text_(text) {}
+
+    /// Nothing: that was the last one, or the rest is not the rest of one object.
+    [[nodiscard]] std::optional<JsonMember> next();
+    /// True when the object has ended as it has to.
+    [[nodiscard]] bool has_ended() const { return has_ended_; }
+
+private:
+    std::string_view text_;
+    std::size_t at_ = 0;
+    bool has_ended_ = false;
+};
+
 class Json {
 public:
     /// Reads one value with nothing but white space around it. The text must outlive what is asked
@@ -42,17 +66,16 @@ public:
     [[nodiscard]] const JsonValue* find(std::string_view name) const;
 
 private:
-    struct Member {
-        std::string_view name;  // between its quotes
-        JsonValue value;
-    };
     JsonValue root_;
-    std::vector<Member> members_;
+    std::vector<JsonMember> members_;
 };
 
 /// The characters of a string; a half of a surrogate pair becomes U+FFFD. Nothing for a value of
 /// another type.
 [[nodiscard]] std::optional<std::string> string_of(const JsonValue& value);
+/// The same where memory is the caller's, which may be that of the value itself: as many bytes as
+/// its text are enough. How many it took. Requires: a string.
+std::size_t decode_string(const JsonValue& value, char* target);
 /// A number without fraction and exponent, in range.
 [[nodiscard]] std::optional<std::int64_t> integer_of(const JsonValue& value);
 /// Any number.

@@ -79,6 +79,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* input, std::size_t siz
     ch::Json json;
     const std::string_view line = text.substr(0, text.find('\n'));
     const bool is_accepted = json.parse(line);
+    CLUSTER_ASSERT(!is_accepted || ch::is_json(line));
     // A half of a surrogate pair in an escape is a matter of taste; depth has a bound of ours.
     if (is_accepted && line.find("\\u") == std::string_view::npos) {
         CLUSTER_ASSERT(nlohmann::json::accept(line));

@@ -106,6 +106,34 @@ TEST_CASE("channel/json: the last of several members counts, as in JavaScript") 
     CHECK(integer_of(*json.find("a")) == 3);
 }
 
+TEST_CASE("channel/json: members one after the other, and whether that was all of one object") {
+    const auto names = [](std::string_view text) {
+        std::string all;
+        JsonMembers members{text};
+        while (const auto member = members.next()) {
+            all += std::string{member->name} + "=" + std::string{member->value.text} + ";";
+        }
+        CHECK_FALSE(members.next());
+        return all + (members.has_ended() ? "end" : "wrong");
+    };
+    CHECK(names("{}") == "end");
+    CHECK(names(" { } ") == "end");
+    CHECK(names("{\"a\":1, \"b\" : [2,{}] }") == "a=1;b=[2,{}];end");
+    CHECK(names("{\"a\":1}x") == "a=1;wrong");
+    CHECK(names("{\"a\":1,}") == "a=1;wrong");
+    CHECK(names("{\"a\":1") == "a=1;wrong");
+    CHECK(names("{,}") == "wrong");
+    CHECK(names("{} {}") == "wrong");
+    CHECK(names("[1]") == "wrong");
+    CHECK(names("") == "wrong");
+}
+
+TEST_CASE("channel/json: a string may be decoded where it stands") {
+    std::string text = "\"a\\u00e9\\ud83d\\ude00\\n\\\"\"";
+    const std::size_t size = decode_string({JsonType::string, text}, text.data());
+    CHECK(text.substr(0, size) == "a\xC3\xA9\xF0\x9F\x98\x80\n\"");
+}
+
 TEST_CASE("channel/json: values of strings and numbers") {
     const auto value = [](std::string_view text) {
         Json json;
@@ -162,6 +190,7 @@ TEST_CASE("channel/json: agrees with a reader that builds a tree, on texts cut a
         }
         if (prng.below(3) == 0) text.resize(prng.below(text.size()));
         REQUIRE_MESSAGE(accepts(text) == nlohmann::json::accept(text), text);
+        REQUIRE_MESSAGE(accepts(text) == is_json(text), text);
     }
 }
 
