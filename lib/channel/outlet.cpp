@@ -152,6 +152,16 @@ Outlet::Pushed Outlet::push(std::string_view line, std::uint64_t descriptor) {
     return Pushed::dropped;
 }
 
+void Outlet::discard() {
+    Record& record = memory_.record();
+    const Pieces waiting = pieces(memory_.out(), record.out_sent, record.out_queued);
+    for (const std::span<std::byte> piece : {waiting.first, waiting.second}) {
+        record.counts.dropped += static_cast<std::uint64_t>(
+            std::count(piece.begin(), piece.end(), std::byte{'\n'}));
+    }
+    publish(record.out_sent, record.out_queued);
+}
+
 void Outlet::drop_oldest(Kept& kept) {
     Record& record = memory_.record();
     const std::uint64_t end = line_end(record.out_sent);

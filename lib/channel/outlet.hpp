@@ -38,6 +38,9 @@ public:
     /// other than 0 it begins as Node.js' own do, and is shorter than kChunk.
     [[nodiscard]] Pushed push(std::string_view line, std::uint64_t descriptor = 0);
 
+    /// Whoever would have read it is gone: all that waits is thrown away and counted as dropped.
+    void discard();
+
     [[nodiscard]] bool is_empty() const;
     /// What is to be sent next. Requires: !is_empty().
     [[nodiscard]] Pieces next_chunk();

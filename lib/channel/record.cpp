@@ -45,6 +45,24 @@ bool has_valid_tables(const Record& record) {
 
 }  // namespace
 
+Told told_by(const Record& record) {
+    Told told{.counts = record.counts,
+              .said_ready = record.said_ready,
+              .heartbeat_ns = record.heartbeat_ns,
+              .status_size = record.status_size,
+              .status = {}};
+    std::copy_n(record.status, kMaxStatusText, told.status.begin());
+    return told;
+}
+
+void tell(Record& record, const Told& told) {
+    record.counts = told.counts;
+    record.said_ready = told.said_ready;
+    record.heartbeat_ns = told.heartbeat_ns;
+    std::copy_n(told.status.begin(), kMaxStatusText, record.status);
+    publish(record.status_size, told.status_size);
+}
+
 Memory::Memory(std::span<std::byte> bytes)
     : record_(reinterpret_cast<Record*>(bytes.data())),
       in_(bytes.subspan(sizeof(Record), record_->in_bytes)),

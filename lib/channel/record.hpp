@@ -11,6 +11,7 @@
 // The bytes come from our own predecessor, but perhaps a broken one: attach() checks every field.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -149,6 +150,18 @@ static_assert(offsetof(Record, receiving) == 136 && offsetof(Record, counts) == 
 static_assert(offsetof(Record, carried) == 912 && offsetof(Record, cluster_places) == 1936);
 static_assert(offsetof(Record, subscriptions) == 4096);
 static_assert(sizeof(Record) == 4096 + 128 * kMaxSubscriptions + 96 * kMaxPending);
+
+/// What a run has said of itself and what happened on its channel: it stays true on another one.
+struct Told {
+    Counts counts{};
+    std::uint32_t said_ready = 0;
+    std::int64_t heartbeat_ns = 0;
+    std::uint32_t status_size = 0;
+    std::array<char, kMaxStatusText> status{};
+};
+[[nodiscard]] Told told_by(const Record& record);
+/// Requires: the record is new.
+void tell(Record& record, const Told& told);
 
 struct Sizes {
     std::uint64_t max_line = 0;

@@ -78,15 +78,21 @@ Result<AttachAnswer> decode_attach(std::span<const std::byte> packet, std::size_
     return answer;
 }
 
-Result<FetchedStore> fetch_store(const std::string& socket_path, Duration patience) {
-    const auto socket = sys::connect_packets(socket_path, patience);
-    if (!socket) return tl::unexpected<Error>(socket.error());
-    if (const auto ready = sys::wait_readable(socket->get(), patience); !ready) {
+namespace {
+
+struct Fetched {
+    AttachItem item;
+    sys::UniqueFd fd;
+};
+
+/// The item of that kind in the answer to this connection.
+Result<Fetched> fetch(const sys::UniqueFd& socket, AttachKind wanted, Duration patience) {
+    if (const auto ready = sys::wait_readable(socket.get(), patience); !ready) {
         return fail(Op::receive, ready.error().code);
     }
     std::array<std::byte, kMaxAttachBytes> bytes;
     sys::Packet packet;
-    if (const auto got = sys::receive_packet(socket->get(), bytes, packet); !got) {
+    if (const auto got = sys::receive_packet(socket.get(), bytes, packet); !got) {
         return tl::unexpected<Error>(got.error());
     }
     if (packet.bytes == 0) return fail(Op::receive, ECONNRESET);
@@ -96,12 +102,34 @@ Result<FetchedStore> fetch_store(const std::string& socket_path, Duration patien
     if (!answer) return tl::unexpected<Error>(answer.error());
     if (answer->code != 0) return fail(Op::store, answer->code);
     for (std::size_t i = 0; i < answer->count; ++i) {
-        const AttachItem& item = answer->items[i];
-        if (item.kind != AttachKind::store) continue;
-        return FetchedStore{
-            .fd = std::move(packet.fds[i]), .inode = item.inode, .generation = item.generation};
+        if (answer->items[i].kind != wanted) continue;
+        return Fetched{.item = answer->items[i], .fd = std::move(packet.fds[i])};
     }
     return fail(Op::store, ENOENT);
+}
+
+}  // namespace
+
+Result<FetchedStore> fetch_store(const std::string& socket_path, Duration patience) {
+    const auto socket = sys::connect_packets(socket_path, patience);
+    if (!socket) return tl::unexpected<Error>(socket.error());
+    auto fetched = fetch(*socket, AttachKind::store, patience);
+    if (!fetched) return tl::unexpected<Error>(fetched.error());
+    return FetchedStore{.fd = std::move(fetched->fd),
+                        .inode = fetched->item.inode,
+                        .generation = fetched->item.generation};
+}
+
+Result<sys::UniqueFd> fetch_channel(const std::string& socket_path, Duration patience) {
+    const auto socket = sys::connect_packets(socket_path, patience, kChannelClient);
+    if (!socket) return tl::unexpected<Error>(socket.error());
+    auto fetched = fetch(*socket, AttachKind::channel, patience);
+    if (!fetched) return tl::unexpected<Error>(fetched.error());
+    return std::move(fetched->fd);
+}
+
+bool asks_for_channel(std::string_view peer_name) {
+    return peer_name.substr(0, kChannelClient.size()) == kChannelClient;
 }
 
 }  // namespace cluster::store

@@ -36,6 +36,9 @@ inline constexpr u16 kAttachVersion = 1;
 inline constexpr std::size_t kMaxAttachItems = 16;
 inline constexpr std::size_t kMaxAttachBytes = 1024;
 
+/// What the abstract address of a client begins with that wants the channel.
+inline constexpr std::string_view kChannelClient = "clusterd.channel.";
+
 enum class AttachKind : u16 { store = 1, channel = 2 };
 
 struct AttachItem {
@@ -83,5 +86,13 @@ struct FetchedStore {
 /// answer, worth another try; {message, EPROTO}; {store, EACCES} not a process of the worker;
 /// {store, ENOENT} the worker has no store.
 [[nodiscard]] Result<FetchedStore> fetch_store(const std::string& socket_path, Duration patience);
+
+/// Asks for the message channel, of which the worker has a new one then. Close-on-exec. Errors: as
+/// above; {store, ENOENT} the worker has no channel.
+[[nodiscard]] Result<sys::UniqueFd> fetch_channel(const std::string& socket_path,
+                                                  Duration patience);
+
+/// True for the address of one who asks for the channel too.
+[[nodiscard]] bool asks_for_channel(std::string_view peer_name);
 
 }  // namespace cluster::store

@@ -17,9 +17,16 @@
 #include "sys/socket.hpp"
 
 namespace cluster::supervisor {
+namespace {
+
+/// In the key of a socket whose worker has no store. Above any index of one.
+constexpr std::uint16_t kNoStore = 0xFFFF;
+
+}  // namespace
 
 Result<std::string> AttachSockets::open(Run run, const std::string& instance_id, std::uint32_t uid,
-                                        std::uint32_t gid, const StoreHandle& store) {
+                                        std::uint32_t gid,
+                                        const std::optional<StoreHandle>& store) {
     // Others may pass through the directory of root's daemon: their workers' sockets lie in it.
     const std::uint32_t mode = sys::current_uid() == 0 ? 0711 : 0700;
     if (auto made = sys::make_directory(directory_, mode); !made) {
@@ -31,7 +38,7 @@ Result<std::string> AttachSockets::open(Run run, const std::string& instance_id,
     auto socket = sys::listen_packets(path, uid, gid, kBacklog);
     if (!socket) return tl::unexpected(socket.error());
     const wire::HeldKey key{.kind = wire::HeldKind::attach,
-                            .index = store.index,
+                            .index = store ? store->index : kNoStore,
                             .slot = run.slot.value,
                             .generation = run.generation.value};
     keeper_.hold(key, socket->get());
@@ -138,6 +145,7 @@ void AttachSockets::answer(const Entry& entry, int peer) const {
     const Entry* of_peer = credentials ? entry_for(entry, credentials->pid) : nullptr;
     store::AttachAnswer answer;
     std::vector<int> fds;
+    sys::UniqueFd channel;
     if (of_peer == nullptr) {
         answer.code = EACCES;
         log::debug(
@@ -147,6 +155,13 @@ void AttachSockets::answer(const Entry& entry, int peer) const {
                     .inode = of_peer->store->inode,
                     .generation = of_peer->store->generation});
         fds.push_back(of_peer->store->fd);
+    }
+    if (of_peer != nullptr && store::asks_for_channel(sys::abstract_peer_name(peer))) {
+        if (auto opened = channel_for_(of_peer->run)) channel = std::move(*opened);
+    }
+    if (channel.is_open()) {
+        answer.add({.kind = store::AttachKind::channel});
+        fds.push_back(channel.get());
     }
     std::array<std::byte, store::kMaxAttachBytes> packet{};
     const std::size_t size = store::encode_attach(answer, packet);

@@ -7,6 +7,7 @@
 // so that a connection made while no supervisor runs waits for the next one.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -28,15 +29,21 @@ public:
     /// When descriptors have run out, accepting is tried again after this long.
     static constexpr Duration kRetry = std::chrono::milliseconds{100};
 
+    /// A new channel for a run, to be given to who asks. Errors: there is none for it.
+    using ChannelFor = std::function<Result<sys::UniqueFd>(Run)>;
+
     /// `directory`: "<runtime>/attach"; made when the first socket is.
-    AttachSockets(ev::Loop& loop, KeeperLink& keeper, std::string directory)
-        : loop_(loop), keeper_(keeper), directory_(std::move(directory)) {}
+    AttachSockets(ev::Loop& loop, KeeperLink& keeper, std::string directory, ChannelFor channel_for)
+        : loop_(loop),
+          keeper_(keeper),
+          directory_(std::move(directory)),
+          channel_for_(std::move(channel_for)) {}
 
     /// A socket for a run that is about to be spawned; returns its path, for CLUSTER_SOCKET.
     /// Errors: of make_directory and listen_packets.
     [[nodiscard]] Result<std::string> open(Run run, const std::string& instance_id,
                                            std::uint32_t uid, std::uint32_t gid,
-                                           const StoreHandle& store);
+                                           const std::optional<StoreHandle>& store);
     /// The socket of a run that a predecessor opened.
     void resume(const wire::HeldKey& key, const std::string& instance_id, sys::UniqueFd socket,
                 const std::optional<StoreHandle>& store);
@@ -71,6 +78,7 @@ private:
     ev::Loop& loop_;
     KeeperLink& keeper_;
     std::string directory_;
+    ChannelFor channel_for_;
     std::unordered_map<Slot, Entry> entries_;
     std::unordered_map<std::string, int> sharing_;  // sockets at a path: two during a reload
     std::vector<Slot> unwatched_;                   // until descriptors are there again

@@ -188,6 +188,30 @@ void Channels::close(Run run) {
     entries_.erase(run.slot);
 }
 
+Result<sys::UniqueFd> Channels::renew(Run run) {
+    const core::Place* place = fleet_.find(run.slot);
+    if (!is_of_run(place, run) ||
+        channel_mode(fleet_.spec_of(*place).launch) == core::ChannelMode::off) {
+        return fail(Op::socket, ENOENT);
+    }
+    auto pair = sys::open_stream_pair(kSocketBytes);
+    if (!pair) return tl::unexpected(pair.error());
+    now_ = sys::monotonic_now();
+    drain(run);
+    std::optional<channel::Told> told;
+    if (Entry* const older = find(run); older != nullptr && older->opened != nullptr) {
+        older->opened->outlet.discard();
+        told = channel::told_by(older->opened->memory.record());
+    }
+    close(run);
+    keeper_.hold(key_of(wire::HeldKind::channel, run), pair->first.get());
+    add(*place, run, std::move(pair->first));
+    Entry& entry = *find(run);
+    if (!entry.ended.empty()) return fail(Op::epoll, ENOMEM);
+    if (told && open_memory(entry)) channel::tell(entry.opened->memory.record(), *told);
+    return std::move(pair->second);
+}
+
 Channels::Entry* Channels::find(Run run) {
     const auto found = entries_.find(run.slot);
     return found != entries_.end() && found->second.run == run ? &found->second : nullptr;

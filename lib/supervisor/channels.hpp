@@ -84,6 +84,11 @@ public:
     void begin(Instant now);
     /// The run never came to be, or is over.
     void close(Run run);
+    /// A channel instead of the one whose end the run's process has lost: the other end of it. What
+    /// the old one still holds is read; what waits for a reader is gone, and so are subscriptions
+    /// and requests. Errors: {socket, ENOENT} the run has none by its table; {socket, errno};
+    /// {epoll, ENOMEM}.
+    [[nodiscard]] Result<sys::UniqueFd> renew(Run run);
     /// Reads now what the run has sent so far, before its exit is told.
     void drain(Run run);
 

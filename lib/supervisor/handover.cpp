@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/selector.hpp"
+#include "supervisor/channels.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/plan_compiler.hpp"
 #include "sys/process.hpp"
@@ -14,17 +15,20 @@ namespace cluster::supervisor {
 
 Status Handover::prepare(const core::Place& place, const core::WorkerSpec& spec,
                          Inheritance& inheritance) {
-    const auto name = store_of(spec.launch);
-    if (!name) return {};
-    const auto store = stores_.open(*name);
-    if (!store) return tl::unexpected(store.error());
-    inheritance.set_store(store->fd, store->inode, store->generation);
+    std::optional<StoreHandle> store;
+    if (const auto name = store_of(spec.launch)) {
+        auto opened = stores_.open(*name);
+        if (!opened) return tl::unexpected(opened.error());
+        store = *opened;
+        inheritance.set_store(store->fd, store->inode, store->generation);
+    }
+    if (!store && channel_mode(spec.launch) == core::ChannelMode::off) return {};
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
         output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
     auto path =
         attach_.open({place.slot, place.instance.generation},
-                     core::instance_id(spec.name, place.number), owner.uid, owner.gid, *store);
+                     core::instance_id(spec.name, place.number), owner.uid, owner.gid, store);
     if (path) {
         inheritance.set_variable("CLUSTER_SOCKET", std::move(*path));
     } else if (!std::exchange(is_without_socket_told_, true)) {

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/fleet.hpp"
@@ -18,13 +19,15 @@ namespace cluster::supervisor {
 class Handover {
 public:
     Handover(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, Records& records,
-             const core::Fleet& fleet, const std::string& runtime_dir)
+             const core::Fleet& fleet, const std::string& runtime_dir,
+             AttachSockets::ChannelFor channel_for)
         : keeper_(keeper),
           fleet_(fleet),
           stores_(keeper, jobs, records),
-          attach_(loop, keeper, runtime_dir + "/attach") {}
+          attach_(loop, keeper, runtime_dir + "/attach", std::move(channel_for)) {}
 
-    /// Before a spawn: adds the store that the worker gets, if any. Errors: as Stores::open.
+    /// Before a spawn: adds the store that the worker gets, if any, and where to ask for it and for
+    /// the channel again. Errors: as Stores::open.
     [[nodiscard]] Status prepare(const core::Place& place, const core::WorkerSpec& spec,
                                  Inheritance& inheritance);
     /// The run never came to be.

@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 
 #include "sys/clock.hpp"
+#include "sys/shared_memory.hpp"
 
 namespace cluster::sys {
 namespace {
@@ -31,6 +34,27 @@ timeval timeval_of(Duration patience) {
     const auto us = std::max<std::int64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(patience).count(), 1);
     return {.tv_sec = us / 1'000'000, .tv_usec = us % 1'000'000};
+}
+
+/// Gives the socket an abstract address that begins so and that nobody else has.
+Status bind_abstract(int fd, std::string_view prefix) {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    std::array<unsigned char, 16> random{};
+    if (auto filled = fill_random(random.data(), random.size()); !filled) return filled;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::size_t size = 1 + prefix.size() + 2 * random.size();
+    if (size > sizeof(address.sun_path)) return fail(Op::bind, ENAMETOOLONG);
+    char* at = std::copy(prefix.begin(), prefix.end(), address.sun_path + 1);
+    for (const unsigned char byte : random) {
+        *at++ = kHex[byte >> 4U];
+        *at++ = kHex[byte & 0xFU];
+    }
+    const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
+    if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+        return fail(Op::bind, errno);
+    }
+    return {};
 }
 
 }  // namespace
@@ -53,7 +77,8 @@ Result<UniqueFd> listen_packets(const std::string& path, std::uint32_t uid, std:
     return socket;
 }
 
-Result<UniqueFd> connect_packets(const std::string& path, Duration patience) {
+Result<UniqueFd> connect_packets(const std::string& path, Duration patience,
+                                 std::string_view own_prefix) {
     const auto address = address_of(path);
     if (!address) return fail(Op::connect, address.error().code);
     UniqueFd socket{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
@@ -63,12 +88,27 @@ Result<UniqueFd> connect_packets(const std::string& path, Duration patience) {
     if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0) {
         return fail(Op::socket, errno);
     }
+    if (!own_prefix.empty()) {
+        if (auto bound = bind_abstract(socket.get(), own_prefix); !bound) {
+            return tl::unexpected(bound.error());
+        }
+    }
     while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address),
                      sizeof(*address)) != 0) {
         if (errno == EINTR) continue;
         return fail(Op::connect, errno == EAGAIN ? ETIMEDOUT : errno);
     }
     return socket;
+}
+
+std::string abstract_peer_name(int fd) {
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return "";
+    constexpr std::size_t kBegin = offsetof(sockaddr_un, sun_path) + 1;
+    // Of a name that begins with a zero byte the kernel says the length (unix(7)).
+    if (size <= kBegin || size > sizeof address || address.sun_path[0] != '\0') return "";
+    return {address.sun_path + 1, size - kBegin};
 }
 
 Status wait_readable(int fd, Duration patience) {

@@ -307,7 +307,8 @@ TEST_SUITE("e2e") {
                 .start("[store.sessions]\nsize = \"8MiB\"\n" +
                        worker_table("a", storer({"inherited"}), kQuick) +
                        worker_table("b", storer({"inherited"}), kQuick + "store = \"sessions\"") +
-                       worker_table("c", storer({"inherited"}), kQuick + "store = false"))
+                       worker_table("c", storer({"inherited"}),
+                                    kQuick + "store = false\nchannel = false"))
                 .code == 0);
         const std::string a = identity_in(words_of(daemon, "a.0"), "inherited");
         const std::string b = identity_in(words_of(daemon, "b.0"), "inherited");

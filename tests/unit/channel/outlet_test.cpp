@@ -73,6 +73,19 @@ TEST_CASE("channel/outlet: a full queue drops the oldest and delivers their numb
     CHECK(test.record().counts.dropped == 200 - kept);
 }
 
+TEST_CASE("channel/outlet: what its reader will never read is counted, and the rest goes on") {
+    TestMemory test;
+    Outlet outlet{test.memory, SlowReader::drop_oldest};
+    static_cast<void>(outlet.push(line_of(1, 300)));
+    static_cast<void>(outlet.push(line_of(2, 300)));
+    static_cast<void>(send(test, outlet, 450));
+    outlet.discard();
+    CHECK(outlet.is_empty());
+    CHECK(test.record().counts.dropped == 1);
+    static_cast<void>(outlet.push("next\n"));
+    CHECK(send(test, outlet) == "next\n");
+}
+
 TEST_CASE("channel/outlet: with disconnect a full queue says so and keeps what it has") {
     TestMemory test;
     Outlet outlet{test.memory, SlowReader::disconnect};
