@@ -1,11 +1,14 @@
 #include "worker/discovery.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "store/attach.hpp"
 #include "sys/shared_memory.hpp"
+#include "sys/stream.hpp"
 
 namespace cluster::worker {
 namespace {
@@ -30,17 +33,25 @@ Result<store::Segment> attach(int fd, std::uint64_t generation, store::Access ac
     return segment;
 }
 
-Result<store::Segment> ask_socket(const std::string& path, store::Access access) {
+/// Asks again where the daemon gave no answer.
+template <class Fetch>
+auto ask(Fetch fetch) -> decltype(fetch()) {
     Error error;
     for (int attempt = 0; attempt < kTries; ++attempt) {
-        auto fetched = store::fetch_store(path, kPatience);
-        if (fetched) return attach(fetched->fd.get(), fetched->generation, access);
+        auto fetched = fetch();
+        if (fetched) return fetched;
         error = fetched.error();
         if (error.code != ECONNRESET) break;
     }
-    // The socket is there, and its daemon says that this worker has no store.
+    // The socket is there, and its daemon says that this worker has no such thing.
     if (error == Error{Op::store, ENOENT}) error.code = ENOTCONN;
     return tl::unexpected<Error>(error);
+}
+
+Result<store::Segment> ask_socket(const std::string& path, store::Access access) {
+    const auto fetched = ask([&] { return store::fetch_store(path, kPatience); });
+    if (!fetched) return tl::unexpected<Error>(fetched.error());
+    return attach(fetched->fd.get(), fetched->generation, access);
 }
 
 /// An empty variable counts as none.
@@ -62,6 +73,25 @@ Result<store::Segment> find_segment(store::Access access) {
         if (socket == nullptr) return fail(Op::store, EBADF);
     }
     return ask_socket(socket, access);
+}
+
+Result<sys::UniqueFd> find_channel(bool is_inherited) {
+    const char* socket = variable("CLUSTER_SOCKET");
+    const char* text = variable("CLUSTER_CHANNEL_FD");
+    if (text == nullptr && socket == nullptr) return fail(Op::socket, ENOTCONN);
+    if (text != nullptr && is_inherited) {
+        const std::string_view digits{text};
+        int number = -1;
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), number);
+        const bool is_number = error == std::errc{} && end == digits.data() + digits.size();
+        if (!is_number || number < 0) return fail(Op::socket, EINVAL);
+        if (sys::is_stream_of_pair(number) && sys::set_close_on_exec(number)) {
+            return sys::UniqueFd{number};
+        }
+    }
+    if (socket == nullptr) return fail(Op::socket, EBADF);
+    return ask([&] { return store::fetch_channel(socket, kPatience); });
 }
 
 }  // namespace cluster::worker

@@ -14,19 +14,22 @@ struct Text {
 constexpr std::array kTexts{
     Text{0, "no error"},
     Text{ENOTCONN,
-         "no store: this process was not started by clusterd, or its worker says store = false "
-         "(neither CLUSTER_STORE nor CLUSTER_SOCKET leads to one); start it by clusterctl start"},
+         "not connected to clusterd: it did not start this process, or the worker says store = "
+         "false or channel = false (neither CLUSTER_STORE or CLUSTER_CHANNEL_FD nor CLUSTER_SOCKET "
+         "leads to one); start it by clusterctl start"},
     Text{EBADF,
-         "the descriptor that CLUSTER_STORE names is not the store, and there is no "
-         "CLUSTER_SOCKET to ask for another; keep both variables and the descriptor in what wraps "
-         "this program"},
+         "the descriptor that CLUSTER_STORE or CLUSTER_CHANNEL_FD names is not what it should be, "
+         "and there is no CLUSTER_SOCKET to ask for another; keep the variables and the "
+         "descriptors in what wraps this program"},
     Text{EPROTONOSUPPORT,
          "the store has another layout version than this library; install the libcluster that "
          "belongs to the clusterd that runs"},
-    Text{EBADMSG, "the store contradicts itself: some process has written into it past libcluster"},
+    Text{EBADMSG,
+         "the store contradicts itself, as some process has written into it past libcluster; or a "
+         "message came that this library does not know"},
     Text{EBUSY,
-         "no end of others' changes to this key: some process scribbles in the store past "
-         "libcluster"},
+         "no end of others' changes to this key, as some process scribbles in the store past "
+         "libcluster; or the channel is open already: there is one in a process"},
     Text{EACCES,
          "clusterd does not count this process among its worker's (it has made itself a daemon of "
          "its own?), or the store may not be written; open it for reading only"},
@@ -42,13 +45,17 @@ constexpr std::array kTexts{
          "in the configuration of clusterd, or let fewer threads write"},
     Text{EROFS, "the store is open for reading only"},
     Text{EINVAL,
-         "invalid argument: an empty key or name, a negative time to live, an unknown flag or "
-         "kind, or text in CLUSTER_STORE that is not its format"},
-    Text{ENAMETOOLONG, "too long: a key has at most 1024 bytes, a counter's name 128"},
-    Text{EILSEQ, "a counter's name must be UTF-8 without a zero byte"},
+         "invalid argument: an empty key, name, receiver or topic, a time out of range, an unknown "
+         "flag or kind, or text in CLUSTER_STORE or CLUSTER_CHANNEL_FD that is not its format"},
+    Text{ENAMETOOLONG,
+         "too long: a key has at most 1024 bytes, a counter's name 128, a receiver of messages "
+         "256, a topic 126"},
+    Text{EILSEQ,
+         "a counter's name must be UTF-8 without a zero byte; the data of a message must be one "
+         "JSON value, or UTF-8 with CLUSTER_TEXT"},
     Text{EMEDIUMTYPE,
-         "wrong type: the value is not a decimal number of 64 bits, or there is a counter of this "
-         "name of the other kind"},
+         "wrong type: the value is not a decimal number of 64 bits, there is a counter of this "
+         "name of the other kind, or the JSON is no string"},
     Text{ENFILE,
          "the table of counters (or of striped ones) is full; raise [store] counters in the "
          "configuration of clusterd"},
@@ -67,7 +74,12 @@ constexpr std::array kTexts{
          "a striped counter can be added to and read, nothing else; and stripes are for "
          "striped counters only"},
     Text{ENOMEM, "this process has no memory left"},
-    Text{EAGAIN, "this process has no thread key left (PTHREAD_KEYS_MAX)"},
+    Text{EAGAIN,
+         "no room for the message now: wait until the channel can be written; or, of the store: "
+         "this process has no thread key left (PTHREAD_KEYS_MAX)"},
+    Text{EMSGSIZE, "the message never fits what is kept with CLUSTER_NOWAIT: send it without"},
+    Text{EPIPE, "the channel is closed: clusterd has ended it, or another process has it now"},
+    Text{EINTR, "a signal came while this was waiting; call again"},
     Text{EMFILE, "this process has too many open files; raise its limit"},
 };
 

@@ -80,9 +80,32 @@ for number in range(70):
 print("all true", flush=True)
 )";
 
+const char* const kWrapped = R"(
+import subprocess, sys
+subprocess.run([sys.executable, "-c", """
+import clusterd
+channel = clusterd.channel()
+channel.ready()
+for message in channel:
+    if message.is_request: message.reply(message.data * 2)
+"""])
+)";
+
 }  // namespace
 
 TEST_SUITE("e2e") {
+    TEST_CASE("channel bindings: a program that Python's subprocess has started gets the channel") {
+        if (cannot_run()) return;
+        const Daemon daemon;
+        const std::string program = daemon.write("wrapper.py", kWrapped);
+        REQUIRE(
+            daemon.start(worker_table("w", {SYSTEM_PYTHON, program}, kReady + kEnvironment)).code ==
+            0);
+        const Outcome answered = daemon.ctl({"send", "w.0", "[7]", "--wait", "20000", "--json"});
+        INFO(answered.out << answered.err << daemon.err_log("w.0"));
+        CHECK(Json::parse(answered.out).at("reply") == Json::parse("[7,7]"));
+    }
+
     TEST_CASE("channel bindings: Node and Python send, request, publish and subscribe") {
         if (cannot_run()) return;
         const Daemon daemon;

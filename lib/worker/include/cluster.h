@@ -1,18 +1,21 @@
 /*
- * cluster.h: what a worker of clusterd shares with the others, at the speed of memory.
+ * cluster.h: what a worker of clusterd shares with the others, and says to them.
  *
  * The store is one segment of shared memory that clusterd hands to every worker: named counters of
- * 64 bits, and a table of keys and values. This is the whole of libcluster; C11, and C++ as it is.
+ * 64 bits, and a table of keys and values. The channel carries messages between workers. This is
+ * the whole of libcluster; C11, and C++ as it is.
  *
  * Conventions, true for every function below:
  *
  * 1. A function that can fail returns 0 (or what its text says), or an errno as a negative number.
  *    cluster_error_text says what it means here and what to do. Out parameters that may be NULL say
  *    so; where a function fails they are left as they were, unless its text says otherwise.
- * 2. Handles are opaque. Any thread may use any handle at any time, but for closing it.
- * 3. After fork the child may go on with every handle; it joins the store again by itself. Between
- *    vfork and exec nothing here may be called. Nothing here is for signal handlers, except
- *    cluster_counter_add and its like on a counter of the atomic kind.
+ * 2. Handles are opaque. Any thread may use any handle of the store at any time, but for closing it;
+ *    a channel is for one thread at a time.
+ * 3. After fork the child may go on with every handle of the store, which it joins again by itself;
+ *    a channel goes on in one of the two. Between vfork and exec nothing here may be called. Nothing
+ *    here is for signal handlers, except cluster_counter_add and its like on a counter of the atomic
+ *    kind.
  * 4. No thread is started, no signal is used, no lock is held: a process that is killed or stopped
  *    inside of any function harms and blocks nobody.
  * 5. Sizes are in bytes, times in milliseconds. Keys and values are bytes; counters' names are
@@ -302,6 +305,160 @@ typedef struct cluster_item {
  */
 int cluster_table_next(const cluster_store* store, cluster_cursor* cursor, void* key,
                        size_t key_capacity, void* buffer, size_t capacity, cluster_item* item);
+
+/* --- the channel ----------------------------------------------------------------------------- */
+
+/*
+ * Messages to the other workers, of this language or any other, over the channel that clusterd gives
+ * to every worker. Data is JSON text: what is given is checked, and what comes is as its sender
+ * wrote it. Order is kept per pair of sender and receiver; a message is delivered once or not at
+ * all. CHANNEL.md of clusterd has all of it.
+ *
+ * Nothing runs in the background: what came in is taken by cluster_channel_receive, and a program
+ * with a loop of its own waits on cluster_channel_fd. Memory is taken by cluster_channel_open (128
+ * KiB), and by cluster_channel_receive when a line comes that is longer than any before.
+ *
+ * Errors of every function that sends, beside its own: -EPIPE the channel is closed; -EINVAL unknown
+ * flags, a NULL that may not be, an empty receiver or topic; -ENAMETOOLONG a receiver above 256
+ * bytes, a topic above 126; -EILSEQ data that is not exactly one JSON value (at most 100 deep), text
+ * that is not UTF-8; with CLUSTER_NOWAIT -EAGAIN there is no room now, and nothing of it was taken,
+ * and -EMSGSIZE it never fits the 64 KiB that are kept. A line that is longer than [channel] max_line
+ * of the configuration (1 MiB) is thrown away by the daemon, and counted.
+ *
+ * `id` may be NULL. Else it is set, and an answer to this very call comes as a CLUSTER_REPLY with it:
+ * of how many the message has reached, or what was wrong.
+ */
+
+typedef struct cluster_channel cluster_channel;
+
+/** The message is delivered as it is, without saying from whom: what process.send of Node sends. */
+#define CLUSTER_RAW 1u
+/** Data is any UTF-8 text, and is sent as a JSON string. */
+#define CLUSTER_TEXT 2u
+/**
+ * More follows at once: the message is kept, up to 64 KiB of them, and goes out with the next one
+ * that does not say so, or with cluster_channel_flush or cluster_channel_receive. One call of the
+ * system then takes hundreds of small messages.
+ */
+#define CLUSTER_MORE 4u
+/**
+ * Never waits. What the system does not take now goes out with a later call; until then
+ * cluster_channel_flush says -EAGAIN, and the descriptor is to be polled for writing too. Without
+ * it a function waits until the daemon has taken all of it: normally not at all, and for some
+ * milliseconds while the supervisor is being replaced.
+ */
+#define CLUSTER_NOWAIT 8u
+
+/**
+ * Opens the channel of this process: the descriptor that CLUSTER_CHANNEL_FD names, else (a wrapper
+ * has closed it) a new one that CLUSTER_SOCKET gives, within 5 seconds; then whoever had it before
+ * finds it closed. Programs that this one starts do not get it. There is one in a process. `flags`
+ * is 0.
+ *
+ * Errors: -ENOTCONN outside of clusterd, and in a worker with channel = false; -EBUSY it is open
+ * already; -EBADF the descriptor is none, and there is no CLUSTER_SOCKET to ask; -EINVAL unknown
+ * flags, or text in CLUSTER_CHANNEL_FD that is no number; -ENOMEM; those of CLUSTER_SOCKET, as for
+ * cluster_store_open.
+ */
+int cluster_channel_open(unsigned flags, cluster_channel** channel);
+
+/** Closes it: this process takes no further part. What is still kept is lost. NULL is allowed. */
+void cluster_channel_close(cluster_channel* channel);
+
+/**
+ * To wait on by poll, select or epoll. It may have been read beyond the message that was received
+ * last: call cluster_channel_receive with 0 until that says 0, then wait. Do not read from it.
+ */
+int cluster_channel_fd(const cluster_channel* channel);
+
+/**
+ * To all that the selector names: "api.2", "api", "@site", "all", globs; the sender is left out
+ * unless it is named itself. `flags`: all four.
+ */
+int cluster_channel_send(cluster_channel* channel, const char* to, const char* data, size_t size,
+                         unsigned flags, uint64_t* id);
+
+/** To all who subscribed to the topic, once each. `flags`: all four. */
+int cluster_channel_publish(cluster_channel* channel, const char* topic, const char* data,
+                            size_t size, unsigned flags, uint64_t* id);
+
+/** What is published under the topic comes from now on. `*`, `?` and `[...]` make a pattern; at most
+ * 64 of them. `flags`: CLUSTER_MORE, CLUSTER_NOWAIT. */
+int cluster_channel_subscribe(cluster_channel* channel, const char* topic, unsigned flags,
+                              uint64_t* id);
+/** Undoes a subscribe with the same text. */
+int cluster_channel_unsubscribe(cluster_channel* channel, const char* topic, unsigned flags,
+                                uint64_t* id);
+
+/**
+ * To one that the selector names, which is to answer: a CLUSTER_REPLY with this id comes in any case,
+ * after `timeout_ms` at the latest (0: [channel] request_timeout of the configuration, 10 s; at most
+ * a day). At most 256 may wait. `flags`: CLUSTER_TEXT, CLUSTER_MORE, CLUSTER_NOWAIT. Errors: -EINVAL
+ * `id` is NULL, or the time is out of range.
+ */
+int cluster_channel_request(cluster_channel* channel, const char* to, const char* data,
+                            size_t size, int64_t timeout_ms, unsigned flags, uint64_t* id);
+
+/** The answer to a CLUSTER_REQUEST, with its id. `flags`: as for a request. */
+int cluster_channel_reply(cluster_channel* channel, uint64_t request, const char* data, size_t size,
+                          unsigned flags);
+/** The same, but the answer is an error: a text of 1 to 512 bytes. */
+int cluster_channel_refuse(cluster_channel* channel, uint64_t request, const char* text,
+                           unsigned flags);
+
+/**
+ * A line as it is: a message of the application, which the rules of [[channel.rule]] look at, or one
+ * of CHANNEL.md that has no function here. `flags`: all but CLUSTER_RAW.
+ */
+int cluster_channel_post(cluster_channel* channel, const char* data, size_t size, unsigned flags);
+
+/** This worker is ready: ready = "channel" in its table. */
+int cluster_channel_ready(cluster_channel* channel);
+/** A line for clusterctl status; 512 bytes of it are kept. */
+int cluster_channel_status(cluster_channel* channel, const char* text);
+/** This worker is alive. */
+int cluster_channel_heartbeat(cluster_channel* channel);
+
+/**
+ * Sends what is kept. Waits for at most `timeout_ms` (-1: for ever). Errors: -EAGAIN some of it is
+ * still there; -EPIPE; -EINTR a signal came.
+ */
+int cluster_channel_flush(cluster_channel* channel, int timeout_ms);
+
+#define CLUSTER_MESSAGE 1u     /* sent or published by another worker */
+#define CLUSTER_REQUEST 2u     /* likewise, and it waits for cluster_channel_reply */
+#define CLUSTER_REPLY 3u       /* to a call that gave an id */
+#define CLUSTER_DROPPED 4u     /* `number` messages were thrown away, as they were not read in time */
+#define CLUSTER_STOPPING 5u    /* this worker ends in `number` ms: who subscribed "cluster.stopping" */
+#define CLUSTER_APPLICATION 6u /* came without an envelope: raw, by clusterctl, or "shutdown" */
+
+/** Texts end with a zero byte, are NULL where there is none, and stay until the next receive. */
+typedef struct cluster_message {
+    unsigned kind;
+    unsigned reserved;
+    uint64_t id;       /* of a request, for the reply to it; of a reply, what its call gave */
+    const char* from;  /* "api.0"; NULL: clusterctl, or the daemon itself */
+    const char* topic; /* NULL: it was not published */
+    const char* data;  /* JSON text */
+    size_t data_size;
+    const char* error; /* of a reply: what was wrong. "timeout": nobody answered in time */
+    int64_t number;    /* see above; of a reply to send and publish: how many it has reached */
+} cluster_message;
+
+/**
+ * Takes the next message. Sends first what is kept. Waits for at most `timeout_ms` (0: not at all;
+ * -1: for ever). Returns 1 with a message, 0 when none came. Errors: -EPIPE the channel is closed,
+ * and everything that came before was received; -EINTR a signal came; -ENOMEM for a line that is
+ * longer than any before; -EBADMSG the daemon sent what this library does not know.
+ */
+int cluster_channel_receive(cluster_channel* channel, cluster_message* message, int timeout_ms);
+
+/**
+ * The characters of a JSON string, as of `data`. Writes at most `size` bytes, without a zero byte at
+ * the end; `text` may be where the JSON is. Returns how many. Errors: -EMEDIUMTYPE it is no string;
+ * -ERANGE `capacity` is below `size`.
+ */
+int64_t cluster_json_text(const char* json, size_t size, char* text, size_t capacity);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

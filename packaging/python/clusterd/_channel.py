@@ -10,6 +10,7 @@ import json
 import os
 import select
 import socket
+import struct
 import time
 from collections import deque
 from typing import Any, Callable, Deque, Dict, Iterator, NamedTuple, Optional
@@ -18,6 +19,12 @@ from ._errors import ChannelClosedError, NoChannelError, RequestError, RequestTi
 
 READ_BYTES = 65536
 MAX_TOPIC_BYTES = 126
+
+ATTACH_SECONDS = 5
+ATTACH_MAGIC = 0x41544331
+ATTACH_HEADER = struct.Struct("=IHHHHI")  # magic, version, code, items, bytes of an item, zero
+ATTACH_KIND = struct.Struct("=H")
+ATTACH_CHANNEL = 2
 
 
 class Message(NamedTuple):
@@ -48,15 +55,51 @@ class Message(NamedTuple):
         return self.answer(**fields)
 
 
-def open_socket() -> socket.socket:
-    """The channel of this process, which no program that it starts inherits from now on."""
+def inherited_socket() -> Optional[socket.socket]:
+    """None: there is none, or something else has its number since a wrapper has closed it."""
     try:
         opened = socket.socket(fileno=int(os.environ["CLUSTER_CHANNEL_FD"]))
     except (KeyError, ValueError, OSError):
+        return None
+    if (opened.family, opened.type) == (socket.AF_UNIX, socket.SOCK_STREAM):
+        return opened
+    opened.detach()
+    return None
+
+
+def attached_socket(path: str) -> Optional[socket.socket]:
+    """Another one, from CLUSTER_SOCKET (ATTACH.md of clusterd). None: it gives none."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+            asking.settimeout(ATTACH_SECONDS)
+            asking.bind(b"\0clusterd.channel." + os.urandom(16).hex().encode())
+            asking.connect(path)
+            answer, fds, _, _ = socket.recv_fds(asking, 1024, 16)
+    except OSError:
+        return None
+    found = None
+    magic, version, _, items, item_bytes, _ = ATTACH_HEADER.unpack_from(answer.ljust(ATTACH_HEADER.size, b"\0"))
+    is_known = (magic == ATTACH_MAGIC and version == 1 and items == len(fds) and item_bytes >= 32
+                and len(answer) == ATTACH_HEADER.size + items * item_bytes)
+    for number, fd in enumerate(fds):
+        kind = ATTACH_KIND.unpack_from(answer, ATTACH_HEADER.size + number * item_bytes)[0] if is_known else 0
+        if kind == ATTACH_CHANNEL and found is None:
+            found = socket.socket(fileno=fd)
+        else:
+            os.close(fd)
+    return found
+
+
+def open_socket() -> socket.socket:
+    """The channel of this process, which no program that it starts inherits from now on."""
+    opened = inherited_socket()
+    if opened is None and os.environ.get("CLUSTER_SOCKET"):
+        opened = attached_socket(os.environ["CLUSTER_SOCKET"])
+    if opened is None:
         raise NoChannelError(
             "no channel: this process was not started by clusterd, or its worker says channel = false; "
             "start it by clusterctl start"
-        ) from None
+        )
     os.set_inheritable(opened.fileno(), False)
     return opened
 
