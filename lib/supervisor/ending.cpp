@@ -32,6 +32,7 @@ void Supervisor::signal(Run run, int signal) {
         const Instant now = sys::monotonic_now();
         const bool is_usual = stopping != nullptr && signal == spec.policy.stop_signal;
         if (is_usual && clusters_.stop(run, stopping->kill_at - now, now)) return;
+        channels_.flush();  // what it is told comes before the signal
     }
     if (signal == SIGKILL) clusters_.on_killed(run);
     link_.signal(run, signal, signal != SIGKILL);

@@ -107,6 +107,8 @@ void Supervisor::end_without_keeper() {
 }
 
 void Supervisor::turn(Instant now) {
+    // Before all else: nothing below has a say in it, and workers wait for each other's messages.
+    channels_.flush();
     while (const auto message = link_.take_message()) on_keeper_message(*message, now);
     for (const FailedSpawn& failed : std::exchange(failed_spawns_, {})) {
         fleet_.on_event(

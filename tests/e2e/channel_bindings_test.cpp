@@ -38,13 +38,12 @@ channel.answer(([a, b], { from }) => {
   return a + b;
 });
 channel.on('message', (data, { from }) => channel.publish('heard.node', [from, data]));
-channel.subscribe('cluster.stopping', () => {});
 process.on('SIGTERM', () => {});
 channel.on('stopping', (grace) => {
   console.log('stopping', grace > 0);
-  process.exit();
+  process.exit(0);
 });
-channel.ready();
+channel.subscribe('cluster.stopping', () => {}).then(() => channel.ready());
 )";
 
 const char* const kPython = R"(
