@@ -30,6 +30,12 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
+/// What `describe` says of a channel.
+Json channel_of(const Daemon& daemon, const std::string& id) {
+    const Outcome described = daemon.ctl({"describe", id, "--json"});
+    return Json::parse(described.out).at("instances").at(0).at("channel");
+}
+
 bool has_line(const std::string& text, const std::string& line) {
     const auto lines = lines_of(text);
     return std::find(lines.begin(), lines.end(), line) != lines.end();
@@ -169,7 +175,7 @@ import array
 for rubbish in (b"\n", b"garbage\n", b"\0\0\0\n", b"{\n", b"[" * 100000 + b"\n", b"\xff\xfe\n",
                 b'{"cluster":"nonsense"}\n', b'{"cluster":"reply","id":7}\n'):
     channel.sendall(rubbish)
-for _ in range(64): channel.sendall(b"x" * (1 << 20))
+for _ in range(100): channel.sendall(b"x" * (1 << 20))
 channel.sendall(b"\n")
 with open("/dev/null") as null:
     channel.sendmsg([b'{"a":1}\n'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * 3))])
@@ -183,8 +189,7 @@ signal.pause()
                 .code == 0);
         CHECK(daemon.worker("rude.0").at("ready") == true);
         CHECK(daemon.worker("rude.0").at("restarts") == 0);
-        const Outcome described = daemon.ctl({"describe", "rude.0", "--json"});
-        const Json channel = Json::parse(described.out).at("instances").at(0).at("channel");
+        const Json channel = channel_of(daemon, "rude.0");
         INFO(channel.dump(1));
         CHECK(channel.at("mode") == "json");
         CHECK(channel.at("state") == "open");
@@ -240,6 +245,80 @@ signal.pause()
         REQUIRE(daemon.start(worker_table("loud", {python, loud}, kQuick)).code == 0);
         CHECK(wait_until([&] { return has_line(daemon.out_log("keen.0"), "all 20001"); },
                          seconds{60}));
+        const Json channel = channel_of(daemon, "deaf.0");
+        INFO(channel.dump(1));
+        CHECK(channel.at("state") == "open");
+        CHECK(channel.at("dropped").get<int>() > 5000);
+        CHECK(channel.at("queued_bytes").get<int>() <= 8 << 20);
+        CHECK(channel_of(daemon, "keen.0").at("dropped") == 0);
+    }
+
+    TEST_CASE("channel/slow: with disconnect one that never reads loses its channel, and no more") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        const Daemon daemon;
+        const std::string deaf = daemon.write("deaf.py", kPython + R"(
+tell({"cluster": "subscribe", "topic": "*"})
+tell({"cluster": "ready"})
+signal.pause()
+)");
+        const std::string loud = daemon.write("loud.py", kPython + R"(
+count = 0
+while True:
+    tell({"cluster": "publish", "topic": "t", "data": "x" * 10000, "id": 1})
+    count += 1
+    if hear()["delivered"] == 0: break
+say("gone after", count > 100)
+signal.pause()
+)");
+        REQUIRE(daemon
+                    .start("[channel]\nslow_reader = \"disconnect\"\n" +
+                           worker_table("deaf", {python, deaf}, kQuick + "ready = \"channel\"\n"))
+                    .code == 0);
+        const pid_t before = daemon.pid_of("deaf.0");
+        REQUIRE(daemon.start(worker_table("loud", {python, loud}, kQuick)).code == 0);
+        CHECK(wait_until([&] { return daemon.out_log("loud.0") == "gone after True\n"; },
+                         seconds{60}));
+        CHECK(channel_of(daemon, "deaf.0").at("state") == "it did not read its messages");
+        CHECK(daemon.pid_of("deaf.0") == before);
+        CHECK(daemon.ctl({"describe", "deaf.0"}).out.find("closed: it did not read") !=
+              std::string::npos);
+    }
+
+    TEST_CASE("channel/closed: a worker that closes its end runs on, and nobody waits for it") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        const Daemon daemon;
+        const std::string quiet = daemon.write("quiet.py", kPython + R"(
+tell({"cluster": "subscribe", "topic": "t", "id": 1})
+hear()
+channel.sendall(b'{"cluster":"publish"')
+stream.close()
+channel.close()
+say("closed")
+signal.pause()
+)");
+        const std::string asker = daemon.write("asker.py", kPython + R"(
+tell({"cluster": "request", "to": "quiet.0", "data": 1, "id": 1})
+tell({"cluster": "publish", "topic": "t", "data": 1, "id": 2})
+tell({"cluster": "send", "to": "all", "data": 1, "id": 3})
+for _ in range(3): say(hear())
+signal.pause()
+)");
+        REQUIRE(daemon.start(worker_table("quiet", {python, quiet}, kQuick)).code == 0);
+        REQUIRE(wait_until([&] { return has_line(daemon.out_log("quiet.0"), "closed"); }));
+        REQUIRE(wait_until(
+            [&] { return channel_of(daemon, "quiet.0").at("state") == "the worker has closed it"; }));
+        CHECK(channel_of(daemon, "quiet.0").at("unfinished") == 1);
+        REQUIRE(daemon.start(worker_table("asker", {python, asker}, kQuick)).code == 0);
+        CHECK(wait_until([&] {
+            return daemon.out_log("asker.0") ==
+                   "{'cluster': 'reply', 'id': 1, 'error': 'nobody there'}\n"
+                   "{'cluster': 'reply', 'id': 2, 'delivered': 0}\n"
+                   "{'cluster': 'reply', 'id': 3, 'delivered': 0}\n";
+        }));
+        CHECK(daemon.state_of("quiet.0") == "running");
+        CHECK(daemon.worker("quiet.0").at("restarts") == 0);
     }
 
     TEST_CASE("channel/end: ten thousand messages and an exit at once are all applied") {
