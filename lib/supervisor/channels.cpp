@@ -33,8 +33,14 @@ constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kDrainReads = 256;
 /// To one channel in one turn.
 constexpr std::size_t kSendBytes = std::size_t{512} << 10U;
-/// Memory that a channel keeps of each ring when it is empty.
-constexpr std::uint64_t kKeptBytes = std::uint64_t{64} << 10U;
+/// Memory that a channel keeps of each ring when it is empty: two reads, for a stream of messages is
+/// cut in the middle of one.
+constexpr std::uint64_t kKeptBytes = std::uint64_t{128} << 10U;
+/// So many lines at once that nobody hears of are a stream, and the next are waited for a moment.
+/// Why: a worker that sends while the daemon sleeps has to wake it, which takes about as long as the
+/// message itself; a daemon that is faster than the worker would be woken for each.
+constexpr std::size_t kStreamLines = 8;
+constexpr Duration kRest = std::chrono::microseconds{100};
 
 wire::HeldKey key_of(wire::HeldKind kind, Run run) {
     return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
@@ -162,7 +168,7 @@ bool Channels::open_memory(Entry& entry) {
 
 Status Channels::watch_socket(Entry& entry) {
     auto added = loop_.add(
-        entry.socket.get(), {.readable = true, .writable = entry.wants_room},
+        entry.socket.get(), {.readable = !entry.is_resting, .writable = entry.wants_room},
         [this, slot = entry.run.slot](const ev::Ready& ready) { on_ready_socket(slot, ready); });
     if (!added) return tl::unexpected(added.error());
     entry.watch = *added;
@@ -246,19 +252,48 @@ bool Channels::read(Entry& entry) {
     if (!received && received.error().code == EAGAIN) return false;
     if (received && *received) {
         intake.on_received();
-        apply_lines(entry);
-        return entry.ended.empty();
+        const bool is_all = record.receiving.bytes < room.size();
+        const std::size_t lines = apply_lines(entry);
+        if (!entry.ended.empty()) return false;
+        // Whoever was sent something may answer, and the answer is not to wait.
+        if (lines >= kStreamLines && is_all && dirty_.empty()) rest(entry);
+        return true;
     }
     intake.on_end();
     end(entry, received ? "the worker has closed it" : std::strerror(received.error().code));
     return false;
 }
 
-void Channels::apply_lines(Entry& entry) {
+std::size_t Channels::apply_lines(Entry& entry) {
     const Run run = entry.run;
     channel::Intake& intake = entry.opened->intake;
-    while (const auto line = intake.next_line()) router_.on_line(run, *line, now_);
+    std::size_t count = 0;
+    for (; const auto line = intake.next_line(); ++count) router_.on_line(run, *line, now_);
     if (intake.is_empty()) trim(entry);
+    return count;
+}
+
+void Channels::rest(Entry& entry) {
+    if (entry.is_resting) return;
+    entry.is_resting = true;
+    update_watch(entry);
+    resting_.push_back(entry.run);
+    if (!rest_until_) rest_until_ = now_ + kRest;
+}
+
+void Channels::end_rest() {
+    rest_until_.reset();
+    for (const Run run : std::exchange(resting_, {})) {
+        Entry* const entry = find(run);
+        if (entry == nullptr || !entry->is_resting) continue;
+        entry->is_resting = false;
+        if (entry->ended.empty()) update_watch(*entry);
+    }
+}
+
+void Channels::update_watch(Entry& entry) {
+    static_cast<void>(loop_.modify(
+        entry.watch, {.readable = !entry.is_resting, .writable = entry.wants_room}));
 }
 
 /// Gives back what a long line or a flood has taken.
@@ -323,10 +358,7 @@ void Channels::send(Entry& entry) {
             break;
         }
     }
-    if (entry.wants_room != was_full) {
-        static_cast<void>(
-            loop_.modify(entry.watch, {.readable = true, .writable = entry.wants_room}));
-    }
+    if (entry.wants_room != was_full) update_watch(entry);
     if (outlet.is_empty()) trim(entry);
 }
 
@@ -373,6 +405,7 @@ void Channels::begin(Instant now) {
 
 void Channels::on_time(Instant now) {
     now_ = now;
+    if (rest_until_ && *rest_until_ <= now) end_rest();
     router_.on_time(now);
     watch_.on_time(now);
     flush();
@@ -381,7 +414,7 @@ void Channels::on_time(Instant now) {
 std::optional<Instant> Channels::next_deadline() const {
     // What was queued behind the last flush goes out at once.
     if (!dirty_.empty() || !doomed_.empty()) return Instant{};
-    return router_.next_deadline();
+    return earliest(rest_until_, router_.next_deadline());
 }
 
 void Channels::follow(const std::vector<Slot>& slots) {

@@ -127,6 +127,7 @@ private:
         ev::Watch watch;
         bool is_node = false;
         bool wants_room = false;  // the socket was full
+        bool is_resting = false;  // a stream that is read again a moment later
         bool is_dirty = false;    // something is queued that was not tried to be sent
         std::string ended;        // why it is closed; "": it is not
         std::unique_ptr<Opened> opened;
@@ -154,7 +155,11 @@ private:
     [[nodiscard]] Status watch_socket(Entry& entry);
     void on_ready_socket(Slot slot, const ev::Ready& ready);
     [[nodiscard]] bool read(Entry& entry);
-    void apply_lines(Entry& entry);
+    /// How many there were.
+    std::size_t apply_lines(Entry& entry);
+    void rest(Entry& entry);
+    void end_rest();
+    void update_watch(Entry& entry);
     void send(Entry& entry);
     void end(Entry& entry, std::string reason);
     void trim(Entry& entry);
@@ -169,6 +174,8 @@ private:
     MessageWatch watch_;
     std::unordered_map<Slot, Entry> entries_;
     std::vector<Run> dirty_;
+    std::vector<Run> resting_;
+    std::optional<Instant> rest_until_;  // of all of them
     struct Doomed {
         Run run;
         std::string reason;

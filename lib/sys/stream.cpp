@@ -40,8 +40,9 @@ Status set_close_on_exec(int fd) {
     return {};
 }
 
-Result<std::size_t> receive_bytes(int fd, std::span<char> buffer) {
-    const auto count = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+Result<std::size_t> receive_bytes(int fd, std::span<char> buffer, Receive how) {
+    const int flags = how == Receive::now ? MSG_DONTWAIT : 0;
+    const auto count = ::recv(fd, buffer.data(), buffer.size(), flags);
     if (count < 0) return fail(Op::receive, errno);
     return static_cast<std::size_t>(count);
 }

@@ -1,8 +1,9 @@
 // The worker's end of a channel: a UNIX stream that was inherited or received, in whatever mode its
-// owner has left it. Nothing here waits but wait_stream, and nothing raises SIGPIPE.
+// owner has left it.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 
@@ -18,8 +19,11 @@ namespace cluster::sys {
 /// No program that this one starts gets it. Errors: {socket, errno}.
 [[nodiscard]] Status set_close_on_exec(int fd);
 
-/// How many bytes came; 0 at the end of the stream. Errors: {receive, EAGAIN} nothing there …
-[[nodiscard]] Result<std::size_t> receive_bytes(int fd, std::span<char> buffer);
+/// Whether a call waits for something to come, where the descriptor is in blocking mode.
+enum class Receive : std::uint8_t { now, waiting };
+/// How many bytes came; 0 at the end of the stream. Errors: {receive, EAGAIN} nothing there;
+/// {receive, EINTR} a signal came …
+[[nodiscard]] Result<std::size_t> receive_bytes(int fd, std::span<char> buffer, Receive how);
 
 /// What a stream is waited for.
 struct StreamWait {

@@ -17,6 +17,7 @@ namespace worker = cluster::worker;
 using cluster::Duration;
 using cluster::Instant;
 using cluster::Status;
+using cluster::sys::Receive;
 using worker::ChannelStream;
 using worker::Line;
 
@@ -113,6 +114,7 @@ struct Deadline {
     std::optional<Instant> at;  // none: for ever, or now
     bool is_now;
 
+    [[nodiscard]] bool is_for_ever() const { return !is_now && !at; }
     [[nodiscard]] std::optional<Duration> left() const {
         if (is_now) return Duration{0};
         if (!at) return std::nullopt;
@@ -283,14 +285,20 @@ int cluster_channel_receive(cluster_channel* channel, cluster_message* message, 
         }
         // That the channel is closed is said when all that came before was read.
         static_cast<void>(stream.flush(ChannelStream::Wait::never));
-        if (!deadline.is_now) {
+        // One call instead of two where there is nothing else to be waited for.
+        const bool waits = deadline.is_for_ever() && !stream.has_kept();
+        if (!waits && !deadline.is_now) {
             if (const int ready = wait(*channel, true, deadline); ready <= 0) return ready;
         }
-        const Status filled = stream.fill();
+        const Status filled = stream.fill(waits ? Receive::waiting : Receive::now);
         if (filled) continue;
         const int code = filled.error().code;
-        if (code != EAGAIN && code != EINTR) return -code;
-        if (code == EAGAIN && deadline.is_now) return 0;
+        if (code != EAGAIN) return -code;
+        if (deadline.is_now) return 0;
+        // The program has taken the descriptor out of blocking mode.
+        if (waits) {
+            if (const int ready = wait(*channel, true, deadline); ready <= 0) return ready;
+        }
     }
 }
 

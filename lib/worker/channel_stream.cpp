@@ -6,7 +6,6 @@
 #include <new>
 
 #include "sys/socket.hpp"
-#include "sys/stream.hpp"
 
 namespace cluster::worker {
 
@@ -117,13 +116,13 @@ std::optional<std::span<char>> ChannelStream::next_line() {
     return line;
 }
 
-Status ChannelStream::fill() {
+Status ChannelStream::fill(sys::Receive how) {
     if (came_begin_ == came_end_) came_begin_ = came_end_ = searched_ = 0;
     if (came_end_ == came_size_) {
         if (auto grown = grow(); !grown) return grown;
     }
     const auto came =
-        sys::receive_bytes(socket_.get(), {came_.get() + came_end_, came_size_ - came_end_});
+        sys::receive_bytes(socket_.get(), {came_.get() + came_end_, came_size_ - came_end_}, how);
     if (!came) {
         const int code = came.error().code;
         return fail(Op::receive, code == EAGAIN || code == EINTR ? code : EPIPE);

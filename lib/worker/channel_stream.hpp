@@ -12,6 +12,7 @@
 
 #include "base/time.hpp"
 #include "sys/fd.hpp"
+#include "sys/stream.hpp"
 #include "worker/channel_line.hpp"
 
 namespace cluster::worker {
@@ -42,8 +43,9 @@ public:
     /// The next line without its newline, which may be written over; valid until fill(). Nothing:
     /// no whole one has come.
     [[nodiscard]] std::optional<std::span<char>> next_line();
-    /// Takes in what has come. Errors: {receive, EAGAIN}; {receive, EPIPE} the end; {map, ENOMEM}.
-    [[nodiscard]] Status fill();
+    /// Takes in what has come, or comes next where the descriptor is in blocking mode. Errors:
+    /// {receive, EAGAIN}; {receive, EINTR}; {receive, EPIPE} the end; {map, ENOMEM}.
+    [[nodiscard]] Status fill(sys::Receive how);
 
 private:
     [[nodiscard]] std::size_t room() const { return kKeptBytes - (kept_end_ - kept_begin_); }
