@@ -60,6 +60,7 @@ Block Search::try_take(u64 granule, u32 size_class) {
     if (!planted(Fault::missing_fresh_intent)) {
         store_release(intent_, Incarnation::of(taken, granule));
     }
+    if (planted(Fault::take_fence_missing)) store_relaxed(state_word + kHashWord, 0);
     if (!change_word(state_word, state, taken)) return {};
     // Nothing of the new contents may be seen before the block is: a store may otherwise pass the
     // store half of the exchange on ARM.

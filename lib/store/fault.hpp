@@ -25,6 +25,11 @@ enum class Fault : std::uint8_t {
     unchecked_read,          // a value is believed without the second look
     settle_clears_first,     // settling forgets the intent and then acts on it
     claim_without_settling,  // a slot of the dead is used as if it were clean
+    deadline_unsaid,         // settling forgets that the dead one may have set a deadline
+    // A fence that is missing shows on no x86, so these do by hand what another processor could
+    // then do: move the loads behind a fence before it, and the stores as well.
+    read_fence_missing,  // the second look at a bucket comes before the value is copied
+    take_fence_missing,  // a block is written to before it is taken
     count
 };
 

@@ -99,10 +99,11 @@ Result<Value> Table::get(Bytes key, Buffer buffer) const {
         const u64* block = segment_->block(match.granule);
         const bool is_large = value.size > kLargeValue;
         if (is_large && !is_unchanged(bucket, word)) continue;
+        const bool is_late = planted(Fault::read_fence_missing) && is_unchanged(bucket, word);
         copy_out(buffer.first(std::min<std::size_t>(buffer.size(), value.size)),
                  value_words_of(block, match.lengths));
         if (is_large ? is_unchanged(block, match.state) : is_unchanged(bucket, word)) return value;
-        if (planted(Fault::unchecked_read)) return value;
+        if (is_late || planted(Fault::unchecked_read)) return value;
         pause_processor();
     }
     return fail(Op::store, EBUSY);

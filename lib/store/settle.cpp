@@ -50,6 +50,10 @@ u32 settle_slot(Segment& segment, u32 slot) {
         old[i] = load_acquire(&intent.old[i]);
     }
     if (offset == 0 && (fresh[0] | fresh[1] | old[0] | old[1]) == 0) return 0;
+    // Killed between the two, it may have published an entry with a deadline and not said so.
+    if (fresh[0] != 0 && !planted(Fault::deadline_unsaid)) {
+        store_relaxed(&segment.live().deadlines, static_cast<u64>(DeadlineHint::some));
+    }
     if (planted(Fault::settle_clears_first)) clear(intent);
 
     u32 freed = 0;

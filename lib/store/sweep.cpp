@@ -32,9 +32,13 @@ bool Sweep::step(u64 buckets) {
         return cursor_.bucket >= segment_->geometry().buckets.count;
     }
     if (!*is_at_end) return false;
-    u64 hint = number_of(DeadlineHint::sweeping);
-    const DeadlineHint next = swept_.waiting == 0 ? DeadlineHint::none : DeadlineHint::some;
-    (void)compare_exchange(&segment_->live().deadlines, hint, number_of(next));
+    u64* hint = &segment_->live().deadlines;
+    u64 expected = number_of(DeadlineHint::sweeping);
+    if (swept_.waiting != 0) {
+        store_relaxed(hint, number_of(DeadlineHint::some));
+    } else {
+        (void)compare_exchange(hint, expected, number_of(DeadlineHint::none));
+    }
     return true;
 }
 

@@ -37,6 +37,9 @@ public:
             }
         }
         if (wrong_.empty() && used_ != reached_.size()) wrong_ = "something reachable is no block";
+        if (has_deadline_ && load_relaxed(&segment_.live().deadlines) == 0) {
+            wrong_ = "nobody will sweep what has a deadline";
+        }
         return wrong_;
     }
 
@@ -88,6 +91,7 @@ private:
             wrong_ = name + " has an entry of a wrong hash";
         const bool is_bucket = segment_.offset_of(word) >= segment_.geometry().buckets.offset;
         if (is_bucket && segment_.bucket_of(hash) != word) wrong_ = name + " has a stray entry";
+        has_deadline_ = has_deadline_ || load_relaxed(block + kDeadlineWord) != 0;
     }
 
     void visit_chunk(u32 chunk) {
@@ -112,6 +116,7 @@ private:
     std::string wrong_;
     std::unordered_map<u64, std::string> reached_;
     u64 used_ = 0;
+    bool has_deadline_ = false;
 };
 
 inline std::string audit(const Segment& segment) {

@@ -105,6 +105,9 @@ constexpr std::array<Planted, static_cast<std::size_t>(Fault::count) - 1> kPlant
     {Fault::unchecked_read, "unchecked read", "overtake", "read"},
     {Fault::settle_clears_first, "settle clears first", "recovery", "overwrite alone"},
     {Fault::claim_without_settling, "claim without settling", "kill", "overwrite alone"},
+    {Fault::deadline_unsaid, "deadline unsaid", "kill", "set to expire"},
+    {Fault::read_fence_missing, "read fence missing", "overtake", "read"},
+    {Fault::take_fence_missing, "take fence missing", "overtake", "hints forgotten"},
 }};
 
 void look_for(const Planted& one, const Options& options, bool everywhere, Tally& tally) {

@@ -185,6 +185,21 @@ void Tally::count(const std::string& where, const std::string& wrong) {
     }
 }
 
+namespace {
+
+/// The first to come after a kill, before anybody has settled anything, has a bound of instructions
+/// too.
+std::string go_on_after_a_kill(Stage& stage) {
+    const std::string wrong = do_the_same(stage, true);
+    if (!wrong.empty()) return wrong;
+    return stage.in_process([](World& world) -> std::string {
+        (void)settle_all_dead(*world.segment);
+        return audit(*world.segment);
+    });
+}
+
+}  // namespace
+
 void kill_everywhere(Stage& stage, const Sampling& sampling, Tally& tally) {
     Prng prng{sampling.seed};
     for (const u64 k : points_of(stage.length(), sampling, prng)) {
@@ -200,6 +215,11 @@ void kill_everywhere(Stage& stage, const Sampling& sampling, Tally& tally) {
         }
         tally.count(label(stage, "killed at", k, 0) + " (settled " + std::to_string(variant) + ")",
                     wrong);
+        if (tally.is_enough()) return;
+        if (stage.scenario().joins_itself || prng.below(20) != 0) continue;
+        stage.reset();
+        wait_for(stage.play({.kill_at = k}));
+        tally.count(label(stage, "killed, and counted, at", k), go_on_after_a_kill(stage));
         if (tally.is_enough()) return;
     }
 }

@@ -7,16 +7,24 @@
 namespace cluster::store::test {
 namespace {
 
+/// So many buckets at the end of the table are few enough to be walked through step by step.
+constexpr u64 kLastBuckets = 16;
+
+u64 last_buckets(const Segment& segment) {
+    return segment.geometry().buckets.count - kLastBuckets;
+}
+
 /// Names of keys that share a bucket: three in the first, three in the second; then two alone.
-/// Indices 0 1 2, 3 4 5, 6, 7.
-std::vector<std::string> find_keys(const Segment& segment) {
+/// Indices 0 1 2, 3 4 5, 6, 7. The first bucket is at `from` or behind it.
+std::vector<std::string> find_keys(const Segment& segment, u64 from = 0) {
     std::vector<std::vector<std::string>> groups(2);
     std::vector<std::string> alone;
-    const u64* first = segment.bucket_of(segment.hash(bytes("key 0")));
+    const u64* first = nullptr;
     const u64* second = nullptr;
     for (u64 i = 0; groups[0].size() < 3 || groups[1].size() < 3; ++i) {
         const std::string key = "key " + std::to_string(i);
         const u64* bucket = segment.bucket_of(segment.hash(bytes(key)));
+        if (first == nullptr && bucket >= segment.bucket(from)) first = bucket;
         if (bucket == first) {
             if (groups[0].size() < 3) groups[0].push_back(key);
         } else if (second == nullptr || bucket == second) {
@@ -38,9 +46,9 @@ std::string medium(char letter) {
 }
 
 /// Sets these keys, after having used and freed some blocks, so that versions are not all 1.
-Step with_keys(std::vector<std::size_t> present) {
-    return [present](World& world) {
-        world.keys = find_keys(*world.segment);
+Step with_keys(std::vector<std::size_t> present, bool are_last = false) {
+    return [present, are_last](World& world) {
+        world.keys = find_keys(*world.segment, are_last ? last_buckets(*world.segment) : 0);
         for (std::size_t i = 0; i < world.keys.size(); ++i) world.set(i, medium('x'));
         for (const std::string& key : world.keys) (void)world.table.remove(*world.me, bytes(key));
         for (const std::size_t i : present) world.set(i, medium(static_cast<char>('a' + i)));
@@ -64,8 +72,8 @@ void warm_up(World& world) {
     (void)world.table.remove(*world.me, bytes(world.keys[7]));
 }
 
-void set_expired(World& world, std::size_t key) {
-    world.set(key, medium('e'), std::chrono::milliseconds{1});
+void set_expired(World& world, std::size_t key, std::size_t size = 100) {
+    world.set(key, value_of('e', size), std::chrono::milliseconds{1});
     std::array<std::byte, 8> buffer{};
     while (world.table.get(bytes(world.keys[key]), buffer)) {
     }
@@ -83,6 +91,33 @@ Step sweep_all() {
     };
 }
 
+bool is_whole(std::span<const char> value) {
+    return std::memcmp(value.data(), value.data() + 1, value.size() - 1) == 0;
+}
+
+/// All keys from the last buckets on, with their values.
+Step iterate() {
+    return [](World& world) {
+        Cursor cursor;
+        cursor.bucket = last_buckets(*world.segment);
+        std::array<std::byte, kMaxKeyBytes> key;
+        std::array<char, 512> value;
+        for (int i = 0; i < 4; ++i) {
+            const auto item =
+                world.table.next(cursor, key, std::as_writable_bytes(std::span{value}));
+            if (!item) {
+                world.complaint = "an iteration failed";
+                return;
+            }
+            if (!*item) return;
+            const std::size_t size = (*item)->value.size;
+            if (size != 100 || !is_whole(std::span{value}.first(size))) {
+                world.complaint = "an iteration met a torn value";
+            }
+        }
+    };
+}
+
 Step read_key(std::size_t key, std::size_t expected_size) {
     return [key, expected_size](World& world) {
         std::array<char, 4096> buffer;
@@ -94,7 +129,7 @@ Step read_key(std::size_t key, std::size_t expected_size) {
         }
         if (value->size != expected_size && value->size != 100)
             world.complaint = "read a wrong size";
-        if (std::memcmp(buffer.data(), buffer.data() + 1, value->size - 1) != 0) {
+        if (!is_whole(std::span{buffer}.first(value->size))) {
             world.complaint = "read a torn value";
         }
     };
@@ -152,8 +187,19 @@ void add_table_scenarios(std::vector<Scenario>& all) {
     };
     add("overwrite what has expired", expired, {set_key(0, 'n')}, warm_up);
     add("remove what has expired", expired, {remove_key(0)});
+    add("read what has expired", expired, {read_key(0, 100)});
     add("sweep what has expired", expired, {sweep_all()}, warm_up);
+    add("set to expire", with_keys({1, 3, 4}), {[](World& world) {
+            world.set(0, medium('n'), std::chrono::hours{1});
+        }},
+        warm_up);
+    const Step numbers_for_a_while = [](World& world) {
+        with_keys({3, 4})(world);
+        world.set(0, "41", std::chrono::hours{1});
+    };
+    add("increment what is to expire", numbers_for_a_while, {increment_key(0)}, warm_up);
     add("read", with_keys({0, 1, 3, 4}), {read_key(1, 100)});
+    add("iterate", with_keys({0, 1, 2, 3}, true), {iterate()});
     const Step large = [](World& world) {
         with_keys({1, 3, 4})(world);
         world.set(0, value_of('l', 700));
@@ -169,6 +215,56 @@ void add_table_scenarios(std::vector<Scenario>& all) {
     add("insert into a full store", full, {set_key(1, 'n', 180'000)});
 }
 
+std::string name_of(std::size_t size, int number) {
+    return "fill " + std::to_string(size) + " " + std::to_string(number);
+}
+
+/// Both ways in which the memory of what has expired comes back by itself.
+void add_sweep_scenarios(std::vector<Scenario>& all) {
+    constexpr std::size_t kSize = 3000;
+    const Step full = [](World& world) {
+        with_keys({3, 4}, true)(world);
+        world.set(1, medium('b'), std::chrono::hours{1});
+        world.set(0, value_of('a', kSize));
+        for (const std::size_t size : {std::size_t{200'000}, kSize}) {
+            const std::string value = value_of('f', size);
+            for (int i = 0; world.table.set(*world.me, bytes(name_of(size, i)), bytes(value));
+                 ++i) {
+            }
+        }
+        // Nothing had expired yet, or it would be gone now.
+        (void)world.table.remove(*world.me, bytes(name_of(kSize, 0)));
+        set_expired(world, 0, kSize);
+        (void)world.table.set(*world.me, bytes(name_of(kSize, 0)), bytes(value_of('f', kSize)));
+    };
+    all.push_back({.name = "reclaim in a full store", .setup = full, .steps = {[](World& world) {
+                       world.me->page().reclaimed_to = last_buckets(*world.segment);
+                       world.set(2, value_of('n', kSize));
+                   }}});
+    const Step some_expired = [](World& world) {
+        with_keys({3, 4}, true)(world);
+        world.set(1, medium('b'), std::chrono::hours{1});
+        set_expired(world, 0);
+    };
+    const auto begin = [](World& world) {
+        auto sweep = Sweep::begin(*world.segment);
+        if (sweep) world.sweep.emplace(std::move(*sweep));
+    };
+    const auto step_to_last = [begin](World& world) {
+        begin(world);
+        (void)world.sweep->step(last_buckets(*world.segment));
+    };
+    all.push_back({.name = "the daemon begins to sweep",
+                   .setup = some_expired,
+                   .steps = {begin},
+                   .joins_itself = true});
+    all.push_back({.name = "the daemon ends a sweep",
+                   .setup = some_expired,
+                   .warm = step_to_last,
+                   .steps = {[](World& world) { (void)world.sweep->step(kLastBuckets); }},
+                   .joins_itself = true});
+}
+
 void add_counter_scenarios(std::vector<Scenario>& all) {
     const auto add = [&all](const char* name, Step setup, std::vector<Step> steps) {
         all.push_back({.name = name, .setup = setup, .steps = steps});
@@ -182,6 +278,13 @@ void add_counter_scenarios(std::vector<Scenario>& all) {
         {[](World& world) { (void)world.counters.open(*world.me, "two"); }});
     add("open a new striped counter", one,
         {[](World& world) { (void)world.counters.open_striped(*world.me, "stripes"); }});
+    add("change a counter", one,
+        {[](World& world) { world.counters.find("one")->exchange(20); },
+         [](World& world) {
+             const auto counter = world.counters.find("one");
+             std::int64_t seen = counter->get();
+             (void)counter->compare_exchange(seen, 30);
+         }});
     add("add to counters", one,
         {[](World& world) { world.counters.find("one")->add(1); },
          [](World& world) {
@@ -221,6 +324,10 @@ void add_participant_scenarios(std::vector<Scenario>& all) {
                    .setup = dead,
                    .steps = {join},
                    .joins_itself = true});
+    all.push_back({.name = "the daemon settles the dead",
+                   .setup = dead,
+                   .steps = {[](World& world) { (void)settle_all_dead(*world.segment); }},
+                   .joins_itself = true});
 }
 
 }  // namespace
@@ -228,6 +335,7 @@ void add_participant_scenarios(std::vector<Scenario>& all) {
 std::vector<Scenario> all_scenarios() {
     std::vector<Scenario> all;
     add_table_scenarios(all);
+    add_sweep_scenarios(all);
     add_counter_scenarios(all);
     add_participant_scenarios(all);
     return all;

@@ -11,6 +11,7 @@
 
 #include "store/counters.hpp"
 #include "store/participant.hpp"
+#include "store/sweep.hpp"
 #include "store/table.hpp"
 #include "tracer.hpp"
 
@@ -34,6 +35,7 @@ struct World {
 
     Segment* segment;
     std::optional<Participant> me;
+    std::optional<Sweep> sweep;
     Table table;
     Counters counters;
     std::vector<std::string> keys;
