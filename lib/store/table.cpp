@@ -15,6 +15,9 @@ namespace {
 constexpr std::size_t kNumberBytes = 20;
 /// How much of the table one reclaiming sweeps, some milliseconds; the next one goes on from there.
 constexpr u64 kReclaimBuckets = 65'536;
+/// More entries than these in one bucket count as more buckets. Chance hardly ever makes so many;
+/// an enemy can, and could keep whoever sweeps for seconds.
+constexpr u64 kLooksPerBucket = 8;
 /// How often one operation reclaims: what came back may be too small for it.
 constexpr u32 kMaxReclaims = 2;
 /// After one that found nothing, in coarse nanoseconds. As for blocks: a full store costs a writer
@@ -234,6 +237,7 @@ Status Table::sweep_bucket(Participant& me, u64* word, Swept& swept) {
         if (Bucket::is_empty(load_acquire(word))) return {};
         const Look look = take_snapshot(*segment_, word, snapshot);
         if (look == Look::broken) return {};
+        swept.looks += snapshot.count;
         if (look == Look::changed) continue;
         Match match;
         u32 waiting = 0;
@@ -264,9 +268,13 @@ Status Table::sweep_bucket(Participant& me, u64* word, Swept& swept) {
 Result<bool> Table::sweep(Participant& me, Cursor& cursor, u64 buckets, Swept& swept) {
     if (const auto joined = me.ensure(); !joined) return refused(joined.error());
     const u64 count = segment_->geometry().buckets.count;
-    for (; buckets != 0 && cursor.bucket < count; --buckets, ++cursor.bucket) {
+    while (buckets != 0 && cursor.bucket < count) {
+        const u64 before = swept.looks;
         const auto cleared = sweep_bucket(me, segment_->bucket(cursor.bucket), swept);
         if (!cleared) return refused(cleared.error());
+        ++cursor.bucket;
+        const u64 cost = 1 + (swept.looks - before) / kLooksPerBucket;
+        buckets -= std::min(buckets, cost);
     }
     return cursor.bucket >= count;
 }

@@ -52,6 +52,7 @@ struct Item {
 struct Swept {
     u32 removed = 0;
     u32 waiting = 0;  // entries whose deadline is still to come, at least
+    u64 looks = 0;    // at entries, those of one that is removed again and again too
 };
 
 class Table {
@@ -86,7 +87,8 @@ public:
     /// The next entry of an iteration, none at its end. A key that is there all the time comes
     /// exactly once; one that is added, removed or changed meanwhile may come or not.
     [[nodiscard]] Result<std::optional<Item>> next(Cursor& cursor, Buffer key, Buffer value) const;
-    /// Removes entries whose deadline has passed from the next so many buckets. True at the end.
+    /// Removes entries whose deadline has passed from the next so many buckets, of which one that is
+    /// crowded counts as several. True at the end.
     /// After an error the cursor is at the bucket that it came from. Adds to `swept`.
     [[nodiscard]] Result<bool> sweep(Participant& me, Cursor& cursor, u64 buckets, Swept& swept);
 

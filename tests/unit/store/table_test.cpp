@@ -7,6 +7,7 @@
 #include "store/sweep.hpp"
 #include "store_fixture.hpp"
 #include "support/store_audit.hpp"
+#include "sys/clock.hpp"
 
 namespace cluster::store::test {
 namespace {
@@ -163,6 +164,27 @@ TEST_CASE("store/table: sweeping removes what has expired and nothing else") {
     CHECK(swept.removed == 200);
     CHECK(swept.waiting == 0);
     CHECK(take_census(*place.segment).keys == 200);
+    CHECK(audit(*place.segment) == "");
+}
+
+TEST_CASE("store/table: a bucket that takes long to sweep counts for many") {
+    Place place;
+    const u64* bucket = place.segment->bucket(0);
+    int keys = 0;
+    for (u64 i = 0; keys < 40; ++i) {
+        const std::string key = std::to_string(i);
+        if (place.segment->bucket_of(place.segment->hash(bytes(key))) != bucket) continue;
+        REQUIRE(place.set(key, "v", std::chrono::milliseconds{1}));
+        ++keys;
+    }
+    const Instant end = sys::monotonic_now() + std::chrono::milliseconds{20};
+    while (sys::monotonic_now() < end) {
+    }
+    Cursor cursor;
+    Swept swept;
+    REQUIRE(place.table.sweep(place.me, cursor, 100, swept));
+    CHECK(swept.removed == 40);
+    CHECK(cursor.bucket == 1);
     CHECK(audit(*place.segment) == "");
 }
 
