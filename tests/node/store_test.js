@@ -337,6 +337,27 @@ function inWorkerThread({ times }) {
   }
 }
 
+cases.no_place_left = async () => {
+  const clusterd = require('clusterd');
+  const program = "require('clusterd').join(); const { parentPort } = require('worker_threads');"
+    + "parentPort.on('message', () => parentPort.close()); parentPort.postMessage('joined');";
+  const workers = await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(() => new Promise((resolve, reject) => {
+    const worker = new Worker(program, { eval: true });
+    worker.on('error', reject);
+    worker.on('message', () => resolve(worker));
+  })));
+  const none = { name: 'NoPlaceError', code: 'ERR_CLUSTERD_NO_PLACE', message: /\[store\] participants/ };
+  assert.throws(() => clusterd.join(), none);
+  assert.throws(() => clusterd.table.set('k', 'v'), none);
+  assert.throws(() => clusterd.stripedCounter('s').add(), none);
+  await Promise.all(workers.map((worker) => new Promise((resolve) => {
+    worker.on('exit', resolve);
+    worker.postMessage('end');
+  })));
+  clusterd.table.set('k', 'v');
+  assert.equal(clusterd.stats().participants, 1);
+};
+
 cases.garbage_is_collected_while_it_counts = () => {
   const clusterd = require('clusterd');
   for (let i = 0; i < 200000; ++i) {
