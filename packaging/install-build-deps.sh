@@ -58,6 +58,9 @@ if [ "$with_tests" = yes ]; then
     if ! ls "$(dirname "$(readlink -f "$(command -v node || echo /)")")"/../include/node/node_api.h >/dev/null 2>&1; then
         want packages libnode-dev
     fi
+    # The header of the Python package's extension, and one of those that the store is measured beside.
+    want packages python3-dev
+    want packages liblmdb-dev
     want packages curl curl
     want packages python3-jsonschema
     want packages python3-tomli
@@ -70,6 +73,7 @@ if [ "$with_tests" = yes ]; then
     want packages clang-14 clang++-14
     want packages libclang-rt-14-dev
     want servers redis-server redis-server
+    want servers memcached memcached
     want servers nginx-light nginx
     want servers gunicorn gunicorn
     want servers postgresql pg_isready

@@ -45,6 +45,25 @@ class Counters(unittest.TestCase):
         self.assertIs(hits, clusterd.counter("hits"))
         self.assertEqual(repr(hits), "<clusterd.Counter 'hits' = 10>")
 
+    def test_by_what(self):
+        from clusterd import _counter_calls
+
+        expected = os.environ.get("COUNTING", _counter_calls.CounterCalls.__module__)
+        self.assertEqual(_counter_calls.CounterCalls.__module__, expected)
+
+    def test_arguments_of_add(self):
+        for hits in (clusterd.counter("exact argument"), clusterd.striped_counter("many arguments")):
+            hits.add(amount=3)
+            hits.add(True)
+            for wrong in ((1, 2), ("1",), (None,)):
+                with self.assertRaises(TypeError):
+                    hits.add(*wrong)
+            with self.assertRaises(TypeError):
+                hits.add(number=1)
+            with self.assertRaises(clusterd.NumberRangeError):
+                hits.add(1 << 64)
+            self.assertEqual(hits.get(), 4)
+
     def test_numbers_of_64_bits(self):
         edge = clusterd.counter("edge")
         edge.set((1 << 63) - 1)

@@ -6,15 +6,8 @@ from ctypes import byref, c_int64, c_void_p
 from typing import Tuple
 
 from . import _errors, _library
-
-_MIN, _MAX = -(1 << 63), (1 << 63) - 1
-
-
-def _checked(number: int) -> int:
-    # ctypes would cut it to 64 bits without a word.
-    if not _MIN <= number <= _MAX:
-        raise _errors.NumberRangeError(f"{number} does not fit 64 bits")
-    return number
+from ._counter_calls import CounterCalls
+from ._counter_calls import checked as _checked
 
 
 def open_counter(store: int, name: str, kind: int) -> int:
@@ -33,33 +26,25 @@ def open_counter(store: int, name: str, kind: int) -> int:
     return handle.value
 
 
-class Counter:
+class Counter(CounterCalls):
     """A number of 64 bits with a sign that all workers share; it wraps around. Every method is one step that no other
-    can come into. It goes on by itself in a forked child."""
+    can come into. It goes on by itself in a forked child.
 
-    __slots__ = ("_handle", "name")
+    `add(amount=1)` adds and returns the new value; `get()` is what it is now.
+    """
+
+    __slots__ = ("name",)
 
     def __init__(self, handle: int, name: str) -> None:
-        self._handle = handle
+        super().__init__(handle, False)
         self.name = name
-
-    def add(self, amount: int = 1) -> int:
-        """Adds and returns the new value."""
-        value = c_int64()
-        code = _library.counter_add(self._handle, _checked(amount), byref(value))
-        if code != 0:
-            raise _library.failure(code, _errors.COUNTER)
-        return value.value
-
-    def get(self) -> int:
-        return int(_library.counter_get(self._handle))
 
     def set(self, value: int) -> None:
         code = _library.counter_set(self._handle, _checked(value))
         if code != 0:
             raise _library.failure(code, _errors.COUNTER)
 
-    value = property(get, set, doc="What it is now. For counting use add: `value += 1` loses what others do meanwhile.")
+    value = property(CounterCalls.get, set, doc="What it is now. For counting use add: `value += 1` loses what others do meanwhile.")
 
     def exchange(self, value: int) -> int:
         """Sets it and returns what it was."""
@@ -92,25 +77,19 @@ class Counter:
         return f"<clusterd.Counter {self.name!r} = {self.get()}>"
 
 
-class StripedCounter:
-    """A counter for much counting by many: every thread adds to a cell of its own, and reading sums them."""
+class StripedCounter(CounterCalls):
+    """A counter for much counting by many: every thread adds to a cell of its own, and reading sums them.
 
-    __slots__ = ("_handle", "name")
+    `add(amount=1)` returns nothing; `get()` is the sum, which misses no addition that had ended before.
+    """
+
+    __slots__ = ("name",)
 
     def __init__(self, handle: int, name: str) -> None:
-        self._handle = handle
+        super().__init__(handle, True)
         self.name = name
 
-    def add(self, amount: int = 1) -> None:
-        code = _library.counter_add(self._handle, _checked(amount), None)
-        if code != 0:
-            raise _library.failure(code, _errors.COUNTER)
-
-    def get(self) -> int:
-        """The sum. It misses no addition that had ended before."""
-        return int(_library.counter_get(self._handle))
-
-    value = property(get)
+    value = property(CounterCalls.get)
 
     def __iadd__(self, amount: int) -> "StripedCounter":
         self.add(amount)
