@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs every test, as CI does: the laws of the house (.ci/rooms.py), the optimised build
 # with all tests, a moment of fuzzing, then unit and end-to-end tests under the address and
-# undefined-behaviour sanitizers.
+# undefined-behaviour sanitizers, and those of the store under the thread sanitizer.
 # The last line is "N passed, N failed"; the exit code is 0 only if nothing failed.
 #
 #   --quick     the optimised build only
@@ -115,6 +115,8 @@ if [ "$quick" = no ]; then
     step "fuzz: every target on its corpus" bash tests/fuzz/run.sh 4
     # All unit tests, and the end-to-end tests with the programs and workers that they run.
     if build asan --target sanitized; then run_tests asan -L '^(unit|abi|e2e)$'; fi
+    # Threads of one process over one store. Nothing else here has more than one thread.
+    if build tsan --target unit_store abi_sanitized with_store; then run_tests tsan -L '^threads$'; fi
 fi
 
 echo
