@@ -1,10 +1,11 @@
-// The same counters through libcluster.so, as a worker calls it.
+// Counters through libcluster.so, as a worker calls it, beside others who can count for many.
 #include <cluster.h>
 
 #include <cstdlib>
 #include <stdexcept>
 
 #include "measure.hpp"
+#include "peers.hpp"
 #include "store/attach.hpp"
 #include "store/segment.hpp"
 
@@ -31,7 +32,13 @@ cluster_counter* counter_of(cluster_store* store, const char* name, unsigned kin
     return counter;
 }
 
-std::vector<Subject> subjects_for(cluster_store* store) {
+/// The least that a function around the instruction costs: it has to push where it returns to, and
+/// the instruction waits for that.
+[[gnu::noinline]] void call_around(std::int64_t* number) {
+    __atomic_fetch_add(number, 1, __ATOMIC_RELAXED);
+}
+
+std::vector<Subject> subjects_for(cluster_store* store, int workers) {
     cluster_counter* exact = counter_of(store, "atomic", CLUSTER_ATOMIC);
     cluster_counter* many = counter_of(store, "striped", CLUSTER_STRIPED);
     std::int64_t* bare = cluster_counter_address(counter_of(store, "bare", CLUSTER_ATOMIC));
@@ -39,6 +46,19 @@ std::vector<Subject> subjects_for(cluster_store* store) {
         return [bare](std::uint64_t operations) {
             for (std::uint64_t i = 0; i < operations; ++i) {
                 __atomic_fetch_add(bare, 1, __ATOMIC_RELAXED);
+            }
+        };
+    };
+    const auto call = [bare](int) -> Work {
+        return [bare](std::uint64_t operations) {
+            for (std::uint64_t i = 0; i < operations; ++i) call_around(bare);
+        };
+    };
+    std::int64_t* address = cluster_counter_address(exact);
+    const auto at_address = [address](int) -> Work {
+        return [address](std::uint64_t operations) {
+            for (std::uint64_t i = 0; i < operations; ++i) {
+                __atomic_fetch_add(address, 1, __ATOMIC_SEQ_CST);
             }
         };
     };
@@ -59,22 +79,32 @@ std::vector<Subject> subjects_for(cluster_store* store) {
             for (std::uint64_t i = 0; i < operations; ++i) cluster_stripe_add(&stripe, 1);
         };
     };
-    return {{"lock xadd at cluster_counter_address", xadd},
-            {"cluster_counter_add, atomic", add},
-            {"cluster_counter_add, striped", add_many},
-            {"cluster_stripe_add", stripe_add}};
+    const auto increment = [store](int) -> Work {
+        return [store](std::uint64_t operations) {
+            for (std::uint64_t i = 0; i < operations; ++i) {
+                cluster_table_incr(store, "hot", 3, 1, nullptr);
+            }
+        };
+    };
+    return {{"lock xadd", xadd, workers},
+            {"lock xadd in a function", call, workers},
+            {"at cluster_counter_address", at_address, workers},
+            {"cluster_counter_add", add, workers},
+            {"cluster_counter_add, striped", add_many, workers},
+            {"cluster_stripe_add", stripe_add, workers},
+            {"cluster_table_incr", increment, workers, false, 16}};
 }
 
 }  // namespace
 
 void run_abi_rows(int rounds) {
     cluster_store* store = open_store();
-    print_heading("counters through libcluster.so, 1 process");
-    const auto outcomes = measure(subjects_for(store), 4'000'000, rounds);
-    print_outcomes(outcomes);
-    print_ratio("cluster_counter_add, atomic / lock xadd", outcomes[1].ns / outcomes[0].ns, false,
-                1.2);
-    print_ratio("cluster_stripe_add / lock xadd", outcomes[3].ns / outcomes[0].ns, false, 0.6);
+    std::vector<Subject> subjects = subjects_for(store, 1);
+    for (Subject& subject : subjects_for(store, 2)) subjects.push_back(std::move(subject));
+    Peers peers;
+    for (Subject& subject : peers.counting(1)) subjects.push_back(std::move(subject));
+    for (Subject& subject : peers.counting(2)) subjects.push_back(std::move(subject));
+    print_outcomes("counting", measure(subjects, 4'000'000, rounds));
     cluster_store_close(store);
 }
 

@@ -1,18 +1,26 @@
-// bench_store [rounds] [counters|table|TEXT]: nanoseconds of the store's operations beside what one
-// process can do alone. TEXT chooses the mixes of the table whose name contains it.
+// bench_store [--rounds N] [counting|table|kills|TEXT]: nanoseconds of the store's operations beside
+// what one process can do alone and what other processes could share. TEXT chooses the mixes of the
+// table whose name contains it. Prints lines of JSON; tests/bench/store/table.py makes a table.
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <string_view>
 
 #include "measure.hpp"
 
 int main(int count, char** arguments) {
-    const int rounds = count > 1 ? std::atoi(arguments[1]) : 7;
-    const char* wanted = count > 2 ? arguments[2] : "";
-    const bool is_table = std::strcmp(wanted, "table") == 0;
-    if (*wanted == '\0' || std::strcmp(wanted, "counters") == 0) {
-        cluster::store::bench::run_counter_rows(rounds);
-        cluster::store::bench::run_abi_rows(rounds);
+    int rounds = 7;
+    std::string_view wanted;
+    for (int i = 1; i < count; ++i) {
+        if (std::strcmp(arguments[i], "--rounds") == 0 && i + 1 < count) {
+            rounds = std::atoi(arguments[++i]);
+        } else {
+            wanted = arguments[i];
+        }
     }
-    cluster::store::bench::run_table_rows(rounds, is_table ? "" : wanted);
+    if (wanted.empty() || wanted == "counting") cluster::store::bench::run_abi_rows(rounds);
+    if (wanted.empty() || wanted == "kills") cluster::store::bench::run_kill_rows(200);
+    if (wanted == "counting" || wanted == "kills") return 0;
+    cluster::store::bench::run_table_rows(rounds, wanted == "table" ? "" : std::string{wanted}.c_str());
     return 0;
 }

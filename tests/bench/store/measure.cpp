@@ -18,18 +18,21 @@ namespace {
 
 constexpr int kMaxWorkers = 8;
 
-/// Time that passes for this thread: all but what it waited for a processor that others had. So
-/// waiting for one another counts, and what else the machine does hardly.
-double own_ns() {
+/// What this thread has waited for a processor that others had.
+double waited_ns() {
+    double waited = 0;
+    std::FILE* file = std::fopen("/proc/thread-self/schedstat", "re");
+    if (file == nullptr) return 0;
+    if (std::fscanf(file, "%*f %lf", &waited) != 1) waited = 0;
+    std::fclose(file);
+    return waited;
+}
+
+double passed_ns(const Subject& subject) {
     timespec time{};
     ::clock_gettime(CLOCK_MONOTONIC, &time);
     const double wall = static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-    double waited = 0;
-    std::FILE* file = std::fopen("/proc/thread-self/schedstat", "re");
-    if (file == nullptr) return wall;
-    if (std::fscanf(file, "%*f %lf", &waited) != 1) waited = 0;
-    std::fclose(file);
-    return wall - waited;
+    return subject.is_server ? wall : wall - waited_ns();
 }
 
 struct Gate {
@@ -52,10 +55,10 @@ void work_once(const Subject& subject, int worker, std::uint64_t operations, Gat
     work(operations / 10 + 1);
     gate.ready.fetch_add(1);
     while (gate.ready.load() < subject.workers) ::sched_yield();
-    const double begin = own_ns();
+    const double begin = passed_ns(subject);
     work(operations);
     gate.ns[static_cast<std::size_t>(worker)] =
-        (own_ns() - begin) / static_cast<double>(operations);
+        (passed_ns(subject) - begin) / static_cast<double>(operations);
 }
 
 std::vector<double> run_round(const Subject& subject, std::uint64_t operations) {
@@ -84,9 +87,13 @@ std::vector<double> run_round(const Subject& subject, std::uint64_t operations) 
     return result;
 }
 
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
+/// Of all rounds: the median; of a server the best.
+Outcome outcome_of(const Subject& subject, std::vector<double> ns, std::vector<double> rates) {
+    std::sort(ns.begin(), ns.end());
+    std::sort(rates.begin(), rates.end());
+    const std::size_t middle = ns.size() / 2;
+    return {subject.name, subject.workers, subject.is_server ? ns.front() : ns[middle],
+            subject.is_server ? rates.back() : rates[middle]};
 }
 
 }  // namespace
@@ -99,7 +106,7 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
         for (std::size_t i = 0; i < subjects.size(); ++i) {
             double rate = 0;
             double total = 0;
-            for (const double each : run_round(subjects[i], operations)) {
+            for (const double each : run_round(subjects[i], operations / subjects[i].slower)) {
                 total += each / subjects[i].workers;
                 rate += 1e9 / each;
             }
@@ -109,28 +116,25 @@ std::vector<Outcome> measure(const std::vector<Subject>& subjects, std::uint64_t
     }
     std::vector<Outcome> outcomes;
     for (std::size_t i = 0; i < subjects.size(); ++i) {
-        outcomes.push_back({subjects[i].name, median(ns[i]), median(rates[i])});
+        outcomes.push_back(outcome_of(subjects[i], ns[i], rates[i]));
     }
     return outcomes;
 }
 
-void print_heading(const char* text) {
-    std::printf("\n%s\n", text);
-    std::fflush(stdout);
-}
-
-void print_outcomes(const std::vector<Outcome>& outcomes) {
+void print_outcomes(const char* group, const std::vector<Outcome>& outcomes) {
     for (const Outcome& outcome : outcomes) {
-        std::printf("  %-46s %9.2f ns  %10.2f M op/s\n", outcome.name.c_str(), outcome.ns,
-                    outcome.per_second / 1e6);
+        std::printf(
+            R"({"group": "%s", "name": "%s", "workers": %d, "ns": %.3f, "per_second": %.0f})"
+            "\n",
+            group, outcome.name.c_str(), outcome.workers, outcome.ns, outcome.per_second);
     }
     std::fflush(stdout);
 }
 
-void print_ratio(const char* name, double value, bool at_least, double target) {
-    const bool is_reached = at_least ? value >= target : value <= target;
-    std::printf("  %-46s %9.2f x   target %s %.2f  %s\n", name, value,
-                at_least ? ">=" : "<=", target, is_reached ? "reached" : "MISSED");
+void print_figure(const char* group, const char* name, double value) {
+    std::printf(R"({"group": "%s", "name": "%s", "value": %.3f})"
+                "\n",
+                group, name, value);
     std::fflush(stdout);
 }
 

@@ -1,4 +1,4 @@
-// The table beside a map of one process behind a mutex.
+// The table beside a map of one process behind a mutex, and beside what other processes could share.
 #include <sys/mman.h>
 
 #include <cstdio>
@@ -10,19 +10,13 @@
 
 #include "base/prng.hpp"
 #include "measure.hpp"
+#include "peers.hpp"
 #include "store/census.hpp"
 #include "store/table.hpp"
 #include "sys/shared_memory.hpp"
 
 namespace cluster::store::bench {
 namespace {
-
-struct Mix {
-    const char* name;
-    u64 keys;
-    std::size_t value_bytes;
-    double reads;
-};
 
 /// Sixteen bytes, made anew for each operation: a stored key would be one cache miss more for
 /// everybody.
@@ -110,27 +104,22 @@ Work map_work(Filled& filled, const Mix& mix, int worker) {
     };
 }
 
-void run_mix(const Mix& mix, int rounds, double target_one, double target_two) {
+void run_mix(const Mix& mix, Peers& peers, int rounds) {
     Filled filled{mix, false};
     Filled huge{mix, true};
-    print_heading(mix.name);
-    const auto table = [&](int worker) { return table_work(filled, mix, worker); };
-    const auto table_huge = [&](int worker) { return table_work(huge, mix, worker); };
-    const auto map = [&](int worker) { return map_work(filled, mix, worker); };
-    const auto outcomes = measure({{"unordered_map + mutex, 1 thread", map, 1, true},
-                                   {"table, 1 process", table, 1},
-                                   {"table, 1 process, huge pages", table_huge, 1},
-                                   {"unordered_map + mutex, 2 threads", map, 2, true},
-                                   {"table, 2 processes", table, 2},
-                                   {"table, 2 processes, huge pages", table_huge, 2}},
-                                  400'000, rounds);
-    print_outcomes(outcomes);
-    print_ratio("table / map, 1", outcomes[1].per_second / outcomes[0].per_second, true,
-                target_one);
-    print_ratio("table / map, 2", outcomes[4].per_second / outcomes[3].per_second, true,
-                target_two);
-    print_ratio("table, 2 processes / 1", outcomes[4].per_second / outcomes[1].per_second, true,
-                1.8);
+    peers.fill(mix);
+    std::vector<Subject> subjects;
+    for (const int workers : {1, 2}) {
+        subjects.push_back({"unordered_map + mutex, threads",
+                            [&](int worker) { return map_work(filled, mix, worker); }, workers,
+                            true});
+        subjects.push_back(
+            {"table", [&](int worker) { return table_work(filled, mix, worker); }, workers});
+        subjects.push_back({"table, huge pages",
+                            [&](int worker) { return table_work(huge, mix, worker); }, workers});
+        for (Subject& peer : peers.table(mix, workers)) subjects.push_back(std::move(peer));
+    }
+    print_outcomes(mix.name, measure(subjects, 400'000, rounds));
 }
 
 void print_memory() {
@@ -143,29 +132,20 @@ void print_memory() {
     }
     // The share of the bucket region that so many entries of a full store have.
     const double buckets = 8.0 * kBucketsPerChunk / (static_cast<double>(kChunkBytes) / 128);
-    print_heading("memory of a 16-byte key with a 64-byte value");
-    std::printf("  blocks and descriptors %.1f, bucket %.1f bytes\n",
-                blocks / static_cast<double>(census.keys), buckets);
-    print_ratio("bytes of an entry", blocks / static_cast<double>(census.keys) + buckets, false,
-                155);
+    print_figure("memory", "bytes of an entry", blocks / static_cast<double>(census.keys) + buckets);
 }
 
 }  // namespace
 
 void run_table_rows(int rounds, const char* only) {
-    struct Row {
-        Mix mix;
-        double target_one;
-        double target_two;
-    };
-    const std::array<Row, 4> rows{
-        {{{"64 B values, 100,000 keys, 90 % reads", 100'000, 64, 0.9}, 1.6, 5},
-         {{"64 B values, 100,000 keys, 50 % reads", 100'000, 64, 0.5}, 1.6, 5},
-         {{"1 KiB values, 100,000 keys, 90 % reads", 100'000, 1024, 0.9}, 1.6, 4},
-         {{"64 B values, 1,000 keys, 90 % reads", 1'000, 64, 0.9}, 1.0, 2}}};
-    for (const Row& row : rows) {
-        if (std::strstr(row.mix.name, only) == nullptr) continue;
-        run_mix(row.mix, rounds, row.target_one, row.target_two);
+    const std::array<Mix, 5> mixes{{{"64 B 90/10", 100'000, 64, 0.9},
+                                    {"64 B 50/50", 100'000, 64, 0.5},
+                                    {"1 KiB 90/10", 100'000, 1024, 0.9},
+                                    {"1 KiB 50/50", 100'000, 1024, 0.5},
+                                    {"hot 64 B 90/10", 1'000, 64, 0.9}}};
+    Peers peers;
+    for (const Mix& mix : mixes) {
+        if (std::strstr(mix.name, only) != nullptr) run_mix(mix, peers, rounds);
     }
     if (*only == '\0') print_memory();
 }
