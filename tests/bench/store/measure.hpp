@@ -36,6 +36,10 @@ struct Outcome {
     double per_second = 0;  // of all workers together
 };
 
+/// Where it may (as root), this thread goes before whatever else the machine does, so that two that
+/// work at once really do. Nothing here lasts longer than a moment.
+void go_before_others();
+
 /// Several rounds, each with every subject once. `operations` of each worker in each round.
 [[nodiscard]] std::vector<Outcome> measure(const std::vector<Subject>& subjects,
                                            std::uint64_t operations, int rounds);

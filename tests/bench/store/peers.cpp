@@ -167,6 +167,7 @@ Server::Server(const std::vector<std::string>& command, std::filesystem::path so
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
         ::dup2(null, 1);
+        go_before_others();
         ::execvp(arguments[0], arguments.data());
         ::_exit(127);
     }
