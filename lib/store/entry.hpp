@@ -71,7 +71,11 @@ enum class Inspection : std::uint8_t { same_key, other_key, unsound };
     match.granule = granule;
     match.state = state;
     match.deadline = load_relaxed(block + kDeadlineWord);
-    match.lengths = lengths;
+    // One by one: a copy of all three would be wider than the stores that made them, and wait for
+    // those.
+    match.lengths.value = lengths.value;
+    match.lengths.key = lengths.key;
+    match.lengths.flags = lengths.flags;
     return Inspection::same_key;
 }
 

@@ -20,13 +20,18 @@ u32 start_mark(u64 start_ticks) {
     return mark == 0 ? 1 : mark;
 }
 
-Claim own_claim() {
+/// None of it changes while a process lives, and finding it out takes several system calls.
+Claim own_claim(const Segment& segment) {
+    u64* known = segment.own_claim();
+    if (const u64 word = load_relaxed(known); word != 0) return Claim::of(word);
     const sys::LifeMarks marks = sys::own_life_marks();
-    return Claim::of(Claim{.pid = static_cast<u32>(marks.pid),
+    const u64 word = Claim{.pid = static_cast<u32>(marks.pid),
                            .start = start_mark(marks.start_ticks),
                            .image = marks.image,
                            .namespaces = marks.namespaces}
-                         .word());
+                         .word();
+    store_relaxed(known, word);
+    return Claim::of(word);
 }
 
 /// Whether the owner of a slot is known to be gone. In doubt it lives.
@@ -76,9 +81,10 @@ u32 find_slot(Segment& segment, const Claim& own) {
         if (is_own_past && take_slot(segment, i, word, own.word())) return i;
     }
     for (u32 i = 0; i < count; ++i) {
-        if (load_acquire(&segment.slot(i).claim) == 0 && take_slot(segment, i, 0, own.word())) {
-            return i;
-        }
+        if (load_acquire(&segment.slot(i).claim) != 0) continue;
+        // First, so that one who dies after this is looked for there.
+        note_highest(segment, i);
+        if (take_slot(segment, i, 0, own.word())) return i;
     }
     for (u32 i = 0; i < count; ++i) {
         const u64 word = load_acquire(&segment.slot(i).claim);
@@ -111,10 +117,9 @@ Result<Participant> Participant::join(Segment& segment) {
 }
 
 Status Participant::join_again() {
-    const Claim own = own_claim();
+    const Claim own = own_claim(*segment_);
     const u32 index = find_slot(*segment_, own);
     if (index == segment_->geometry().participants_count) return fail(Op::store, EUSERS);
-    note_highest(*segment_, index);
     page_ = static_cast<PrivatePage*>(segment_->private_page(index));
     std::memset(static_cast<void*>(page_), 0, sizeof(PrivatePage));
     page_->slot = index;
@@ -134,13 +139,16 @@ void Participant::leave() {
 }
 
 Settled settle(Segment& segment, const DeadProcess& dead) {
-    const Claim own = own_claim();
+    const Claim own = own_claim(segment);
     const Claim gone = Claim::of(Claim{.pid = static_cast<u32>(dead.pid),
                                        .start = start_mark(dead.start_ticks),
                                        .namespaces = own.namespaces}
                                      .word());
     Settled total;
-    for (u32 i = 0; i < segment.geometry().participants_count; ++i) {
+    // A thousand slots are as many cache lines; those that were never taken need no look.
+    const u64 count = std::min<u64>(segment.geometry().participants_count,
+                                    load_relaxed(&segment.live().participants_high));
+    for (u32 i = 0; i < count; ++i) {
         const u64 word = load_acquire(&segment.slot(i).claim);
         const Claim owner = Claim::of(word);
         if (owner.pid != gone.pid || owner.namespaces != gone.namespaces) continue;
@@ -152,7 +160,7 @@ Settled settle(Segment& segment, const DeadProcess& dead) {
 }
 
 Settled settle_all_dead(Segment& segment, u32 first, u32 count) {
-    const Claim own = own_claim();
+    const Claim own = own_claim(segment);
     Settled total;
     const u64 end = std::min<u64>(u64{first} + count, segment.geometry().participants_count);
     for (u32 i = first; i < end; ++i) {

@@ -12,6 +12,16 @@ namespace {
 /// need to change something else in the bucket.
 constexpr u32 kLargeValue = 512;
 
+/// Asks for the lines of a block behind its first, as many as its class has, before anything of it is
+/// known: so the value is on its way while the key is compared.
+void prefetch_block(const Segment& segment, u64 granule) {
+    const u64 chunk = (granule - segment.geometry().first_granule()) / kChunkGranules;
+    const u32 size_class = segment.class_of_chunk(static_cast<u32>(chunk));
+    const u32 lines = size_class == kClasses ? 1 : class_granules(size_class);
+    const u64* block = segment.block(granule);
+    for (u32 i = 1; i < lines && i <= kPrefetchLines; ++i) __builtin_prefetch(block + i * 8);
+}
+
 /// Finds the entry of the key without keeping a snapshot. What it says is true if the word proves
 /// unchanged afterwards.
 Inspection find(const Segment& segment, u64 word, u64 hash, Bytes key, Match& match) {
@@ -19,7 +29,7 @@ Inspection find(const Segment& segment, u64 word, u64 hash, Bytes key, Match& ma
     const u64 granule = Bucket::granule(word);
     if (!geometry.holds(granule, kGranuleBytes)) return Inspection::unsound;
     if (!Bucket::is_descriptor(word)) {
-        __builtin_prefetch(segment.block(granule) + kGranuleBytes / 8);
+        prefetch_block(segment, granule);
         return inspect_entry(segment, granule, hash, key, match);
     }
     const u64* descriptor = segment.block(granule);
@@ -32,7 +42,7 @@ Inspection find(const Segment& segment, u64 word, u64 hash, Bytes key, Match& ma
         if (!Reference::has_tag_of(reference, hash)) continue;
         const u64 entry = Reference::granule(reference);
         if (!geometry.holds(entry, kGranuleBytes)) return Inspection::unsound;
-        __builtin_prefetch(segment.block(entry) + kGranuleBytes / 8);
+        prefetch_block(segment, entry);
         const Inspection inspection = inspect_entry(segment, entry, hash, key, match);
         if (inspection != Inspection::other_key) return inspection;
     }

@@ -120,7 +120,7 @@ Result<Segment> Segment::attach_known(int fd, const SegmentOptions& options, u64
 
 Status Segment::map_private_pages() {
     if (!is_writable_) return {};
-    auto pages = sys::map_wiped_on_fork(u64{geometry_.participants_count} * kPageBytes);
+    auto pages = sys::map_wiped_on_fork((u64{geometry_.participants_count} + 1) * kPageBytes);
     if (!pages) return refused(pages.error());
     private_pages_ = std::move(*pages);
     return {};

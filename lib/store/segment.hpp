@@ -99,6 +99,12 @@ public:
         return private_pages_.as<std::byte>() + u64{slot} * kPageBytes;
     }
 
+    /// The claim of this process, once it is known; 0 at first, and again in a forked child. Requires:
+    /// a segment that may be written.
+    [[nodiscard]] u64* own_claim() const {
+        return static_cast<u64*>(private_page(geometry_.participants_count));
+    }
+
 private:
     [[nodiscard]] std::byte* base() const { return mapping_.as<std::byte>(); }
     [[nodiscard]] Status map_private_pages();
