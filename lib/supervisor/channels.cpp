@@ -239,8 +239,21 @@ void Channels::on_ready_socket(Slot slot, const ev::Ready& ready) {
     if (ready.readable && entry.ended.empty()) static_cast<void>(read(entry));
 }
 
+/// For most workers the first that is heard of their channel is its end, which takes no memory.
+bool Channels::has_spoken(Entry& entry) {
+    const auto peeked = sys::peek_recorded(entry.socket.get());
+    if (peeked && *peeked) return true;
+    if (peeked) {
+        end(entry, "the worker has closed it");
+    } else if (peeked.error().code != EAGAIN) {
+        end(entry, std::strerror(peeked.error().code));
+    }
+    return false;
+}
+
 /// False: there is nothing more to read now.
 bool Channels::read(Entry& entry) {
+    if (entry.opened == nullptr && !has_spoken(entry)) return false;
     if (!open_memory(entry)) return false;
     channel::Intake& intake = entry.opened->intake;
     channel::Record& record = entry.opened->memory.record();

@@ -154,6 +154,7 @@ private:
     [[nodiscard]] bool open_memory(Entry& entry);
     [[nodiscard]] Status watch_socket(Entry& entry);
     void on_ready_socket(Slot slot, const ev::Ready& ready);
+    [[nodiscard]] bool has_spoken(Entry& entry);
     [[nodiscard]] bool read(Entry& entry);
     /// How many there were.
     std::size_t apply_lines(Entry& entry);

@@ -58,6 +58,13 @@ Result<std::pair<UniqueFd, UniqueFd>> open_stream_pair(std::size_t buffer) {
     return pair;
 }
 
+Result<bool> peek_recorded(int fd) {
+    char byte = 0;
+    const auto count = ::recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_PEEK);
+    if (count < 0) return fail(Op::receive, errno);
+    return count > 0;
+}
+
 Result<bool> receive_recorded(int fd, void* call, std::span<std::byte> first,
                               std::span<std::byte> second, std::uint64_t& descriptors) {
     std::array<iovec, 2> parts{iovec{first.data(), first.size()},

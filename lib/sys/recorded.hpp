@@ -24,6 +24,9 @@ namespace cluster::sys {
 inline constexpr std::size_t kRecordedCallBytes = 64;
 inline constexpr std::size_t kRecordedBytesAt = 56;
 
+/// What the next receive_recorded would say, without taking anything: true for bytes, false for the
+/// end. Errors: {receive, EAGAIN} nothing there …
+[[nodiscard]] Result<bool> peek_recorded(int fd);
 /// Fills the pieces, the first one first. Descriptors that come along are closed and counted.
 /// Returns true when bytes came, false at the end. Errors: {receive, EAGAIN} nothing there …
 /// Requires: `call` has kRecordedCallBytes, aligned to 8, its number of bytes zero.
