@@ -67,7 +67,7 @@ void Simulation::calm() {
         if (now_ > limit) return note_broken("the fleet does not settle in the calm");
         turn(now_, false);
     }
-    note_broken(witness_.inspect(shell_.fleet(), shell_.parallel_starts(), now_));
+    note_broken(witness_.inspect(shell_.fleet(), now_));
     note_broken(witness_.inspect_calm(shell_.fleet()));
 }
 
@@ -83,15 +83,15 @@ void Simulation::turn(Instant now, bool is_stormy) {
     shell_.tick(now);
     while (!shell_.end_turn(now_)) {
         note_broken(witness_.watch(shell_, now_));
+        note_broken(witness_.watch_room(shell_));
         now_ += Duration{static_cast<Duration::rep>(prng_.below(100'000'000))};
         arrived_.clear();
         keeper_.advance(now_, arrived_);  // nobody listens: the table keeps what matters
         shell_.recover(now_);
     }
     note_broken(witness_.watch(shell_, now_));
-    if (++turns_ % kTurnsPerInspection == 0) {
-        note_broken(witness_.inspect(shell_.fleet(), shell_.parallel_starts(), now_));
-    }
+    note_broken(witness_.watch_room(shell_));
+    if (++turns_ % kTurnsPerInspection == 0) note_broken(witness_.inspect(shell_.fleet(), now_));
     note_broken(keeper_.broken());
     note_broken(shell_.broken());
 }

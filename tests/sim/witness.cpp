@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 #include "sim/operator.hpp"
 
@@ -16,17 +17,18 @@ using std::chrono_literals::operator""s;
 /// late, and a supervisor that dies meanwhile.
 constexpr Duration kLongestStop = 120s;
 
-bool has_leaving_dependent(const Stored& stored, const std::string& name) {
-    for (const auto& place : stored.places) {
-        if (!place || !stored.workers[place->worker]) continue;
-        const std::vector<std::string>& names = stored.workers[place->worker]->spec.requirements;
-        if (std::find(names.begin(), names.end(), name) == names.end()) continue;
-        if (core::is_occupied(place->instance.state) &&
-            place->instance.desired == core::Desired::down) {
-            return true;
-        }
-    }
-    return false;
+/// Not by its policy, which waits for nobody.
+bool is_by_command(const core::Stopping& stopping) {
+    return stopping.reason == core::ExitReason::stopped ||
+           stopping.reason == core::ExitReason::killed;
+}
+
+/// The instance stays wanted, whatever becomes of this place of it.
+bool has_wanted_current(const Stored& stored, const core::Place& place) {
+    return std::any_of(stored.places.begin(), stored.places.end(), [&](const auto& other) {
+        return other && other->worker == place.worker && other->number == place.number &&
+               other->role == core::Role::current && other->instance.desired == core::Desired::up;
+    });
 }
 
 }  // namespace
@@ -68,6 +70,22 @@ void Witness::remember(const core::Place& place) {
                   std::holds_alternative<core::Running>(instance.state);
 }
 
+bool Witness::has_leaving_dependent(const Stored& stored, const std::string& name) const {
+    for (const auto& place : stored.places) {
+        if (!place || !stored.workers[place->worker]) continue;
+        const std::vector<std::string>& names = stored.workers[place->worker]->spec.requirements;
+        if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+        if (!core::is_occupied(place->instance.state)) continue;
+        if (place->instance.desired != core::Desired::down) continue;
+        // Given up by its own reload in the very turn, and nobody asked its instance to leave.
+        const bool is_dropped = place->role == core::Role::retired &&
+                                seen_[place->slot.value].role == core::Role::incoming &&
+                                has_wanted_current(stored, *place);
+        if (!is_dropped) return true;
+    }
+    return false;
+}
+
 std::string Witness::watch_order(const Stored& stored, const core::Place& place) const {
     const Seen& seen = seen_[place.slot.value];
     const core::Instance& instance = place.instance;
@@ -78,6 +96,7 @@ std::string Witness::watch_order(const Stored& stored, const core::Place& place)
     const bool is_new_run = instance.generation > seen.generation;
     const bool is_told_to_stop = is_same_place && seen.was_up && !is_new_run &&
                                  stopping != nullptr && !stopping->leader_gone &&
+                                 is_by_command(*stopping) &&
                                  instance.desired == core::Desired::down;
     const core::Worker& worker = *stored.workers[place.worker];
     if (is_told_to_stop && has_leaving_dependent(stored, worker.spec.name)) {
@@ -141,20 +160,31 @@ std::string Witness::watch_place(const core::Place& place, bool is_fatal, Instan
     return "";
 }
 
-std::string Witness::inspect(const core::Fleet& fleet, std::uint32_t parallel_starts,
-                             Instant now) const {
+std::string Witness::watch_room(const FakeShell& shell) {
+    const std::uint32_t limit = shell.parallel_starts();
+    if (limit == 0) return "";
+    std::uint32_t coming_up = 0;
+    for (std::uint32_t slot = 0; slot < seen_.size(); ++slot) {
+        const core::Place* const place = shell.fleet().find(Slot{slot});
+        if (place == nullptr) continue;
+        const auto* const running = std::get_if<core::Running>(&place->instance.state);
+        const bool is_coming_up = std::holds_alternative<core::Starting>(place->instance.state) ||
+                                  (running != nullptr && !running->ready_at);
+        coming_up += is_coming_up ? 1U : 0U;
+    }
+    const std::uint32_t before = std::exchange(coming_up_, coming_up);
+    const bool is_too_much = coming_up > std::max(limit, before) && !shell.is_after_kill();
+    return is_too_much ? "too many starts at a time" : "";
+}
+
+std::string Witness::inspect(const core::Fleet& fleet, Instant now) const {
     std::vector<bool> is_taken(seen_.size(), false);
     for (const core::Worker* const worker : fleet.workers()) {
         const std::string broken = inspect_worker(fleet, *worker, is_taken);
         if (!broken.empty()) return broken;
     }
     bool is_idle = true;
-    std::uint32_t coming_up = 0;
     for (const core::Place* const place : fleet.places()) {
-        const auto* const running = std::get_if<core::Running>(&place->instance.state);
-        const bool is_coming_up = std::holds_alternative<core::Starting>(place->instance.state) ||
-                                  (running != nullptr && !running->ready_at);
-        coming_up += is_coming_up ? 1U : 0U;
         if (fleet.worker(place->worker) == nullptr) return "a place of no worker";
         if (place->role != core::Role::current) {
             if (is_taken[place->slot.value]) return "a slot shared by two places";
@@ -175,7 +205,6 @@ std::string Witness::inspect(const core::Fleet& fleet, std::uint32_t parallel_st
             return "a live run in a free slot";
         }
     }
-    if (parallel_starts != 0 && coming_up > parallel_starts) return "too many starts at a time";
     if (is_idle != fleet.is_idle()) return "is_idle() does not say what is";
     return "";
 }

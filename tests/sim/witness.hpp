@@ -23,9 +23,13 @@ public:
     /// one was ready in its place.
     [[nodiscard]] std::string watch(const FakeShell& shell, Instant now);
 
+    /// After each turn: no more are on their way up than parallel_starts allows. A supervisor that
+    /// was killed while it stored a turn may leave more: who takes the room is stored, and who made
+    /// it is not. Those may go on; nobody joins them.
+    [[nodiscard]] std::string watch_room(const FakeShell& shell);
+
     /// Now and then, about everything: slots and places fit, stops end.
-    [[nodiscard]] std::string inspect(const core::Fleet& fleet, std::uint32_t parallel_starts,
-                                      Instant now) const;
+    [[nodiscard]] std::string inspect(const core::Fleet& fleet, Instant now) const;
 
     /// After a calm: what is wanted is what is.
     [[nodiscard]] std::string inspect_calm(const core::Fleet& fleet) const;
@@ -42,6 +46,7 @@ private:
         core::Role role = core::Role::current;
         core::ReloadPhase phase = core::ReloadPhase::none;
     };
+    [[nodiscard]] bool has_leaving_dependent(const Stored& stored, const std::string& name) const;
     [[nodiscard]] std::string watch_order(const Stored& stored, const core::Place& place) const;
     [[nodiscard]] std::string watch_reload(const Stored& stored, const core::Place& place,
                                            Instant now) const;
@@ -54,6 +59,7 @@ private:
 
     const FakeKeeper& keeper_;
     std::vector<Seen> seen_;  // by slot
+    std::uint32_t coming_up_ = 0;  // at the end of the turn before
 };
 
 }  // namespace cluster::sim
