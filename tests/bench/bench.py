@@ -8,16 +8,15 @@ import argparse
 import json
 import os
 import pathlib
-import select
 import shutil
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
-MARK_BYTES = 16
+import figures
+import peers
 
 
 class Bench:
@@ -26,15 +25,17 @@ class Bench:
         self.floor_program = build / "tests/bench/bench_floor"
         self.worker = build / "tests/bench/bench_mark"
         self.scratch = scratch
-        self.marks = scratch / "marks"
-        names = {"CLUSTER_RUNTIME_DIR": "run", "CLUSTER_STATE_DIR": "state", "CLUSTER_LOG_DIR": "log"}
+        self.marks = figures.Marks(scratch / "marks")
+        names = {"CLUSTER_STATE_DIR": "state", "CLUSTER_LOG_DIR": "log"}
         self.env = os.environ | {name: str(scratch / folder) for name, folder in names.items()}
+        self.runtime = pathlib.Path(tempfile.mkdtemp(prefix="clusterd-bench-", dir=figures.memory_directory()))
+        self.env["CLUSTER_RUNTIME_DIR"] = str(self.runtime)
 
     # --- the two that are compared ---
 
     def floor(self, mode: str, count: int) -> dict:
-        self.clear_marks()
-        command = [self.floor_program, mode, str(count), self.marks, self.worker, self.marks]
+        self.marks.clear()
+        command = [self.floor_program, mode, str(count), self.marks.path, self.worker, self.marks.path]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     def ctl(self, *arguments: str) -> str:
@@ -46,28 +47,12 @@ class Bench:
 
     def config(self, count: int) -> str:
         path = self.scratch / f"bench{count}.toml"
-        command = json.dumps([str(self.worker), str(self.marks)])
+        command = json.dumps([str(self.worker), str(self.marks.path)])
         path.write_text(
             f'[worker.w]\ncommand = {command}\ninstances = {count}\nmin_uptime = "0s"\n'
             'backoff = { initial = "0ms", max = "1ms", jitter = 0.0 }\n'
             'restart_limit = { count = 32, window = "1ms", then = "slow" }\n')
         return str(path)
-
-    # --- marks ---
-
-    def clear_marks(self) -> None:
-        self.marks.write_bytes(b"")
-
-    def read_marks(self) -> list[tuple[int, float]]:
-        data = self.marks.read_bytes()
-        return [(pid, ns * 1e-9) for pid, ns in struct.iter_unpack("qq", data)]
-
-    def await_marks(self, count: int, seconds: float = 60) -> None:
-        limit = time.monotonic() + seconds
-        while self.marks.stat().st_size < count * MARK_BYTES:
-            if time.monotonic() > limit:
-                raise RuntimeError(f"{self.marks.stat().st_size // MARK_BYTES} of {count} marks")
-            os.sched_yield()
 
     # --- the rows ---
 
@@ -76,32 +61,32 @@ class Bench:
         return [daemon["pid"], daemon["supervisor_pid"]]
 
     def start(self, count: int) -> float:
-        self.clear_marks()
+        self.marks.clear()
         config = self.config(count)
         begin = time.monotonic()
         self.ctl("start", "--no-wait", config)
-        self.await_marks(count)
-        seconds = max(at for _, at in self.read_marks()) - begin
+        self.marks.wait_for(count)
+        seconds = max(at for _, at in self.marks.read()) - begin
         self.ctl("delete", "w")
         return seconds
 
     def storm(self, count: int) -> float:
-        self.clear_marks()
+        self.marks.clear()
         self.ctl("start", self.config(count))
-        self.await_marks(count)
-        victims = [pid for pid, _ in self.read_marks()]
+        self.marks.wait_for(count)
+        victims = [pid for pid, _ in self.marks.read()]
         struck = time.monotonic()
         for pid in victims:
             os.kill(pid, 9)
-        self.await_marks(2 * count)
-        seconds = max(at for _, at in self.read_marks()) - struck
+        self.marks.wait_for(2 * count)
+        seconds = max(at for _, at in self.marks.read()) - struck
         self.ctl("delete", "w")
         return seconds
 
     def stop(self, count: int) -> float:
-        self.clear_marks()
+        self.marks.clear()
         self.ctl("start", self.config(count))
-        self.await_marks(count)
+        self.marks.wait_for(count)
         begin = time.monotonic()
         self.ctl("stop", "w")
         seconds = time.monotonic() - begin
@@ -109,22 +94,22 @@ class Bench:
         return seconds
 
     def crash(self, count: int) -> list[float]:
-        self.clear_marks()
+        self.marks.clear()
         self.ctl("start", self.config(1))
         latencies = []
         for i in range(count):
-            self.await_marks(i + 1)
-            pid, _ = self.read_marks()[-1]
+            self.marks.wait_for(i + 1)
+            pid, _ = self.marks.read()[-1]
             struck = time.monotonic()
             os.kill(pid, 9)
-            self.await_marks(i + 2)
-            latencies.append(self.read_marks()[-1][1] - struck)
+            self.marks.wait_for(i + 2)
+            latencies.append(self.marks.read()[-1][1] - struck)
         self.ctl("delete", "w")
         return latencies
 
     def crash_floor(self, count: int) -> list[float]:
         kills = self.floor("crash", count)["kills"]
-        marks = [at for _, at in self.read_marks()]
+        marks = [at for _, at in self.marks.read()]
         return [mark - kill for kill, mark in zip(kills, marks[1:])]
 
     def seconds_of(self, *arguments: str) -> float:
@@ -136,14 +121,17 @@ class Bench:
         """Seconds and the supervisor's CPU seconds to log so much of a worker that only writes."""
         log = self.scratch / "log/hose.0.out.log"
         size = megabytes << 20
-        command = ["head", "-c", str(size), "/dev/zero"]
-        before = cpu_seconds(self.daemon_pids())
+        config = self.scratch / "hose.toml"
+        config.write_text(
+            f'[worker.hose]\ncommand = ["head", "-c", "{size}", "/dev/zero"]\nrestart = "never"\n'
+            'log = { max_size = "50MiB", keep = 100, compress = false }\n')
+        before = figures.cpu_seconds(self.daemon_pids())
         begin = time.monotonic()
-        self.ctl("start", "--no-wait", "--name", "hose", "--restart", "never", "--", *command)
-        while total_bytes(log) < size:
-            os.sched_yield()
+        self.ctl("start", "--no-wait", str(config))
+        while figures.total_bytes(log) < size:
+            figures.pause(0.001)
         seconds = time.monotonic() - begin
-        used = cpu_seconds(self.daemon_pids()) - before
+        used = figures.cpu_seconds(self.daemon_pids()) - before
         self.ctl("delete", "hose")
         for file in log.parent.glob("hose.*"):
             file.unlink()
@@ -157,41 +145,6 @@ class Bench:
         seconds = time.monotonic() - begin
         target.unlink()
         return seconds
-
-
-def total_bytes(log: pathlib.Path) -> int:
-    return sum(file.stat().st_size for file in log.parent.glob(log.stem + "*"))
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    total = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
-
-
-def pss_kib(pids: list[int]) -> int:
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
-    return total
-
-
-def switches(pids: list[int]) -> int:
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-            if "ctxt_switches" in line:
-                total += int(line.split()[1])
-    return total
-
-
-def percentile(values: list[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def in_turn(rounds: int, one, other) -> tuple[float, float]:
@@ -218,7 +171,7 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     row("stop of 100 workers", ours, floor)
     crashes, floors = bench.crash(200), bench.crash_floor(200)
     row("crash to replacement running, median", statistics.median(crashes), statistics.median(floors))
-    row("crash to replacement running, p99", percentile(crashes, 0.99), percentile(floors, 0.99))
+    row("crash to replacement running, p99", figures.percentile(crashes, 0.99), figures.percentile(floors, 0.99))
     hose, cat = in_turn(rounds, lambda: bench.firehose(1024)[0], lambda: bench.cat(1024))
     row("1 GiB of output into the log; floor: cat", hose, cat)
     figure("  CPU of the daemon for it", f"{bench.firehose(1024)[1]:.2f} s")
@@ -227,16 +180,16 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     ours, floor = in_turn(20, lambda: bench.seconds_of("status"), lambda: bench.seconds_of("version"))
     row("status with 100 workers; floor: version", ours, floor)
     pids = bench.daemon_pids()
-    figure("memory at 100 workers (PSS of both processes)", f"{pss_kib(pids) / 1024:.1f} MiB")
-    before = switches(pids)
-    select.select([], [], [], idle)
-    figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(switches(pids) - before))
+    figure("memory at 100 workers (PSS of both processes)", f"{figures.pss_kib(pids) / 1024:.1f} MiB")
+    before = figures.switches(pids)
+    figures.pause(idle)
+    figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(figures.switches(pids) - before))
     bench.ctl("start", bench.config(1000))
-    figure("memory at 1,000 workers", f"{pss_kib(pids) / 1024:.1f} MiB")
-    before_cpu = cpu_seconds(pids)
+    figure("memory at 1,000 workers", f"{figures.pss_kib(pids) / 1024:.1f} MiB")
+    before_cpu = figures.cpu_seconds(pids)
     for _ in range(20):
         bench.ctl("status")
-    figure("CPU of the daemon per status of 1,000", f"{(cpu_seconds(pids) - before_cpu) / 20 * 1e3:.1f} ms")
+    figure("CPU of the daemon per status of 1,000", f"{(figures.cpu_seconds(pids) - before_cpu) / 20 * 1e3:.1f} ms")
     bench.ctl("delete", "w")
 
 
@@ -244,6 +197,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default="build/bench", type=pathlib.Path)
     parser.add_argument("--rounds", default=5, type=int)
+    parser.add_argument("--peers", type=pathlib.Path, help="directory that peers.sh has filled: also measure those")
     parser.add_argument("--idle", default=20.0, type=float, help="seconds to watch an idle daemon")
     arguments = parser.parse_args()
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="clusterd-bench-"))
@@ -252,9 +206,12 @@ def main() -> int:
         bench.ctl("start", "--name", "idle", "--", "sleep", "1000000")
         bench.ctl("delete", "idle")
         measure(bench, arguments.rounds, arguments.idle)
+        if arguments.peers:
+            peers.measure(arguments.peers.resolve(), scratch, bench.worker, arguments.idle)
     finally:
         subprocess.run([bench.bin / "clusterctl", "shutdown"], env=bench.env, capture_output=True)
         shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(bench.runtime, ignore_errors=True)
     return 0
 
 
