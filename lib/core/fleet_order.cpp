@@ -364,10 +364,15 @@ void Fleet::consider(const Place& place, Instant now) {
     }
     const auto* const waiting = std::get_if<Waiting>(&instance.state);
     if (waiting == nullptr) return;
-    const WaitsFor waits = waits_for(place);
-    if (!waits.for_room && waits.workers.empty()) {
+    const Names& required = entries_[place.worker]->worker.spec.requirements;
+    const auto is_failed = [this](const std::string& name) {
+        return requirement_state(name) == Requirement::failed;
+    };
+    const Gate gate = gate_of(place);
+    if (gate.has_room && (waiting->is_automatic || gate.requirements_met)) {
         apply(own, event::Proceed{}, now);
-    } else if (!waits.failed.empty() && instance.outcome == Outcome::pending) {
+    } else if (!waiting->is_automatic && instance.outcome == Outcome::pending &&
+               std::any_of(required.begin(), required.end(), is_failed)) {
         apply(own, event::RequirementFailed{}, now);
     }
 }

@@ -54,14 +54,15 @@ bool Fleet::advance_reloads(Instant now) {
     bool has_acted = false;
     for (const std::uint32_t index : order_) {
         Entry& entry = *entries_[index];
-        const std::vector<Slot> before = entry.worker.slots;
-        for (const Slot slot : before) {
-            Place* const place = this->place(slot);
-            if (place != nullptr && judge_reload(entry, *place, now)) has_acted = true;
+        // A promotion puts another slot at the same number; none comes or goes.
+        const std::vector<Slot>& slots = entry.worker.slots;
+        for (std::size_t number = 0; number < slots.size(); ++number) {
+            Place* const place = this->place(slots[number]);
+            if (place == nullptr || place->reload.phase == ReloadPhase::none) continue;
+            if (judge_reload(entry, *place, now)) has_acted = true;
         }
-        const std::vector<Slot> after = entry.worker.slots;
-        for (const Slot slot : after) {
-            Place* const place = this->place(slot);
+        for (std::size_t number = 0; number < slots.size(); ++number) {
+            Place* const place = this->place(slots[number]);
             if (place != nullptr && begin_reload(entry, *place, now)) has_acted = true;
         }
     }

@@ -31,7 +31,15 @@ void FakeShell::deliver(const Delivery& delivery, Instant now) {
 }
 
 void FakeShell::check_starts() {
-    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) check_start(Slot{slot});
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
+        const core::Place* const place = fleet_->find(Slot{slot});
+        const Known& known = known_[slot];
+        const bool is_known = place == nullptr ||
+                              (place->instance.generation == known.generation &&
+                               place->instance.history.restarts == known.restarts &&
+                               place->worker == known.worker && place->number == known.number);
+        if (!is_known) check_start(Slot{slot});
+    }
 }
 
 void FakeShell::check_start(Slot slot) {
