@@ -97,16 +97,21 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("lines/time: several logs are shown in the order of time") {
         const Daemon daemon;
-        const std::string wait =
-            "while [ ! -e " + (daemon.dir() / "go") + " ]; do sleep 0.01; done; ";
+        const auto wait_for = [&](const std::string& file) {
+            return "while [ ! -e " + (daemon.dir() / file) + " ]; do sleep 0.01; done; ";
+        };
         daemon.start(worker_table("a",
-                                  {"/bin/sh", "-c", "echo a1; " + wait + "sleep 0.05; echo a3"},
+                                  {"/bin/sh", "-c", "echo a1; " + wait_for("third") + "echo a3"},
                                   kOnce + "log.timestamp = true\n") +
-                     worker_table("b", {"/bin/sh", "-c", wait + "echo b2"},
+                     worker_table("b", {"/bin/sh", "-c", wait_for("second") + "echo b2"},
                                   kOnce + "log.timestamp = true\n"));
+        // A line has the time at which it was read: the next one is written after that.
         REQUIRE(wait_until([&] { return !daemon.out_log("a.0").empty(); }));
         pause(milliseconds{5});
-        write_text(daemon.dir() / "go", "");
+        write_text(daemon.dir() / "second", "");
+        REQUIRE(wait_until([&] { return !daemon.out_log("b.0").empty(); }));
+        pause(milliseconds{5});
+        write_text(daemon.dir() / "third", "");
         REQUIRE(daemon.wait_for_state("a.0", "exited"));
         REQUIRE(daemon.wait_for_state("b.0", "exited"));
         std::string order;
@@ -216,7 +221,7 @@ TEST_SUITE("e2e") {
         CHECK(lines.size() == 2 * static_cast<std::size_t>(count));
     }
 
-    TEST_CASE("lines/full disk: reported and counted; the worker goes on, and so does its log") {
+    TEST_CASE("lines/full disk: reported and counted, and worker and log go on") {
         if (!is_root()) return skip("needs root, for a file system of its own");
         Daemon daemon;
         const SmallDisk disk(daemon.log_dir(), "1m");
