@@ -9,6 +9,7 @@
 #include <cstring>
 #include <exception>
 
+#include "heap.hpp"
 #include "place/directories.hpp"
 #include "supervisor/supervisor.hpp"
 #include "sys/memory.hpp"
@@ -68,6 +69,7 @@ int take_memory(const char* bytes) {
 
 int main(int argc, char** argv) try {
     if (argc == 3 && std::strcmp(argv[1], "--take-memory") == 0) return take_memory(argv[2]);
+    end_when_out_of_memory();
     cluster::sys::keep_heap_small();
     auto options = parse(argc, argv);
     if (!options) {

@@ -60,9 +60,11 @@ enum class Failpoint : std::uint8_t {
     sys_socket,
     sys_clone,
     sys_watch,
+    // An allocation of the supervisor's (app/supervisor/heap.cpp).
+    heap,
 };
 
-inline constexpr std::size_t kFailpointCount = static_cast<std::size_t>(Failpoint::sys_watch) + 1;
+inline constexpr std::size_t kFailpointCount = static_cast<std::size_t>(Failpoint::heap) + 1;
 
 /// As the file is called that arms it.
 [[nodiscard]] constexpr const char* failpoint_name(Failpoint point) {
@@ -109,7 +111,8 @@ inline constexpr std::size_t kFailpointCount = static_cast<std::size_t>(Failpoin
                                       "sys_accept",
                                       "sys_socket",
                                       "sys_clone",
-                                      "sys_watch"};
+                                      "sys_watch",
+                                      "heap"};
     static_assert(sizeof(kNames) / sizeof(kNames[0]) == kFailpointCount);
     return kNames[static_cast<std::size_t>(point)];
 }

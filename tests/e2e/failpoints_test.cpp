@@ -56,6 +56,7 @@ Scene scene_of(Failpoint point) {
         case Failpoint::sys_rename:
         case Failpoint::sys_accept:
         case Failpoint::sys_watch:
+        case Failpoint::heap:
             return Scene::change;
         case Failpoint::signal_asked:
         case Failpoint::release_asked:

@@ -242,6 +242,37 @@ TEST_SUITE("e2e") {
         CHECK(is_gapless(daemon.out_log("tick.0")));
     }
 
+    TEST_CASE("refusals/allocation: any that fails costs the supervisor and nobody else") {
+        if (!has_failpoints()) return;
+        Daemon daemon;
+        const Failpoints points(daemon);
+        REQUIRE(daemon
+                    .start(worker_table("tick", {worker_program("ticker"), "1"}, kPatient) +
+                           config_of("victim"))
+                    .code == 0);
+        const pid_t tick = daemon.pid_of("tick.0");
+        const pid_t keeper = daemon.keeper_pid();
+        // The n-th allocation from now on: in a takeover, in a request, in the turn of a death.
+        int replaced = 0;
+        for (const int nth : {1, 7, 40, 150, 400, 900, 1'700, 3'000}) {
+            CAPTURE(nth);
+            const int before = starts_of(daemon);
+            points.arm(kSupervisor, Failpoint::heap, "ENOMEM " + std::to_string(nth));
+            live_through(daemon, "x" + std::to_string(nth));
+            points.disarm(kSupervisor, Failpoint::heap);
+            if (starts_of(daemon) > before) ++replaced;
+        }
+        MESSAGE(replaced << " allocations refused");
+        CHECK(replaced >= 5);
+        CHECK(daemon.pid_of("tick.0") == tick);
+        CHECK(daemon.keeper_pid() == keeper);
+        CHECK(wait_until([&] { return has_no_strangers(daemon); }));
+        REQUIRE(daemon.ctl({"stop", "tick"}).code == 0);
+        CHECK(is_gapless(daemon.out_log("tick.0")));
+        CHECK(daemon.ctl({"shutdown"}).code == 0);
+        CHECK(wait_until([] { return descendants().empty(); }));
+    }
+
     TEST_CASE("refusals/full disk: neither state nor logs can be written, and all goes on") {
         if (!is_root()) return skip("needs root, for a file system of its own");
         Daemon daemon;
