@@ -1,6 +1,7 @@
 #include "peers.hpp"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -125,7 +126,24 @@ void fill_server(const Server& server, const Language& language, const Mix& mix)
     }
 }
 
-Work server_work(const Server& server, const Language& language, const Mix& mix, int worker) {
+enum class Where : std::uint8_t { anywhere, on_one_processor };
+
+/// Where the client and its server run. On one processor nobody has to be woken on another.
+void put(const Server& server, Where where) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (where == Where::on_one_processor) {
+        CPU_SET(0, &set);
+        ::sched_setaffinity(0, sizeof set, &set);
+    } else {
+        for (std::size_t i = 0; i < CPU_SETSIZE; ++i) CPU_SET(i, &set);
+    }
+    ::sched_setaffinity(server.pid(), sizeof set, &set);
+}
+
+Work server_work(const Server& server, const Language& language, const Mix& mix, int worker,
+                 Where where) {
+    put(server, where);
     auto client = std::make_shared<Client>(server.socket());
     return [client, &language, mix,
             prng = Prng{static_cast<std::uint64_t>(worker) + 7}](std::uint64_t operations) mutable {
@@ -246,15 +264,19 @@ void Peers::fill(const Mix& mix) {
 
 std::vector<Subject> Peers::table(const Mix& mix, int workers) {
     std::vector<Subject> subjects;
-    const auto add = [&](const char* name, const Server& server, const Language& language) {
+    const auto add = [&](const char* name, const Server& server, const Language& language,
+                         Where where) {
         if (!server.is_there()) return;
-        const auto prepare = [&server, &language, mix](int worker) {
-            return server_work(server, language, mix, worker);
+        const auto prepare = [&server, &language, mix, where](int worker) {
+            return server_work(server, language, mix, worker, where);
         };
         subjects.push_back({name, prepare, workers, false, 100, true});
     };
-    add("redis, UNIX socket", *redis_, kRedis);
-    add("memcached, UNIX socket", *memcached_, kMemcached);
+    add("redis, UNIX socket", *redis_, kRedis, Where::anywhere);
+    if (workers == 1) {
+        add("redis, UNIX socket, one processor", *redis_, kRedis, Where::on_one_processor);
+    }
+    add("memcached, UNIX socket", *memcached_, kMemcached, Where::anywhere);
     if (auto lmdb = lmdb_table(place_, mix)) {
         subjects.push_back({"LMDB on /dev/shm", std::move(lmdb), workers, false, 4});
     }

@@ -34,6 +34,7 @@ public:
     Server& operator=(const Server&) = delete;
 
     [[nodiscard]] bool is_there() const { return pid_ != 0; }
+    [[nodiscard]] pid_t pid() const { return pid_; }
     [[nodiscard]] const std::filesystem::path& socket() const { return socket_; }
 
 private:
