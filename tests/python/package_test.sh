@@ -11,7 +11,7 @@ rm -rf "$place"
 mkdir -p "$place"
 cp -r "$source" "$place/source"
 cp -L "$library" "$place/source/clusterd/libcluster.so.0"
-counting=clusterd._counter_calls
+counting=clusterd._calls
 if [ -f "$stage/clusterd/_fast.abi3.so" ]; then
     cp "$stage/clusterd/_fast.abi3.so" "$place/source/clusterd/"
     counting=clusterd._fast
@@ -23,7 +23,7 @@ test -f "$place/installed/clusterd/py.typed"
 cd "$place/installed"
 COUNTING=$counting "$with_store" "$python" -c '
 import clusterd, os
-assert clusterd._counter_calls.CounterCalls.__module__ == os.environ["COUNTING"]
+assert clusterd._calls.CounterCalls.__module__ == os.environ["COUNTING"]
 assert os.path.dirname(clusterd.__file__).endswith("installed/clusterd")
 assert clusterd.counter("n").add(5) == 5
 '

@@ -46,10 +46,10 @@ class Counters(unittest.TestCase):
         self.assertEqual(repr(hits), "<clusterd.Counter 'hits' = 10>")
 
     def test_by_what(self):
-        from clusterd import _counter_calls
+        from clusterd import _calls
 
-        expected = os.environ.get("COUNTING", _counter_calls.CounterCalls.__module__)
-        self.assertEqual(_counter_calls.CounterCalls.__module__, expected)
+        expected = os.environ.get("COUNTING", _calls.CounterCalls.__module__)
+        self.assertEqual(_calls.CounterCalls.__module__, expected)
 
     def test_arguments_of_add(self):
         for hits in (clusterd.counter("exact argument"), clusterd.striped_counter("many arguments")):

@@ -6,8 +6,8 @@ from ctypes import byref, c_int64, c_void_p
 from typing import Tuple
 
 from . import _errors, _library
-from ._counter_calls import CounterCalls
-from ._counter_calls import checked as _checked
+from ._calls import CounterCalls
+from ._calls import checked as _checked
 
 
 def open_counter(store: int, name: str, kind: int) -> int:

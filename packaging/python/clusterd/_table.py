@@ -9,7 +9,8 @@ from errno import ENOENT, ERANGE
 from typing import Any, Callable, Iterator, List, MutableMapping, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from . import _errors, _library
-from ._counter import _checked
+from ._calls import checked as _checked
+from ._calls import table_get, table_set
 
 Key = Union[str, bytes, bytearray, memoryview]
 Data = Union[str, bytes, bytearray, memoryview]
@@ -125,17 +126,20 @@ class Table(MutableMapping[bytes, bytes]):
     # What a mapping has.
 
     def __getitem__(self, key: Key) -> bytes:
-        found = self._read(_library.table_get, key)
-        if found is None:
+        value = self.get(key)
+        if value is None:
             raise self._missing(key)
-        return found.value
+        return value  # type: ignore[no-any-return]
 
     def get(self, key: Key, default: Any = None) -> Any:
-        found = self._read(_library.table_get, key)
-        return default if found is None else found.value
+        value = table_get(self._store, key)
+        if value is NotImplemented:
+            found = self._read(_library.table_get, key)
+            value = None if found is None else found.value
+        return default if value is None else value
 
     def __setitem__(self, key: Key, value: Data) -> None:
-        self._write(_library.table_set, key, value, None)
+        self.set(key, value)
 
     def __delitem__(self, key: Key) -> None:
         if not self.delete(key):
@@ -221,7 +225,10 @@ class Table(MutableMapping[bytes, bytes]):
 
     def set(self, key: Key, value: Data, ttl: Ttl = None) -> int:
         """Writes the key, to live for `ttl` seconds (None: for ever). Returns the token of the new value."""
-        return self._write(_library.table_set, key, value, ttl)
+        token = table_set(self._store, key, value, _ms(ttl))
+        if token is NotImplemented:
+            token = self._write(_library.table_set, key, value, ttl)
+        return token  # type: ignore[no-any-return]
 
     def add(self, key: Key, value: Data, ttl: Ttl = None) -> int:
         """Only where the key is not there, else KeyExistsError."""

@@ -1,4 +1,4 @@
-"""What counters do most: by the extension `_fast` where it is there, else by ctypes."""
+"""What is called most: by the extension `_fast` where it is there, else by ctypes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ _MIN, _MAX = -(1 << 63), (1 << 63) - 1
 
 def _fail(code: int) -> NoReturn:
     raise _library.failure(code, _errors.COUNTER)
+
+
+def _fail_table(code: int) -> NoReturn:
+    raise _library.failure(code, _errors.TABLE)
 
 
 def _too_large(number: int) -> NoReturn:
@@ -49,16 +53,29 @@ def _address(function: Any) -> int:
     return int(cast(function, c_void_p).value or 0)
 
 
+def table_get(store: int, key: Any) -> Any:
+    """The value, None when there is none, NotImplemented for what is to go the long way."""
+    return NotImplemented
+
+
+def table_set(store: int, key: Any, value: Any, ttl_ms: int) -> Any:
+    """The token of the new value, or NotImplemented."""
+    return NotImplemented
+
+
 try:
     from . import _fast
 except ImportError:
     pass  # it is not in this package, or was built for another kind of processor
 else:
-    _fast.bind(
-        _address(_library.counter_add),
-        _address(_library.counter_address),
-        _address(_library.counter_get),
-        _fail,
-        _too_large,
+    _functions = (
+        _library.counter_add,
+        _library.counter_address,
+        _library.counter_get,
+        _library.table_get,
+        _library.table_set,
     )
+    _fast.bind(*map(_address, _functions), _fail, _fail_table, _too_large)
     CounterCalls = _fast.Counter  # type: ignore[assignment,misc]
+    table_get = _fast.table_get
+    table_set = _fast.table_set
