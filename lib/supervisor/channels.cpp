@@ -33,9 +33,11 @@ constexpr std::size_t kReadBytes = std::size_t{64} << 10U;
 constexpr int kDrainReads = 256;
 /// To one channel in one turn.
 constexpr std::size_t kSendBytes = std::size_t{512} << 10U;
-/// Memory that a channel keeps of each ring when it is empty: two reads, for a stream of messages is
-/// cut in the middle of one.
-constexpr std::uint64_t kKeptBytes = std::uint64_t{128} << 10U;
+/// Memory that a channel keeps of each ring when it is empty.
+constexpr std::uint64_t kKeptBytes = std::uint64_t{64} << 10U;
+/// What is above it is given back so much later. Why: a stream uses all of its ring over and over,
+/// and to give a page back and take it again costs as much as the messages in it.
+constexpr Duration kTrimDelay = std::chrono::seconds{1};
 /// So many lines at once that nobody hears of are a stream, and the next are waited for a moment.
 /// Why: a worker that sends while the daemon sleeps has to wake it, which takes about as long as the
 /// message itself; a daemon that is faster than the worker would be woken for each.
@@ -282,7 +284,7 @@ std::size_t Channels::apply_lines(Entry& entry) {
     channel::Intake& intake = entry.opened->intake;
     std::size_t count = 0;
     for (; const auto line = intake.next_line(); ++count) router_.on_line(run, *line, now_);
-    if (intake.is_empty()) trim(entry);
+    note_memory(entry);
     return count;
 }
 
@@ -307,6 +309,26 @@ void Channels::end_rest() {
 void Channels::update_watch(Entry& entry) {
     static_cast<void>(loop_.modify(
         entry.watch, {.readable = !entry.is_resting, .writable = entry.wants_room}));
+}
+
+void Channels::note_memory(Entry& entry) {
+    const std::uint64_t used =
+        std::max(entry.opened->intake.high_water(), entry.opened->outlet.high_water());
+    if (entry.is_wide || used <= kKeptBytes) return;
+    entry.is_wide = true;
+    wide_.push_back(entry.run);
+    if (!trim_at_) trim_at_ = now_ + kTrimDelay;
+}
+
+void Channels::trim_wide() {
+    trim_at_.reset();
+    for (const Run run : std::exchange(wide_, {})) {
+        Entry* const entry = find(run);
+        if (entry == nullptr || !entry->is_wide) continue;
+        // One that is not empty now is noted again when it next moves a byte.
+        entry->is_wide = false;
+        trim(*entry);
+    }
 }
 
 /// Gives back what a long line or a flood has taken.
@@ -372,7 +394,7 @@ void Channels::send(Entry& entry) {
         }
     }
     if (entry.wants_room != was_full) update_watch(entry);
-    if (outlet.is_empty()) trim(entry);
+    note_memory(entry);
 }
 
 void Channels::flush() {
@@ -419,6 +441,7 @@ void Channels::begin(Instant now) {
 void Channels::on_time(Instant now) {
     now_ = now;
     if (rest_until_ && *rest_until_ <= now) end_rest();
+    if (trim_at_ && *trim_at_ <= now) trim_wide();
     router_.on_time(now);
     watch_.on_time(now);
     flush();
@@ -427,7 +450,7 @@ void Channels::on_time(Instant now) {
 std::optional<Instant> Channels::next_deadline() const {
     // What was queued behind the last flush goes out at once.
     if (!dirty_.empty() || !doomed_.empty()) return Instant{};
-    return earliest(rest_until_, router_.next_deadline());
+    return earliest(earliest(rest_until_, trim_at_), router_.next_deadline());
 }
 
 void Channels::follow(const std::vector<Slot>& slots) {

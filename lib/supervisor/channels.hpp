@@ -128,6 +128,7 @@ private:
         bool is_node = false;
         bool wants_room = false;  // the socket was full
         bool is_resting = false;  // a stream that is read again a moment later
+        bool is_wide = false;     // its rings have used more than they keep
         bool is_dirty = false;    // something is queued that was not tried to be sent
         std::string ended;        // why it is closed; "": it is not
         std::unique_ptr<Opened> opened;
@@ -163,7 +164,9 @@ private:
     void update_watch(Entry& entry);
     void send(Entry& entry);
     void end(Entry& entry, std::string reason);
+    void note_memory(Entry& entry);
     void trim(Entry& entry);
+    void trim_wide();
 
     ev::Loop& loop_;
     KeeperLink& keeper_;
@@ -175,6 +178,8 @@ private:
     MessageWatch watch_;
     std::unordered_map<Slot, Entry> entries_;
     std::vector<Run> dirty_;
+    std::vector<Run> wide_;
+    std::optional<Instant> trim_at_;  // all of them
     std::vector<Run> resting_;
     std::optional<Instant> rest_until_;  // of all of them
     struct Doomed {
