@@ -19,6 +19,13 @@ std::string document(const ctl::SendAnswer& answer) {
     return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+/// Throws for what is no JSON, before anybody is asked to take it.
+void check_json(const std::string& text) {
+    if (nlohmann::json::accept(text)) return;
+    throw usage_failure("not one value of JSON: \"" + one_line(text) + "\"",
+                        "texts need quotes of their own: '\"text\"'");
+}
+
 int show_delivered(const Session& session, const ctl::SendAnswer& answer) {
     if (session.options().is_json) {
         print(document(answer));
@@ -46,6 +53,7 @@ public:
             throw usage_failure("expected whom to send it to, and one value of JSON",
                                 "for example: clusterctl send api '{\"type\":\"refresh\"}'");
         }
+        check_json(words_[1]);
         ctl::request::Send send{words_[0], words_[1], read_wait()};
         Client client(session.directories());
         client.connect();
@@ -95,6 +103,7 @@ public:
             throw usage_failure("expected a topic and one value of JSON",
                                 "for example: clusterctl publish news '{\"n\":1}'");
         }
+        check_json(words_[1]);
         Client client(session.directories());
         client.connect();
         static_cast<void>(show_delivered(session, client.publish_message({words_[0], words_[1]})));
