@@ -1,6 +1,8 @@
 // bench_channel_hops COUNT OUT: the floor under a message between two workers. Three processes in a
 // row with socketpairs between them; the one in the middle does nothing but to pass 100 bytes on, as
-// a daemon without a thought would. Writes the nanoseconds there and back of each to OUT.
+// a daemon without a thought would. Each is in a session of its own, as workers and daemons are: the
+// kernel gives time to sessions (sched_autogroup), which beside other work decides more than anything
+// else. Writes the nanoseconds there and back of each to OUT.
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,11 +50,13 @@ int main(int argc, char** argv) {
     if (::socketpair(AF_UNIX, SOCK_STREAM, 0, right) != 0) return 1;
     const pid_t middle = ::fork();
     if (middle == 0) {
+        ::setsid();
         ::close(left[0]), ::close(right[1]);
         pass(left[1], right[0]);
     }
     const pid_t far = ::fork();
     if (far == 0) {
+        ::setsid();
         ::close(left[0]), ::close(left[1]), ::close(right[0]);
         char bytes[kBytes];
         while (take(right[1], bytes) && ::write(right[1], bytes, kBytes) > 0) {

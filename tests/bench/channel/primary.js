@@ -1,10 +1,11 @@
 'use strict';
-// Node's own primary doing what the daemon does for worker.js: counts, answers, passes on to all. Commands
-// are lines on stdin: the object for worker 0, or with "all":true for all of them.
+// Node's own primary doing what the daemon does for worker.js: counts, answers, passes on to all. Its
+// workers have the channel that cluster.fork gives, and each is in a session of its own, as those of
+// clusterd are: the kernel gives time to sessions (sched_autogroup). Commands are lines on stdin: the
+// object for worker 0, or with "all":true for all of them.
 // argv: workers, directory, then the command of a listener and how many of them.
 
-const cluster = require('cluster');
-const { spawn } = require('child_process');
+const { fork, spawn } = require('child_process');
 const readline = require('readline');
 
 const [workers, directory, listeners, ...command] = process.argv.slice(2);
@@ -27,15 +28,14 @@ function onMessage(from, message) {
   }
 }
 
-cluster.setupPrimary({ exec: `${__dirname}/worker.js`, args: [directory] });
 for (let i = 0; i < Number(workers); ++i) {
-  const worker = cluster.fork();
+  const worker = fork(`${__dirname}/worker.js`, [directory], { detached: true });
   worker.on('message', (message) => onMessage(worker, message));
   nodes.push(worker);
 }
 for (let i = 0; i < Number(listeners); ++i) {
   const words = command.map((word) => (word === 'INDEX' ? String(i) : word));
-  const child = spawn(words[0], words.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(words[0], words.slice(1), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], detached: true });
   child.on('message', (message) => onMessage(child, message));
   audience.push(child);
 }
@@ -44,6 +44,6 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   for (const worker of order.all ? nodes : nodes.slice(0, 1)) worker.send(order);
 }).on('close', () => {
   for (const child of audience) child.kill();
-  for (const worker of nodes) worker.process.kill();
+  for (const worker of nodes) worker.kill();
   process.exit(0);
 });
