@@ -264,6 +264,11 @@ std::vector<std::string> read_command_value(const Field& field) {
     return field.is(Node::Kind::array) ? read_command_array(field) : read_command_line(field);
 }
 
+void read_fd_store_max(WorkerDraft& draft, const Field& field) {
+    const std::optional<std::int64_t> count = read_integer(field, 0, core::kMaxStoredFds);
+    if (count) draft.spec.launch.fd_store_max = static_cast<std::uint32_t>(*count);
+}
+
 void read_cwd(WorkerDraft& draft, const Field& field) {
     if (std::optional<std::string> path = read_path(field, *draft.file, "a directory")) {
         draft.spec.launch.cwd = std::move(*path);

@@ -107,11 +107,11 @@ void finish_ready(WorkerDraft& draft) {
     const Readiness& ready = draft.spec.policy.ready;
     if (ready.kind != Readiness::Kind::notification_fd) return;
     // Socket activation wants its descriptors from 3 on without a hole.
-    const int sockets = static_cast<int>(draft.spec.sockets.size());
-    const int first_free = kFirstNotificationFd + sockets;
+    const std::size_t taken = draft.spec.sockets.size() + draft.spec.launch.fd_store_max;
+    const int first_free = kFirstNotificationFd + static_cast<int>(taken);
     if (ready.notification_fd >= first_free) return;
     draft.ready->refuse("notification_fd = " + std::to_string(ready.notification_fd) +
-                        " is the number of a socket; the sockets of this worker take 3 to " +
+                        " is the number of a socket, or of what the worker may store: these take 3 to " +
                         std::to_string(first_free - 1));
 }
 

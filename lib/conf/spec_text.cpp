@@ -134,6 +134,9 @@ void add_launch(Keys& keys, const core::Launch& launch) {
         keys.add("limits." + limit.name, limit_text(limit), kRestart);
     }
     keys.add("store", store_text(launch.store), kRestart);
+    if (launch.fd_store_max != 0) {
+        keys.add("fd_store_max", std::to_string(launch.fd_store_max), kRestart);
+    }
     keys.add_text("PATH", launch.base_path, kRestart);
     if (launch.keep_env) keys.add("--keep-env", "true", kRestart);
     for (const auto& [name, value] : launch.inherited_env) {

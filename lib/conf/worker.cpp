@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 38> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 39> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},
@@ -63,6 +63,7 @@ constexpr Keys<WorkerDraft, 38> kWorkerKeys{{
     {"nice", read_nice},
     {"limits", read_limits},
     {"store", read_store_choice},
+    {"fd_store_max", read_fd_store_max},
     {"autostart", read_autostart},
     {"restart", read_restart},
     {"backoff", read_backoff},

@@ -63,6 +63,7 @@ void read_user(WorkerDraft& draft, const Field& field);
 void read_umask(WorkerDraft& draft, const Field& field);
 void read_nice(WorkerDraft& draft, const Field& field);
 void read_limits(WorkerDraft& draft, const Field& field);
+void read_fd_store_max(WorkerDraft& draft, const Field& field);
 void read_store_choice(WorkerDraft& draft, const Field& field);
 void read_restart(WorkerDraft& draft, const Field& field);
 void read_backoff(WorkerDraft& draft, const Field& field);

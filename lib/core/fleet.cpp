@@ -155,7 +155,11 @@ bool Fleet::reset(Slot slot, Instant now) {
 // --- the world ---
 
 void Fleet::on_event(Slot slot, const Event& event, Instant now) {
-    if (Place* const place = this->place(slot)) apply(*place, event, now);
+    Place* const place = this->place(slot);
+    if (place == nullptr) return;
+    const auto* const said = std::get_if<event::Reloading>(&event);
+    if (said != nullptr && is_of_earlier_reload(place->reload, *said)) return;
+    apply(*place, event, now);
 }
 
 void Fleet::on_time(Instant now) {
@@ -394,7 +398,7 @@ void Fleet::count_requiring(const WorkerSpec& spec, bool is_added) {
 void Fleet::refresh_deadline(const Place& place) {
     const Policy& policy = spec_of(place).policy;
     deadlines_.set(place.slot, earliest(core::next_deadline(policy, place.instance),
-                                        reload_deadline(policy, place.reload)));
+                                        reload_deadline(policy, place.instance, place.reload)));
 }
 
 void Fleet::forget_place(Place& place) {

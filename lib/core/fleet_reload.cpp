@@ -206,6 +206,12 @@ void Fleet::fail_reload(Entry& entry, Place& place, Instant now) {
         // It is on its way out; the exit that is known, if any, is an earlier one's.
         exit = LastExit{{ExitStatus::Kind::unknown, 0, Op::none, false}, stopping->reason, now};
     }
+    const bool is_signalled = place.reload.phase == ReloadPhase::signalled;
+    if (is_signalled && std::holds_alternative<Running>(place.instance.state)) {
+        // It lives, and was not ready again in time; what is known is the exit of another run.
+        exit = LastExit{{ExitStatus::Kind::unknown, 0, Op::none, false},
+                        ExitReason::start_timeout, now};
+    }
     drop_incoming(entry, place, epoch, now);
     settle_reload(place, Outcome::failed, exit);
     for (const Slot slot : entry.worker.slots) {

@@ -32,6 +32,7 @@ struct AtRest {
     void operator()(const event::ExtendTimeout&) const {}
     void operator()(const event::OverMemory&) const {}
     void operator()(const event::Hung&) const {}
+    void operator()(const event::Reloading&) const {}
 };
 
 /// News for those who wait for others.
@@ -64,6 +65,7 @@ void on_starting(Turn& turn, Starting starting, const Event& event) {
                    [&](const event::ExtendTimeout&) { become_running_and_hear(turn, event); },
                    [](const event::OverMemory&) {},
                    [&](const event::Hung&) { become_running_and_hear(turn, event); },
+                   [&](const event::Reloading&) { become_running_and_hear(turn, event); },
                    [&](const event::Tick&) {
                        const bool is_held = turn.instance.hold != Hold::none;
                        if (!is_held && turn.now - starting.since >= turn.policy.start_timeout) {
@@ -126,12 +128,17 @@ void on_running(Turn& turn, Running running, const Event& event) {
                 if (running.is_leaving) return;
                 if (!running.ready_at) running.ready_at = turn.now;
                 running.limit.reset();
+                running.is_reloading = false;
                 become_good_if_due(turn, running);
             },
             [&](const event::Leaving&) { leave(turn, running); },
             [&](const event::ExtendTimeout& e) { extend(turn, running, e.by); },
             [&](const event::OverMemory&) { end_failed(turn, running, ExitReason::max_memory); },
             [&](const event::Hung& e) { end_failed(turn, running, e.reason); },
+            [&](const event::Reloading&) {
+                running.is_reloading = running.ready_at && !running.is_leaving;
+                turn.instance.state = running;
+            },
             [&](const event::Tick&) { tick_running(turn, running); },
         },
         event);
@@ -192,6 +199,7 @@ void on_stopping(Turn& turn, Stopping stopping, const Event& event) {
             },
             [](const event::OverMemory&) {},
             [](const event::Hung&) {},
+            [](const event::Reloading&) {},
             [&](const event::Tick&) { kill_if_due(turn, stopping); },
         },
         event);

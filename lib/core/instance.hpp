@@ -117,6 +117,7 @@ struct Running {
     bool is_leaving = false;  // it said that it is going to end
     /// Not ready yet: it asked for more time to start, until then. Leaving: when we end it.
     std::optional<Instant> limit = std::nullopt;
+    bool is_reloading = false;  // it said that it reloads itself, and not yet that it is ready again
     friend bool operator==(const Running&, const Running&) = default;
 };
 struct BackingOff {
@@ -212,6 +213,12 @@ struct BecameReady {
 struct Leaving {
     Generation generation;
 };
+/// It said that it reloads itself (RELOADING=1); BecameReady ends that. `at`: when it began, if it
+/// said so (MONOTONIC_USEC).
+struct Reloading {
+    Generation generation;
+    std::optional<Instant> at;
+};
 /// It asked for more time (EXTEND_TIMEOUT_USEC) for what it is doing: to start, or to end.
 struct ExtendTimeout {
     Generation generation;
@@ -234,7 +241,7 @@ using Event =
     std::variant<event::Start, event::Stop, event::Restart, event::SpawnSucceeded,
                  event::SpawnFailed, event::ProcessExited, event::GroupEmptied, event::BecameReady,
                  event::Tick, event::Proceed, event::RequirementFailed, event::Leaving,
-                 event::ExtendTimeout, event::OverMemory, event::Hung>;
+                 event::ExtendTimeout, event::OverMemory, event::Hung, event::Reloading>;
 
 namespace action {
 /// Start run `generation` of this instance's slot.

@@ -98,18 +98,31 @@ NewRun new_run(const Instance& instance) {
     return NewRun::failed;
 }
 
+bool is_reloading(const Instance& instance) {
+    const auto* const running = std::get_if<Running>(&instance.state);
+    return running != nullptr && running->is_reloading;
+}
+
 NewRun signalled_run(const Policy& policy, const Instance& instance, const Reload& reload,
                      Instant now) {
     const bool is_same_run =
         instance.generation == reload.generation && is_occupied(instance.state);
     if (!is_same_run || std::holds_alternative<Stopping>(instance.state)) return NewRun::failed;
+    if (is_reloading(instance)) {
+        return now - reload.since < policy.start_timeout ? NewRun::coming : NewRun::failed;
+    }
     if (now - reload.since < policy.min_uptime) return NewRun::coming;
     return is_ready(instance) ? NewRun::good : NewRun::failed;
 }
 
-std::optional<Instant> reload_deadline(const Policy& policy, const Reload& reload) {
+std::optional<Instant> reload_deadline(const Policy& policy, const Instance& instance,
+                                       const Reload& reload) {
     if (reload.phase != ReloadPhase::signalled) return std::nullopt;
-    return reload.since + policy.min_uptime;
+    return reload.since + (is_reloading(instance) ? policy.start_timeout : policy.min_uptime);
+}
+
+bool is_of_earlier_reload(const Reload& reload, const event::Reloading& said) {
+    return reload.phase == ReloadPhase::signalled && said.at && *said.at < reload.since;
 }
 
 const char* phase_name(ReloadPhase phase) {

@@ -11,7 +11,8 @@
 //               been ready for min_uptime; if the new one fails before that, it is the new one that
 //               goes.
 //   stop_first  one run after the other in the same slot: nobody serves in between.
-//   signal      the program does it itself; it has failed if its run ends within min_uptime.
+//   signal      the program does it itself; it has failed if its run ends within min_uptime, or if it
+//               says RELOADING=1 and not READY=1 within start_timeout.
 //
 // What every mode keeps to: the first failure of a worker's reload ends it. Who has not been
 // replaced by then keeps the run that it has.
@@ -93,7 +94,12 @@ struct Reload {
 [[nodiscard]] NewRun signalled_run(const Policy& policy, const Instance& instance,
                                    const Reload& reload, Instant now);
 /// When time alone decides about it; none: only events do.
-[[nodiscard]] std::optional<Instant> reload_deadline(const Policy& policy, const Reload& reload);
+[[nodiscard]] std::optional<Instant> reload_deadline(const Policy& policy, const Instance& instance,
+                                                     const Reload& reload);
+/// It says RELOADING=1 of something that began before it was told to: no answer to the signal.
+[[nodiscard]] bool is_of_earlier_reload(const Reload& reload, const event::Reloading& said);
+/// It said that it reloads itself, and is not done with it.
+[[nodiscard]] bool is_reloading(const Instance& instance);
 
 [[nodiscard]] const char* phase_name(ReloadPhase phase);
 

@@ -76,6 +76,7 @@ Json description_fields(const Description& description) {
     fields["reload_failure"] = or_null(description.reload_failure);
     fields["liveness_failure"] = or_null(description.liveness_failure);
     fields["refused_notifications"] = description.refused_notifications;
+    fields["stored_descriptors"] = description.stored_descriptors;
     fields["deadline"] = or_null(description.deadline);
     fields["deadline_ms"] = or_null(description.deadline_ms);
     fields["sockets"] = sockets_fields(description.sockets);
@@ -170,6 +171,9 @@ Description read_description(const Json& value, const std::string& where) {
     // A supervisor of an older version does not say it.
     if (fields.find("refused_notifications") != nullptr) {
         result.refused_notifications = fields.counter("refused_notifications");
+    }
+    if (fields.find("stored_descriptors") != nullptr) {
+        result.stored_descriptors = fields.texts("stored_descriptors", kAnswerBounds.values);
     }
     result.deadline = fields.optional_text("deadline");
     result.deadline_ms = optional_integer(fields, "deadline_ms");

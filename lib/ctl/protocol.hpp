@@ -362,6 +362,8 @@ struct Description {
     std::optional<std::string> liveness_failure{};
     /// Datagrams to its notify socket that were refused: not of the run, or none of sd_notify.
     std::uint64_t refused_notifications = 0;
+    /// Names of the descriptors that it has stored (FDSTORE=1), in the order of LISTEN_FDNAMES.
+    std::vector<std::string> stored_descriptors{};
 };
 
 struct DescribeAnswer {

@@ -312,7 +312,8 @@ Json launch_fields(const Launch& launch) {
                 {"stdin", exact_text(launch.standard_input)},
                 {"store", store_choice_field(launch.store)},
                 {"channel", word_of(kChannelWords, launch.channel)},
-                {"node", node_fields(launch.node)}};
+                {"node", node_fields(launch.node)},
+                {"fd_store_max", launch.fd_store_max}};
 }
 
 std::string read_account(FieldReader& fields, std::string_view name) {
@@ -350,6 +351,10 @@ Launch read_launch(const Json& value, const std::string& where) {
         launch.channel = read_word(fields, "channel", kChannelWords);
     }
     if (const Json* node = fields.find("node")) launch.node = read_node(*node, where);
+    if (fields.find("fd_store_max") != nullptr) {
+        launch.fd_store_max =
+            static_cast<std::uint32_t>(fields.integer("fd_store_max", 0, core::kMaxStoredFds));
+    }
     if (fields.find("stdin") != nullptr) launch.standard_input = fields.exact("stdin");
     if (!launch.standard_input.empty() && !is_absolute(launch.standard_input)) {
         throw FieldError(fields.path("stdin") + ": expected an absolute path, or nothing");

@@ -1,5 +1,6 @@
 #include "ready/notification.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -63,6 +64,26 @@ std::optional<std::string> clean_status(std::string_view text) {
     return status;
 }
 
+/// It stands between colons in LISTEN_FDNAMES. Source: sd_notify(3), FDNAME.
+bool is_fd_name(std::string_view text) {
+    constexpr std::size_t kMaxFdName = 255;
+    return !text.empty() && text.size() <= kMaxFdName &&
+           std::all_of(text.begin(), text.end(),
+                       [](char c) { return c >= ' ' && c < '\x7F' && c != ':'; });
+}
+
+void read_fd_field(Notification& notification, std::string_view key, std::string_view value) {
+    if (key == "FDSTORE") {
+        notification.stores_fds = value == "1";
+    } else if (key == "FDSTOREREMOVE") {
+        notification.removes_fds = value == "1";
+    } else if (key == "FDPOLL") {
+        notification.polls_fds = value != "0";
+    } else if (key == "FDNAME" && is_fd_name(value)) {
+        notification.fd_name = value;
+    }
+}
+
 void read_field(Notification& notification, std::string_view key, std::string_view value) {
     const bool is_one = value == "1";
     if (key == "READY") {
@@ -85,6 +106,8 @@ void read_field(Notification& notification, std::string_view key, std::string_vi
         if (const auto interval = parse_duration(value)) notification.watchdog = interval;
     } else if (key == "MONOTONIC_USEC") {
         notification.monotonic_usec = parse_number<std::uint64_t>(value);
+    } else {
+        read_fd_field(notification, key, value);
     }
 }
 

@@ -20,6 +20,9 @@ inline constexpr std::size_t kMaxNotification = 4096;
 /// STATUS is cut there, between characters. Unit: bytes.
 inline constexpr std::size_t kMaxStatus = 512;
 
+/// The name of what is stored without one. Source: sd_notify(3).
+inline constexpr const char* kDefaultFdName = "stored";
+
 struct Notification {
     bool is_ready = false;      // READY=1
     bool is_reloading = false;  // RELOADING=1
@@ -27,6 +30,10 @@ struct Notification {
     bool is_alive = false;      // WATCHDOG=1
     bool is_hung = false;       // WATCHDOG=trigger
     bool is_barrier = false;    // BARRIER=1 and nothing else, with one descriptor
+    bool stores_fds = false;    // FDSTORE=1
+    bool removes_fds = false;   // FDSTOREREMOVE=1
+    bool polls_fds = true;      // FDPOLL=0: they stay even when they hang up
+    std::optional<std::string> fd_name;  // FDNAME=: of both; never an invalid one
     std::optional<std::string>
         status;  // STATUS=: one line without control characters; "" clears it
     std::optional<std::int32_t> main_pid;         // MAINPID=: greater than 0

@@ -31,8 +31,13 @@ void MemoryWatch::on_time(Instant now) {
         const auto record = keeper_.slot(slot);
         if (!record || record->generation != entry.run.generation.value || record->pid <= 0)
             continue;
+        const auto main = mains_.pid(entry.run);
+        // Its number may be somebody else's by now.
+        if (record->state != wire::SlotState::running && !main) continue;
+        const std::int32_t leader =
+            record->state == wire::SlotState::running ? record->pid : *main;
         if (!orphans) orphans = sys::orphans_of(keeper_.table().header.keeper_pid);
-        if (sys::family_memory(record->pid, *orphans, entry.limit) > entry.limit) {
+        if (sys::family_memory(leader, *orphans, entry.limit) > entry.limit) {
             over_limit_.push_back(entry.run);
         }
     }

@@ -13,6 +13,7 @@
 #include "base/time.hpp"
 #include "core/fleet.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/main_processes.hpp"
 
 namespace cluster::supervisor {
 
@@ -21,7 +22,8 @@ public:
     static constexpr Duration kPeriod = std::chrono::seconds{5};
     static constexpr int kMaxPerTurn = 8;
 
-    explicit MemoryWatch(const KeeperLink& keeper) : keeper_(keeper) {}
+    MemoryWatch(const KeeperLink& keeper, const MainProcesses& mains)
+        : keeper_(keeper), mains_(mains) {}
 
     /// The instance may have changed: its run is watched while it is up and has a limit.
     void follow(const core::Place& place, const core::WorkerSpec& spec, Instant now);
@@ -40,6 +42,7 @@ private:
     };
 
     const KeeperLink& keeper_;
+    const MainProcesses& mains_;
     std::map<Slot, Entry> entries_;
     std::vector<Run> over_limit_;
 };

@@ -14,6 +14,18 @@
 #include "sys/process.hpp"
 
 namespace cluster::supervisor {
+namespace {
+
+/// MONOTONIC_USEC, of the clock that all instants are of. Nothing: it said none, or nonsense.
+std::optional<Instant> instant_of(const ready::Notification& notification) {
+    constexpr std::uint64_t kMaxUsec = std::uint64_t{1} << 53U;  // 285 years after the boot
+    if (!notification.monotonic_usec || *notification.monotonic_usec > kMaxUsec) {
+        return std::nullopt;
+    }
+    return Instant{std::chrono::microseconds{*notification.monotonic_usec}};
+}
+
+}  // namespace
 
 wire::HeldKey notify_key(Run run) {
     return {.kind = wire::HeldKind::notify,
@@ -96,8 +108,19 @@ const NotifySockets::Said* NotifySockets::said(Run run) const {
 }
 
 void NotifySockets::drain(Run run) {
-    const auto current = run_of(run.slot);
-    if (current && *current == run) read(run.slot);
+    const auto found = entries_.find(run.slot);
+    if (found == entries_.end() || found->second.run != run) return;
+    Entry& entry = found->second;
+    for (int i = 0; i < kMaxCaughtUp; ++i) {
+        if (std::exchange(entry.is_unconfirmed, false)) forget_first(entry);
+        if (!read_one(entry)) return;
+    }
+}
+
+void NotifySockets::forget_first(const Entry& entry) {
+    std::array<std::byte, ready::kMaxNotification + 1> buffer;
+    sys::Datagram datagram;
+    static_cast<void>(sys::receive_datagram(entry.socket.get(), buffer, false, datagram));
 }
 
 void NotifySockets::catch_up(Run run) {
@@ -138,8 +161,18 @@ bool NotifySockets::read_one(Entry& entry) {
     const std::string_view text{reinterpret_cast<const char*>(buffer.data()), datagram.bytes};
     const auto notification =
         datagram.is_truncated ? std::nullopt : ready::parse_notification(text, datagram.fd_count);
-    const bool counts = notification && is_of_run(entry, datagram);
+    // Who has spoken and gone cannot be asked any more; the socket's permissions have let it in.
+    const bool is_of_us = datagram.pid > 0 &&
+                          (sys::is_gone(datagram.pid) || is_of_run(entry, datagram.pid));
+    const bool counts = notification && is_of_us;
     if (!counts) refuse(entry, datagram);
+    if (counts && (notification->stores_fds || notification->removes_fds)) {
+        const std::string problem =
+            store_(entry.run, *notification, std::span{datagram.fds}.first(datagram.fd_count));
+        if (!problem.empty() && !std::exchange(entry.has_stored_too_much, true)) {
+            log::warn(fmt::format("{}: {}", entry.path, problem));
+        }
+    }
     if (counts && hear(entry, *notification)) {
         entry.is_unconfirmed = true;
         unconfirmed_.push_back(entry.run.slot);
@@ -154,11 +187,22 @@ std::int32_t NotifySockets::leader_of(Run run) const {
     return record && record->generation == run.generation.value ? record->pid : 0;
 }
 
-bool NotifySockets::is_of_run(const Entry& entry, const sys::Datagram& datagram) const {
+bool NotifySockets::is_of_run(const Entry& entry, std::int32_t pid) const {
     const std::int32_t leader = leader_of(entry.run);
-    if (datagram.pid <= 0 || leader <= 0) return false;
-    // Who has spoken and gone cannot be asked any more; the socket's permissions have let it in.
-    return sys::is_gone(datagram.pid) || sys::is_of_family(datagram.pid, leader);
+    if (leader > 0 && sys::is_of_family(pid, leader)) return true;
+    const auto main = mains_.pid(entry.run);
+    if (main && sys::is_of_family(pid, *main)) return true;
+    // One that has put itself into the background is a child of the keeper by now.
+    return sys::parent_of(pid) == keeper_.table().header.keeper_pid &&
+           sys::has_in_environment(pid, "NOTIFY_SOCKET=" + entry.path);
+}
+
+void NotifySockets::hear_main_pid(Entry& entry, std::int32_t pid) {
+    const std::int32_t leader = leader_of(entry.run);
+    if (leader <= 0) return;
+    if (pid == leader || is_of_run(entry, pid)) return mains_.set(entry.run, pid, leader);
+    if (std::exchange(entry.has_named_stranger, true)) return;
+    log::warn(fmt::format("{}: MAINPID={} is ignored: no process of this run", entry.path, pid));
 }
 
 void NotifySockets::refuse(Entry& entry, const sys::Datagram& datagram) {
@@ -172,14 +216,7 @@ void NotifySockets::refuse(Entry& entry, const sys::Datagram& datagram) {
 bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) {
     Said& said = entry.said;
     if (notification.status) said.status = *notification.status;
-    if (notification.is_reloading) said.is_reloading = true;
-    if (notification.is_ready) said.is_reloading = false;
-    if (notification.main_pid) {
-        const std::int32_t leader = leader_of(entry.run);
-        const bool is_own =
-            *notification.main_pid == leader || sys::is_of_family(*notification.main_pid, leader);
-        if (is_own) said.main_pid = *notification.main_pid;
-    }
+    if (notification.main_pid) hear_main_pid(entry, *notification.main_pid);
     const bool is_known = !signs_.empty() && signs_.back().run == entry.run;
     if (notification.watchdog || (notification.is_alive && !is_known)) {
         signs_.push_back({entry.run, notification.watchdog});
@@ -189,6 +226,9 @@ bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) 
     if (notification.extend_timeout) {
         heard_.push_back(
             {entry.run, core::event::ExtendTimeout{run, *notification.extend_timeout}});
+    }
+    if (notification.is_reloading) {
+        heard_.push_back({entry.run, core::event::Reloading{run, instant_of(notification)}});
     }
     if (notification.is_ready) heard_.push_back({entry.run, core::event::BecameReady{run}});
     if (notification.is_stopping) heard_.push_back({entry.run, core::event::Leaving{run}});
@@ -211,12 +251,9 @@ void NotifySockets::confirm() {
     if (!heard_.empty()) return;
     for (const Slot slot : std::exchange(unconfirmed_, {})) {
         const auto found = entries_.find(slot);
-        if (found == entries_.end() || !std::exchange(found->second.is_unconfirmed, false))
-            continue;
-        std::array<std::byte, ready::kMaxNotification + 1> buffer;
-        sys::Datagram datagram;
-        static_cast<void>(
-            sys::receive_datagram(found->second.socket.get(), buffer, false, datagram));
+        const bool is_read =
+            found != entries_.end() && std::exchange(found->second.is_unconfirmed, false);
+        if (is_read) forget_first(found->second);
     }
 }
 

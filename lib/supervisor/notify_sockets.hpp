@@ -3,7 +3,8 @@
 //
 // A run has a socket of its own under <runtime>/notify/, owned by its user, so that nobody else can
 // speak for it. Who speaks is judged by the credentials of the kernel, never by what is said: the
-// run's own session and whoever descends from it. A sender that is gone already (systemd-notify in
+// run's own session and whoever descends from it or from its main process, and what has left all
+// of them but still carries the name of the run's socket in its environment. A sender that is gone already (systemd-notify in
 // a script) cannot be looked up any more and is taken for one of the run, as its user alone could
 // have opened the socket.
 //
@@ -15,6 +16,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,6 +27,7 @@
 #include "ev/loop.hpp"
 #include "ready/notification.hpp"
 #include "supervisor/keeper_link.hpp"
+#include "supervisor/main_processes.hpp"
 #include "sys/datagram.hpp"
 
 namespace cluster::supervisor {
@@ -42,8 +45,6 @@ public:
     /// What a run said of itself and no state machine needs.
     struct Said {
         std::string status;         // "": nothing
-        std::int32_t main_pid = 0;  // 0: nothing; else a process of the run
-        bool is_reloading = false;
         std::uint64_t refused = 0;  // datagrams of others, or that are no notification
     };
     /// Of its watchdog.
@@ -56,9 +57,20 @@ public:
         core::Event event;
     };
 
+    /// What came with FDSTORE=1 or asks for FDSTOREREMOVE=1: it has to be kept, or dropped, before
+    /// this returns, since the datagram is not there any more then. Returns what could not be done,
+    /// in words; "": nothing.
+    using Store =
+        std::function<std::string(Run, const ready::Notification&, std::span<sys::UniqueFd> fds)>;
+
     /// `directory`: "<runtime>/notify"; made when the first socket is.
-    NotifySockets(ev::Loop& loop, KeeperLink& keeper, std::string directory)
-        : loop_(loop), keeper_(keeper), directory_(std::move(directory)) {}
+    NotifySockets(ev::Loop& loop, KeeperLink& keeper, MainProcesses& mains, std::string directory,
+                  Store store)
+        : loop_(loop),
+          keeper_(keeper),
+          mains_(mains),
+          directory_(std::move(directory)),
+          store_(std::move(store)) {}
 
     /// A socket for a run that is about to be spawned; returns its path, for NOTIFY_SOCKET.
     /// Errors: {notify_socket, errno}.
@@ -68,7 +80,8 @@ public:
     void resume(Run run, const std::string& instance_id, sys::UniqueFd socket);
     /// Nothing more is to be heard of the run.
     void close(Run run);
-    /// Reads now what the run has said so far, before its exit is told.
+    /// Reads now what the run has said so far, before its exit is told. Nothing of it is read
+    /// again: who has ended is not asked what a successor would make of its words.
     void drain(Run run);
 
     /// Reads what the run has said even if that is more than it may say in a window: a silence
@@ -102,6 +115,8 @@ private:
         Said said;
         bool is_unconfirmed = false;  // the next datagram was heard and is not yet to be read on
         bool is_paused = false;
+        bool has_named_stranger = false;  // as its main process; said once
+        bool has_stored_too_much = false;  // said once
         int read_in_window = 0;
     };
 
@@ -110,7 +125,9 @@ private:
     void add(Run run, std::string path, sys::UniqueFd socket);
     void read(Slot slot);
     [[nodiscard]] bool read_one(Entry& entry);
-    [[nodiscard]] bool is_of_run(const Entry& entry, const sys::Datagram& datagram) const;
+    [[nodiscard]] bool is_of_run(const Entry& entry, std::int32_t pid) const;
+    void forget_first(const Entry& entry);
+    void hear_main_pid(Entry& entry, std::int32_t pid);
     [[nodiscard]] std::int32_t leader_of(Run run) const;
     void refuse(Entry& entry, const sys::Datagram& datagram);
     [[nodiscard]] bool hear(Entry& entry, const ready::Notification& notification);
@@ -118,7 +135,9 @@ private:
 
     ev::Loop& loop_;
     KeeperLink& keeper_;
+    MainProcesses& mains_;
     std::string directory_;
+    Store store_;
     std::unordered_map<Slot, Entry> entries_;
     std::vector<SignOfLife> signs_;
     std::vector<Heard> heard_;

@@ -37,7 +37,9 @@ std::string progress_text(const core::Fleet& fleet, const core::Place& place, In
         case core::ReloadPhase::restarting:
             return pending_text(fleet, place, now);
         case core::ReloadPhase::signalled:
-            return "told to reload itself, has to outlive min_uptime";
+            return core::is_reloading(place.instance)
+                       ? "it reloads itself, and has to say READY=1 within start_timeout"
+                       : "told to reload itself, has to outlive min_uptime";
     }
     return "being reloaded";
 }

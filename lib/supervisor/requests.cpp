@@ -113,7 +113,7 @@ ctl::InstanceOutcome describe_outcome(const core::Fleet& fleet, const core::Plac
 }  // namespace
 
 Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs,
-                   Stores& stores, ControlServer& clients, KeeperLink& keeper, Journal& journal,
+                   Stores& stores, ControlServer& clients, MainProcesses& mains, Journal& journal,
                    Sockets& sockets, std::function<void(Instant)> begin_shutdown)
     : fleet_(fleet),
       records_(records),
@@ -121,7 +121,7 @@ Requests::Requests(core::Fleet& fleet, Records& records, StatusReader& status, L
       logs_(logs),
       stores_(stores),
       clients_(clients),
-      keeper_(keeper),
+      mains_(mains),
       journal_(journal),
       sockets_(sockets),
       begin_shutdown_(std::move(begin_shutdown)) {}

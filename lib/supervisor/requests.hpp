@@ -33,7 +33,7 @@ class Requests {
 public:
     /// `begin_shutdown(now)` stops everything as the last operation of this daemon.
     Requests(core::Fleet& fleet, Records& records, StatusReader& status, Logs& logs, Stores& stores,
-             ControlServer& clients, KeeperLink& keeper, Journal& journal, Sockets& sockets,
+             ControlServer& clients, MainProcesses& mains, Journal& journal, Sockets& sockets,
              std::function<void(Instant)> begin_shutdown);
 
     /// Does what the request says; its answer waits for send_answers().
@@ -113,7 +113,7 @@ private:
     Logs& logs_;
     Stores& stores_;
     ControlServer& clients_;
-    KeeperLink& keeper_;
+    MainProcesses& mains_;
     Journal& journal_;
     Sockets& sockets_;
     std::function<void(Instant)> begin_shutdown_;

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "conf/values.hpp"
+#include "core/reload.hpp"
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/plan_compiler.hpp"
@@ -17,8 +18,9 @@ namespace {
 /// A probe shall not compete with the worker that it asks.
 constexpr int kProbePriority = 10;
 
-bool needs_socket(const core::Policy& policy) {
-    return policy.ready.kind == core::Readiness::Kind::notify || policy.watchdog > Duration::zero();
+bool needs_socket(const core::WorkerSpec& spec) {
+    return spec.policy.ready.kind == core::Readiness::Kind::notify ||
+           spec.policy.watchdog > Duration::zero() || spec.launch.fd_store_max > 0;
 }
 
 /// As the worker runs, but for its standard streams and its priority.
@@ -40,7 +42,13 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
     : keeper_(keeper),
       fleet_(fleet),
       safe_base_(safe_base),
-      sockets_(loop, keeper, runtime_dir + "/notify"),
+      mains_(loop, keeper),
+      stored_(loop, keeper),
+      sockets_(loop, keeper, mains_, runtime_dir + "/notify",
+               [this](Run run, const ready::Notification& notification,
+                      std::span<sys::UniqueFd> fds) {
+                   return store(run, notification, fds);
+               }),
       pipes_(loop, keeper),
       watchdogs_(keeper, sockets_),
       probes_(loop, jobs,
@@ -48,7 +56,7 @@ RunWatch::RunWatch(ev::Loop& loop, KeeperLink& keeper, Jobs& jobs, const core::F
                      const std::vector<std::string>& command) {
                   return probe_plan(place, spec, command, safe_base_);
               }),
-      memory_(keeper) {}
+      memory_(keeper, mains_) {}
 
 Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
                          Inheritance& inheritance) {
@@ -57,7 +65,7 @@ Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
         const int number = spec.policy.ready.notification_fd;
         if (auto opened = pipes_.open(run, number, inheritance); !opened) return opened;
     }
-    if (!needs_socket(spec.policy)) return {};
+    if (!needs_socket(spec)) return {};
     // Of a user who cannot be found the plan will tell.
     const OutputOwner owner =
         output_owner(spec.launch).value_or(OutputOwner{sys::current_uid(), sys::current_gid()});
@@ -72,10 +80,15 @@ Status RunWatch::prepare(const core::Place& place, const core::WorkerSpec& spec,
         inheritance.set_variable("WATCHDOG_USEC", std::to_string(us));
         inheritance.set_pid_variable("WATCHDOG_PID");
     }
+    if (spec.launch.fd_store_max > 0) {
+        inheritance.set_variable("FDSTORE", std::to_string(spec.launch.fd_store_max));
+        stored_.hand_over(owner_of(place), inheritance);
+    }
     return {};
 }
 
 void RunWatch::resume(std::vector<HeldDescriptor>& held) {
+    stored_.resume(held);
     for (HeldDescriptor& item : held) {
         if (item.key.kind != wire::HeldKind::notify) continue;
         const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
@@ -92,6 +105,10 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
             }
             continue;
         }
+        if (item.key.index == kHeldMainProcess) {
+            mains_.resume(run, std::move(item.fd));
+            continue;
+        }
         if (item.key.index == kHeldNotification) {
             pipes_.resume(run, std::move(item.fd));
             continue;
@@ -103,6 +120,7 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
 
 void RunWatch::on_time(Instant now, const Tell& tell) {
     sockets_.on_time(now);
+    mains_.on_time(now);
     watchdogs_.on_time(now);
     probes_.on_time(fleet_, now);
     memory_.on_time(now);
@@ -138,15 +156,39 @@ void RunWatch::tell_heard(const Tell& tell) {
     }
 }
 
-/// Of a run that is judged otherwise READY=1 says nothing.
+/// Of a run that is judged otherwise READY=1 says no more than that it has reloaded itself.
 bool RunWatch::counts(const NotifySockets::Heard& heard) const {
     if (std::holds_alternative<core::event::Hung>(heard.event)) {
         log::warn(fmt::format("{}: it said WATCHDOG=trigger", id_of(heard.run)));
     }
     if (!std::holds_alternative<core::event::BecameReady>(heard.event)) return true;
     const core::Place* place = fleet_.find(heard.run.slot);
-    return place != nullptr &&
+    if (place == nullptr) return false;
+    return core::is_reloading(place->instance) ||
            fleet_.spec_of(*place).policy.ready.kind == core::Readiness::Kind::notify;
+}
+
+StoredFds::Owner RunWatch::owner_of(const core::Place& place) const {
+    return {fleet_.worker(place.worker)->spec.name, place.number};
+}
+
+std::vector<std::string> RunWatch::stored(const core::Place& place) const {
+    return stored_.names(owner_of(place));
+}
+
+std::string RunWatch::store(Run run, const ready::Notification& notification,
+                            std::span<sys::UniqueFd> fds) {
+    const core::Place* const place = fleet_.find(run.slot);
+    if (place == nullptr || place->instance.generation != run.generation) return "";
+    const std::uint32_t most = fleet_.spec_of(*place).launch.fd_store_max;
+    const std::string name = notification.fd_name.value_or(ready::kDefaultFdName);
+    // A message that says both removes what was there under the name.
+    if (notification.removes_fds) stored_.remove(owner_of(*place), name);
+    if (!notification.stores_fds) return "";
+    const std::size_t refused =
+        stored_.add(owner_of(*place), most, name, notification.polls_fds, fds);
+    if (refused == 0) return "";
+    return fmt::format("a descriptor that it wanted to store was refused: fd_store_max is {}", most);
 }
 
 std::string RunWatch::why_not_ready(Run run) const {
@@ -170,6 +212,7 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
         const bool is_over = is_down || (socket && place->instance.generation != socket->generation);
         if (socket && is_over) sockets_.close(*socket);
         if (is_down) pipes_.forget(slot);
+        if (is_down) mains_.forget(slot);
         if (place == nullptr) {
             watchdogs_.forget(slot);
             probes_.forget(slot);
@@ -177,15 +220,18 @@ void RunWatch::follow(const std::vector<Slot>& slots, Instant now) {
             continue;
         }
         pipes_.forget_others(slot, place->instance.generation);
+        mains_.forget_others(slot, place->instance.generation);
         const core::WorkerSpec& spec = fleet_.spec_of(*place);
         watchdogs_.follow(*place, spec, now);
         probes_.follow(*place, spec, now);
         memory_.follow(*place, spec, now);
     }
+    if (!slots.empty()) stored_.follow(fleet_);
 }
 
 std::optional<Instant> RunWatch::next_deadline() const {
-    const auto next = earliest(sockets_.next_deadline(), probes_.next_deadline());
+    auto next = earliest(sockets_.next_deadline(), probes_.next_deadline());
+    next = earliest(next, mains_.next_deadline());
     return earliest(earliest(next, watchdogs_.next_deadline()), memory_.next_deadline());
 }
 

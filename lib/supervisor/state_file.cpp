@@ -76,6 +76,7 @@ void encode_state(const core::State& state, PlaceRecord& record) {
                               record.deadline_ns = ns_or_zero(s.limit);
                               record.flags[0] = s.is_good ? 1 : 0;
                               record.flags[1] = s.is_leaving ? 1 : 0;
+                              record.flags[2] = s.is_reloading ? 1 : 0;
                           },
                           [&](const core::Waiting& s) {
                               record.since_ns = to_ns(s.since);
@@ -109,7 +110,8 @@ std::optional<core::State> decode_state(const PlaceRecord& record) {
                                   .ready_at = std::nullopt,
                                   .is_good = record.flags[0] != 0,
                                   .is_leaving = record.flags[1] != 0,
-                                  .limit = std::nullopt};
+                                  .limit = std::nullopt,
+                                  .is_reloading = record.flags[2] != 0};
             if (record.deadline_ns != 0) running.limit = deadline;
             if (record.ready_ns != 0) running.ready_at = from_ns(record.ready_ns);
             return running;

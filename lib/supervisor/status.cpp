@@ -14,7 +14,6 @@
 #include "supervisor/requirements.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
-#include "sys/family.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::supervisor {
@@ -152,6 +151,7 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
 void StatusReader::add_health(const core::Place& place, ctl::Description& description) const {
     const auto* said = watch_.said({place.slot, place.instance.generation});
     if (said != nullptr) description.refused_notifications = said->refused;
+    description.stored_descriptors = watch_.stored(place);
     std::string failure = watch_.liveness_failure({place.slot, place.instance.generation});
     if (!failure.empty()) description.liveness_failure = std::move(failure);
     description.cluster = cluster_of(place, description.status.uptime_ms.value_or(0));
@@ -195,13 +195,12 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
     const auto record = keeper_.slot(place.slot);
     const bool is_current =
         record && record->generation == place.instance.generation.value && record->pid > 0;
-    if (!is_current || record->state != wire::SlotState::running) return;
-    row.pid = record->pid;
-    if (const auto* said = watch_.said({place.slot, place.instance.generation})) {
-        if (!said->status.empty()) row.status_text = said->status;
-        const bool is_own = said->main_pid > 0 && sys::is_of_family(said->main_pid, record->pid);
-        if (is_own) row.pid = said->main_pid;
-    }
+    const Run run{place.slot, place.instance.generation};
+    const auto main = watch_.mains().pid(run);
+    if (!is_current || (record->state != wire::SlotState::running && !main)) return;
+    row.pid = main.value_or(record->pid);
+    const auto* const said = watch_.said(run);
+    if (said != nullptr && !said->status.empty()) row.status_text = said->status;
     const auto channel = channels_.facts({place.slot, place.instance.generation});
     if (channel && channel->record != nullptr && channel->record->status_size > 0) {
         row.status_text = std::string{channel->record->status, channel->record->status_size};

@@ -85,8 +85,8 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       clusters_(loop_, link_, fleet_, channels_),
       sockets_(link_, jobs_, path_of_jobs()),
       status_(fleet_, link_, watch_, channels_, clusters_, outputs_, sockets_),
-      requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, link_, journal_,
-                sockets_, [this](Instant now) { begin_shutdown(now); }),
+      requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, watch_.mains(),
+                journal_, sockets_, [this](Instant now) { begin_shutdown(now); }),
       messages_(channels_, clients_) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
@@ -120,6 +120,7 @@ void Supervisor::turn(Instant now) {
         if (!messages_.handle(request, now)) requests_.handle(request, now);
     }
     watch_.on_time(now, tell_fleet(now));
+    for (const Run run : watch_.take_ended()) on_slot_changed(run.slot, now);
     handover_.on_time(now);
     clusters_.on_time(now);
     channels_.on_time(now);
@@ -238,20 +239,22 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     const auto record = link_.slot(slot);
     if (!record || record->state != wire::SlotState::exited || record->failed_op != 0) return;
     const core::Place* place = fleet_.find(slot);
-    const Generation generation{record->generation};
-    if (place == nullptr || place->instance.generation != generation) return;
+    const Run run{slot, Generation{record->generation}};
+    if (place == nullptr || place->instance.generation != run.generation) return;
     handover_.on_exit(*record);
-    outputs_.drain({slot, generation});
+    outputs_.drain(run);
     sys::pass(Failpoint::exit_drained);
-    watch_.drain({slot, generation});
+    watch_.drain(run);
     watch_.tell_heard(tell_fleet(now));
-    channels_.drain({slot, generation});
+    channels_.drain(run);
     tell_ready(now);
+    // What was spawned has ended, and the run goes on in the background.
+    if (watch_.mains().is_alive(run)) return;
+    const core::ExitStatus status = watch_.mains().exit_status(run).value_or(exit_status(*record));
     const bool is_group_alive = record->group_alive != 0;
-    fleet_.on_event(
-        slot, core::event::ProcessExited{generation, exit_status(*record), is_group_alive}, now);
+    fleet_.on_event(slot, core::event::ProcessExited{run.generation, status, is_group_alive}, now);
     sys::pass(Failpoint::exit_told);
-    if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{generation}, now);
+    if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{run.generation}, now);
 }
 
 RunWatch::Tell Supervisor::tell_fleet(Instant now) {
@@ -291,7 +294,7 @@ void Supervisor::execute(const core::SlotAction& slot_action) {
                               sys::pass(Failpoint::release_asked);
                           },
                           [&](const core::action::SignalLeader& action) {
-                              link_.signal_leader({slot, action.generation}, action.signal);
+                              watch_.mains().signal_main({slot, action.generation}, action.signal);
                           }},
                slot_action.action);
 }

@@ -356,11 +356,13 @@ void Supervisor::reconcile(const core::Place& place, bool was_interrupted, Insta
     }
     if (is_starting) fleet_.on_event(slot, core::event::SpawnSucceeded{generation}, now);
     if (record->state == wire::SlotState::exited) on_slot_changed(slot, now);
-    if (record->state == wire::SlotState::exited && record->group_alive == 0) return;
+    const bool is_over = record->state == wire::SlotState::exited && record->group_alive == 0;
+    if (is_over && !watch_.mains().is_alive({slot, generation})) return;
     const core::Reload& reload = place.reload;
     if (reload.phase == core::ReloadPhase::signalled && reload.generation == generation) {
         // Nobody notes whether it was sent; a program that reloads itself may do so twice.
-        link_.signal_leader({slot, generation}, fleet_.worker(place.worker)->spec.reload.signal);
+        watch_.mains().signal_main({slot, generation},
+                                   fleet_.worker(place.worker)->spec.reload.signal);
     }
     const auto* stopping = std::get_if<core::Stopping>(&place.instance.state);
     if (stopping == nullptr) return;

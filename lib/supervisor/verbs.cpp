@@ -55,14 +55,10 @@ Requests::Reply Requests::signal(const ctl::request::Signal& request) {
         const Run run{place->slot, place->instance.generation};
         const std::string id =
             core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
-        const auto record = keeper_.slot(place->slot);
-        const bool is_running = record && record->state == wire::SlotState::running &&
-                                record->generation == run.generation.value;
-        if (!is_running) {
+        if (!mains_.signal_main(run, request.signal)) {
             if (skipped++ == 0) first_skipped = id;
             continue;
         }
-        keeper_.signal_leader(run, request.signal);
         answer.selected.push_back(id);
         ++answer.done;
     }

@@ -63,6 +63,8 @@ std::string hint_for(const core::Launch& launch, Op op, int code) {
     if (op == Op::lookup_command && code == ENOENT) return "not found";
     if (op == Op::store && code == ENOENT) return "no [store] table of the daemon describes it";
     if (op == Op::lookup_command && code == EACCES) return "found, but not executable";
+    if (op == Op::notify_socket && code == ENAMETOOLONG)
+        return "its path has more than 107 bytes; choose a shorter runtime directory or name";
     if (op == Op::exec && code == ENOEXEC)
         return "Exec format error (neither a program nor a script with a #! line)";
     if (op == Op::exec && code == ENOENT) {

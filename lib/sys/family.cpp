@@ -91,6 +91,22 @@ std::int32_t session_of(std::int32_t pid) {
     return session < 0 ? 0 : session;
 }
 
+std::int32_t group_of(std::int32_t pid) {
+    const pid_t group = ::getpgid(pid);
+    return group < 0 ? 0 : group;
+}
+
+bool has_in_environment(std::int32_t pid, std::string_view entry) {
+    const std::string text = read_proc("/proc/%d/environ", pid);
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const std::string_view one = rest.substr(0, rest.find('\0'));
+        if (one == entry) return true;
+        rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    }
+    return false;
+}
+
 bool is_gone(std::int32_t pid) {
     return ::getsid(pid) < 0 && errno == ESRCH;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -12,6 +13,8 @@ namespace cluster::sys {
 
 /// 0: no such process, or a session that was made outside of this pid namespace.
 [[nodiscard]] std::int32_t session_of(std::int32_t pid);
+/// 0: no such process.
+[[nodiscard]] std::int32_t group_of(std::int32_t pid);
 /// There is no such process, not even as a zombie.
 [[nodiscard]] bool is_gone(std::int32_t pid);
 /// 0: no such process.
@@ -20,6 +23,10 @@ namespace cluster::sys {
 /// True for the leader itself, whoever is in its session, and whoever descends from it, which
 /// covers what called setsid. Bounds: 32 generations.
 [[nodiscard]] bool is_of_family(std::int32_t pid, std::int32_t leader);
+
+/// True when the environment that a process was executed with has this entry ("NAME=value"). A child
+/// that executed nothing has that of its parent. False where it cannot be read.
+[[nodiscard]] bool has_in_environment(std::int32_t pid, std::string_view entry);
 
 /// Children of all threads of a process. Errors: {read, ENOENT} it is gone, or the kernel does not
 /// tell.

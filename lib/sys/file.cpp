@@ -2,11 +2,13 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -309,6 +311,16 @@ bool is_executable(const std::string& path) {
 
 Status try_lock(int fd) {
     return done_or(Op::lock, ::flock(fd, LOCK_EX | LOCK_NB) == 0);
+}
+
+bool is_same_open_file(int left, int right) {
+    const pid_t self = ::getpid();
+    const long order = ::syscall(SYS_kcmp, self, self, KCMP_FILE, left, right);
+    if (order >= 0) return order == 0;
+    struct stat first {};
+    struct stat second {};
+    return ::fstat(left, &first) == 0 && ::fstat(right, &second) == 0 &&
+           first.st_dev == second.st_dev && first.st_ino == second.st_ino;
 }
 
 void close_from(int first) {

@@ -108,6 +108,10 @@ struct FileInfo {
 /// A regular file (links are followed) that this process may execute.
 [[nodiscard]] bool is_executable(const std::string& path);
 
+/// True when both are duplicates of one another; where kcmp(2) is forbidden, when they name the same
+/// object.
+[[nodiscard]] bool is_same_open_file(int left, int right);
+
 /// Takes an exclusive flock without waiting. Errors: {lock, EWOULDBLOCK} when somebody holds it.
 [[nodiscard]] Status try_lock(int fd);
 

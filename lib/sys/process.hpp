@@ -53,6 +53,16 @@ struct Reaped {
 
 [[nodiscard]] Result<UniqueFd> open_pidfd(std::int32_t pid);
 [[nodiscard]] Status signal_pidfd(int pidfd, int signal);
+/// Errors: {read, ESRCH} it is dead and reaped.
+[[nodiscard]] Result<std::int32_t> pid_of_pidfd(int pidfd);
+/// How a process has ended that was reaped by whoever. Nothing: it was not, or the kernel does not
+/// tell (before Linux 6.15).
+struct ProcessEnd {
+    int code = 0;
+    int signal = 0;  // 0: it has ended by itself, with `code`
+    bool has_dumped = false;
+};
+[[nodiscard]] std::optional<ProcessEnd> end_of_process(int pidfd);
 [[nodiscard]] Status signal_process(std::int32_t pid, int signal);
 /// To every member of the group. Errors: {signal, ESRCH} when it has none.
 [[nodiscard]] Status signal_group(std::int32_t group, int signal);

@@ -74,6 +74,8 @@ enum class HeldKind : std::uint16_t {
     attach = 15,  // attach socket of a run, listening: slot, generation; index: its store
     cluster_socket = 16,       // what a Node.js cluster listens at; generation: its id
     cluster_socket_text = 17,  // sealed memfd that says which one; generation: its id
+    stored = 18,  // a descriptor that a worker has stored; generation: its id
+    stored_label = 19,  // sealed memfd that says whose it is; generation: its id
 };
 
 struct HeldKey {

@@ -87,6 +87,8 @@ std::vector<Named<Instance>> states() {
          held(make(Running{past, past, true}, Desired::up, Outcome::pending), Hold::restart)},
         {"running, leaving",
          make(Running{past, past, true, true, kNow}, Desired::up, Outcome::done)},
+        {"running, reloads itself",
+         make(Running{past, past, true, false, {}, true}, Desired::up, Outcome::done)},
         {"running, not ready, asked for more time",
          make(Running{past, {}, false, false, kNow + 5s}, Desired::up, Outcome::pending)},
     };
@@ -120,6 +122,7 @@ std::vector<Named<Event>> events() {
         {"OverMemory", event::OverMemory{kRun}},
         {"Hung, watchdog", event::Hung{kRun, ExitReason::watchdog}},
         {"Hung, liveness", event::Hung{kRun, ExitReason::liveness}},
+        {"Reloading", event::Reloading{kRun, {}}},
         {"Tick, due", event::Tick{}},
     };
 }
@@ -143,6 +146,7 @@ std::string state_text(const Instance& instance) {
     if (const auto* running = std::get_if<Running>(&instance.state)) {
         text += running->is_good ? ", good" : running->ready_at ? ", ready" : ", not ready";
         if (running->is_leaving) text += ", leaving";
+        if (running->is_reloading) text += ", reloading";
         if (running->limit) text += ", " + std::to_string(to_ms(*running->limit - kNow)) + " ms";
     } else if (const auto* waiting = std::get_if<Waiting>(&instance.state)) {
         text = waiting->is_automatic ? "waiting, restart by itself" : "waiting";

@@ -39,8 +39,9 @@ enum class Kind {
     ask_for_time,
     exceed_memory,
     hang,
+    reload_itself,
 };
-constexpr std::uint64_t kKinds = 21;
+constexpr std::uint64_t kKinds = 22;
 
 struct Move {
     Kind kind;
@@ -148,6 +149,8 @@ private:
                 return event::OverMemory{run};
             case Kind::hang:
                 return event::Hung{run, ExitReason::watchdog};
+            case Kind::reload_itself:
+                return event::Reloading{run, {}};
         }
         return event::Tick{};
     }

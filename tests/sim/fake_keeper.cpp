@@ -107,6 +107,14 @@ void FakeKeeper::tell(Slot slot, Generation generation, Instant now) {
     if (generation != record.generation || !record.leader_alive) return;
     trace_.note("reload", slot, generation.value, 0, now);
     const core::ExitStatus by_itself{core::ExitStatus::Kind::code, 1, Op::none, false};
+    if (prng_.chance(faults_.odd_words)) {
+        const Instant at = now + up_to(1s);
+        push(at, What::word, slot, generation, core::event::Reloading{generation, {}});
+        if (!prng_.chance(faults_.never_ready)) {
+            push(at + up_to(3s), What::word, slot, generation,
+                 core::event::BecameReady{generation});
+        }
+    }
     if (prng_.chance(faults_.dies_of_reload)) doom(slot, up_to(1s), by_itself, now);
 }
 

@@ -83,6 +83,13 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
         page.item("liveness", "last probe failed: " + *description.liveness_failure, kColumns,
                   Style::yellow);
     }
+    if (!description.stored_descriptors.empty()) {
+        std::string names;
+        for (const std::string& name : description.stored_descriptors) {
+            names += (names.empty() ? "" : ", ") + name;
+        }
+        page.item("stored", names, kColumns);
+    }
     if (description.refused_notifications > 0) {
         page.item("notify",
                   count_of(description.refused_notifications, "datagram") +

@@ -14,18 +14,29 @@
 //   print=TEXT    to stdout
 //   write=FD:TEXT to a descriptor; "\n" as above
 //   close=FD
+//   store=NAME:TEXT   stores a memory file with this text (FDSTORE=1); without NAME, none is said
+//   drop=NAME         FDSTOREREMOVE=1
+//   hang-up=NAME      stores one end of a socket pair whose other end is closed
+//   show=FD           the text of a file, from its begin, to stdout
+//   barrier=          BARRIER=1, and waits until the daemon has closed what came with it
+//   background=FORKS  goes on in a child of a session of its own, which says MAINPID= and READY=1
+//                     before the parent ends
+//   reloads=PATH      from now on, on SIGHUP: RELOADING=1, then waits for the file, then READY=1
 //   end=CODE      ends
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 namespace {
@@ -75,6 +86,98 @@ bool write_to(const std::string& value) {
            static_cast<ssize_t>(text.size());
 }
 
+bool say_with(const std::string& text, int descriptor) {
+    const char* const path = std::getenv("NOTIFY_SOCKET");
+    if (path == nullptr) return false;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    iovec part{const_cast<char*>(text.data()), text.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+    msghdr message{};
+    message.msg_name = &address;
+    message.msg_namelen = sizeof(address);
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+    const bool is_sent = ::sendmsg(fd, &message, 0) >= 0;
+    ::close(fd);
+    return is_sent;
+}
+
+std::string store_text(const std::string& name) {
+    return "FDSTORE=1" + (name.empty() ? "" : "\nFDNAME=" + name);
+}
+
+bool store(const std::string& value) {
+    const std::size_t colon = value.find(':');
+    const std::string text = value.substr(colon + 1);
+    const int fd = ::memfd_create("speaks", 0);
+    if (::write(fd, text.data(), text.size()) < 0) return false;
+    return say_with(store_text(value.substr(0, colon)), fd) && ::close(fd) == 0;
+}
+
+bool hang_up(const std::string& name) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || ::close(ends[1]) != 0) return false;
+    return say_with(store_text(name), ends[0]) && ::close(ends[0]) == 0;
+}
+
+bool show(int fd) {
+    char text[256];
+    const ssize_t count = ::pread(fd, text, sizeof(text), 0);
+    if (count < 0) return false;
+    std::printf("%d: %.*s\n", fd, static_cast<int>(count), text);
+    return std::fflush(stdout) == 0;
+}
+
+bool wait_at_barrier() {
+    int ends[2];
+    if (::pipe(ends) != 0 || !say_with("BARRIER=1", ends[1]) || ::close(ends[1]) != 0) return false;
+    char byte;
+    return ::read(ends[0], &byte, 1) == 0;
+}
+
+bool go_into_background(int forks) {
+    int ends[2];
+    if (::pipe(ends) != 0) return false;
+    for (int i = 0; i < forks; ++i) {
+        const pid_t child = ::fork();
+        if (child < 0) return false;
+        if (child > 0) {
+            char byte;
+            ::close(ends[1]);
+            static_cast<void>(::read(ends[0], &byte, 1));
+            ::_exit(0);
+        }
+        if (i == 0) ::setsid();
+    }
+    // Its parent is alive until the word is out; it may be read after that.
+    const bool is_said = say("MAINPID=" + std::to_string(::getpid()) + "\nREADY=1");
+    ::close(ends[0]);
+    ::close(ends[1]);
+    return is_said;
+}
+
+std::string g_reload_file;
+volatile sig_atomic_t g_shall_reload = 0;
+
+void reload() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const long long us = now.tv_sec * 1'000'000LL + now.tv_nsec / 1000;
+    say("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(us));
+    while (::access(g_reload_file.c_str(), F_OK) != 0) ::poll(nullptr, 0, 5);
+    say("READY=1");
+}
+
 bool in_child(bool stays, const std::string& step, const std::string& value) {
     const pid_t child = ::fork();
     if (child != 0) return stays || ::waitpid(child, nullptr, 0) == child;
@@ -95,6 +198,16 @@ bool act(const std::string& step, const std::string& value) {
     if (step == "session" || step == "fork") return in_child(true, step, value);
     if (step == "print") return std::printf("%s\n", value.c_str()) > 0 && std::fflush(stdout) == 0;
     if (step == "write") return write_to(value);
+    if (step == "store") return store(value);
+    if (step == "drop") return say("FDSTOREREMOVE=1\nFDNAME=" + value);
+    if (step == "hang-up") return hang_up(value);
+    if (step == "show") return show(std::atoi(value.c_str()));
+    if (step == "barrier") return wait_at_barrier();
+    if (step == "background") return go_into_background(std::atoi(value.c_str()));
+    if (step == "reloads") {
+        g_reload_file = value;
+        ::signal(SIGHUP, [](int) { g_shall_reload = 1; });
+    }
     if (step == "close") return ::close(std::atoi(value.c_str())) == 0;
     if (step == "listen") return listen_at(std::atoi(value.c_str()));
     if (step == "end") std::exit(std::atoi(value.c_str()));
@@ -130,5 +243,11 @@ int main(int argc, char** argv) {
         const std::size_t equals = argument.find('=');
         if (!act(argument.substr(0, equals), argument.substr(equals + 1))) return 111;
     }
-    while (true) ::pause();
+    while (true) {
+        ::poll(nullptr, 0, 1000);  // not pause(): the signal may have come just before
+        if (g_shall_reload != 0) {
+            g_shall_reload = 0;
+            reload();
+        }
+    }
 }

@@ -326,8 +326,12 @@ const BadLine kBadLines[] = {
      "3:32 worker.w.ready.tcp: notification_fd and tcp exclude each other: choose one"},
     {"ready = { notification_fd = 4 }\nsockets = [\"a\", \"b\"]\n[socket]\na.listen = "
      "\"@a\"\nb.listen = \"@b\"",
-     "3:1 worker.w.ready: notification_fd = 4 is the number of a socket; the sockets of this worker "
-     "take 3 to 4"},
+     "3:1 worker.w.ready: notification_fd = 4 is the number of a socket, or of what the worker may "
+     "store: these take 3 to 4"},
+    {"ready = { notification_fd = 4 }\nfd_store_max = 2",
+     "3:1 worker.w.ready: notification_fd = 4 is the number of a socket, or of what the worker may "
+     "store: these take 3 to 4"},
+    {"fd_store_max = 25", "3:16 worker.w.fd_store_max: expected an integer from 0 to 24; got 25"},
     {"liveness = \"exec\"",
      "3:12 worker.w.liveness: expected a table, as in liveness = { http = "
      "\"http://127.0.0.1:8000/\" }; got \"exec\""},

@@ -199,6 +199,39 @@ TEST_CASE("core/reload: a run that reloads itself is told to, and has to outlive
     CHECK(w.generation(1).value == 1);
 }
 
+TEST_CASE("core/reload: who says that it reloads itself is waited for, for start_timeout") {
+    ReloadSpec reload;
+    reload.signal = 1;
+    Site w{2, reload};
+    Epoch epoch = w.reload();
+    CHECK(w.actions() == "tell 0#1:1");
+    const auto say = [&](std::uint32_t slot, const Event& event) {
+        w.fleet.on_event(Slot{slot}, event, w.now);
+        w.pass(0s);
+    };
+    say(0, event::Reloading{Generation{1}, w.now});
+    w.pass(20s);
+    CHECK(w.actions().empty());
+    say(0, event::BecameReady{Generation{1}});
+    CHECK(w.actions() == "tell 1#1:1");
+    // Of something that began before the signal: nobody waits for the end of that.
+    say(1, event::Reloading{Generation{1}, w.now - 1ms});
+    w.pass(1s);
+    CHECK(w.told(epoch) == "2 done 0 failed 0 pending");
+
+    epoch = w.reload();
+    CHECK(w.actions() == "tell 0#1:1");
+    say(0, event::Reloading{Generation{1}, {}});
+    w.pass(30s - 1ms);
+    CHECK(w.told(epoch) == "0 done 0 failed 2 pending");
+    w.pass(1ms);
+    CHECK(w.told(epoch) == "0 done 2 failed 0 pending");
+    CHECK(w.actions().empty());
+    CHECK(w.state(0) == "running");
+    CHECK(w.reload_of(0).exit->reason == ExitReason::start_timeout);
+    CHECK_FALSE(w.fleet.next_deadline());
+}
+
 TEST_CASE("core/reload: a changed command needs a new run, whatever signal it reloads itself on") {
     ReloadSpec reload = overlap();
     reload.signal = 1;

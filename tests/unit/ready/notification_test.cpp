@@ -28,6 +28,23 @@ TEST_CASE("ready/notification: lines of keys, the last newline being optional") 
     CHECK(parse("EXTEND_TIMEOUT_USEC=1500000").extend_timeout == 1500ms);
 }
 
+TEST_CASE("ready/notification: descriptors to keep, and their names") {
+    const Notification plain = parse("FDSTORE=1", 2);
+    CHECK(plain.stores_fds);
+    CHECK(plain.polls_fds);
+    CHECK_FALSE(plain.fd_name);
+    CHECK(parse("FDSTORE=1\nFDNAME=a b.c\nFDPOLL=0", 1).fd_name == "a b.c");
+    CHECK_FALSE(parse("FDSTORE=1\nFDPOLL=0", 1).polls_fds);
+    CHECK(parse("FDSTOREREMOVE=1\nFDNAME=x").removes_fds);
+    CHECK_FALSE(parse("FDSTORE=0", 1).stores_fds);
+    CHECK(parse("FDNAME=" + std::string(255, 'x')).fd_name);
+    for (const std::string& name : {std::string{}, std::string{"a:b"}, std::string{"a\tb"},
+                                   std::string{"\xC3\xA9"}, std::string(256, 'x')}) {
+        CAPTURE(name);
+        CHECK_FALSE(parse("FDSTORE=1\nFDNAME=" + name, 1).fd_name);
+    }
+}
+
 TEST_CASE("ready/notification: what is unknown or wrong is left out, the rest counts") {
     CHECK(parse("") == Notification{});
     CHECK(parse("READY=0\nREADY\n=1\nready=1\nX_OWN=5\nWATCHDOG=2\nWATCHDOG_USEC=-1") ==
