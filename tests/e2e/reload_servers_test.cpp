@@ -144,6 +144,27 @@ void check_closed(const Server& server) {
                            << killed.answered << " and " << killed.failed);
 }
 
+/// The same with nobody who finishes his requests: what the tests above count is what is lost then.
+void check_felt(const Server& server) {
+    if (!find_program("wrk") || !find_program(server.program)) return skip("no wrk");
+    const Daemon daemon;
+    const int port = free_ports(1);
+    const std::string file = prepare(daemon, server, port, {});
+    std::string config = text_of(file);
+    const std::size_t at = config.find("stop_signal");
+    if (at != std::string::npos) config.erase(at, config.find('\n', at) - at);
+    const std::string head = "[worker." + server.worker + "]\n";
+    config.insert(config.find(head) + head.size(), "stop_signal = \"SIGKILL\"\n");
+    REQUIRE(daemon.ctl({"start", daemon.write("killed.toml", config)}).code == 0);
+    const Count count = load_while(port, false, [&] {
+        for (int round = 0; round < kRounds; ++round) reload(daemon, server);
+    });
+    MESSAGE(server.program << ", old runs killed: " << count.failed << " of " << count.answered
+                           << " failed");
+    CHECK(count.answered > 0);
+    CHECK(count.failed > 0);
+}
+
 void check_kept(const Server& server) {
     if (!find_program("wrk") || !find_program(server.program)) return skip("no wrk");
     const RequestCount by_hand = replace_by_hand(server);
@@ -186,6 +207,15 @@ TEST_SUITE("e2e") {
         check_kept(kHaproxy);
     }
 
+    TEST_CASE("reload/counter-example: gunicorns that are killed instead of drained are felt") {
+        check_felt(kGunicorn);
+    }
+    TEST_CASE("reload/counter-example: nginxes that are killed instead of drained are felt") {
+        check_felt(kNginx);
+    }
+    TEST_CASE("reload/counter-example: haproxies that are killed instead of drained are felt") {
+        check_felt(kHaproxy);
+    }
     TEST_CASE("reload/counter-example: a restart of one gunicorn under wrk is felt") {
         if (!find_program("wrk") || !find_program("gunicorn")) return skip("no wrk");
         const Daemon daemon;

@@ -249,6 +249,69 @@ TEST_SUITE("e2e") {
         CHECK(load.answered() > 0);
     }
 
+    TEST_CASE("reload: batch and surge say how many are replaced at a time") {
+        const Daemon daemon;
+        const int port = free_ports(1);
+        const std::string more =
+            "ready = \"notify\"\nreload = { mode = \"overlap\", batch = 3, surge = 2 }\n";
+        std::string config = site(port, "", more);
+        config.replace(config.find("instances = 2"), 13, "instances = 5");
+        REQUIRE(daemon.start(config).code == 0);
+        Load load(port);
+        Process reload = daemon.start_ctl({"reload", "api"});
+        int most = 0;
+        int fewest_ready = 5;
+        while (reload.is_running()) {
+            int beyond = -5;
+            int ready = 0;
+            for (const Json& row : daemon.status().at("workers")) {
+                ++beyond;
+                ready += row.at("ready").get<bool>() ? 1 : 0;
+            }
+            most = std::max(most, beyond);
+            fewest_ready = std::min(fewest_ready, ready);
+        }
+        CHECK(reload.wait().code == 0);
+        CHECK(most == 2);
+        CHECK(fewest_ready == 5);
+        load.end();
+        CHECK(load.failed() == 0);
+    }
+
+    TEST_CASE("reload: a second one comes after the first, a forced one takes its place") {
+        const Daemon daemon;
+        const int port = free_ports(1);
+        const std::string more = "ready = \"notify\"\nstart_timeout = \"30s\"\n";
+        REQUIRE(daemon.start(site(port, "", more)).code == 0);
+        const Pids before = pids_of(daemon);
+        const std::string mute = daemon.write("mute.toml", site(port, "mute", more));
+        Process first = daemon.start_ctl({"apply", mute});
+        REQUIRE(wait_until([&] { return count_rows(daemon, "new", "running") == 1; }));
+        const auto new_pid = [&] {
+            for (const Json& row : daemon.status().at("workers")) {
+                if (row.at("reload") == "new" && row.at("pid").is_number()) {
+                    return row.at("pid").get<pid_t>();
+                }
+            }
+            return pid_t{0};
+        };
+        const pid_t waiting = new_pid();
+        // It waits: nothing of the first one is touched.
+        CHECK(daemon.ctl({"reload", "--timeout", "300ms", "api.0"}).code == 1);
+        CHECK(new_pid() == waiting);
+        CHECK(first.is_running());
+        Process forced = daemon.start_ctl({"reload", "--force", "api"});
+        CHECK(wait_until([&] { return new_pid() != waiting && new_pid() != 0; }));
+        CHECK(wait_until([&] { return !is_alive(waiting); }));
+        CHECK(pids_of(daemon) == before);
+        // What is good again ends all of it.
+        const std::string good = daemon.write("good.toml", site(port, "", more));
+        REQUIRE(daemon.ctl({"apply", good}).code == 0);
+        CHECK(pids_of(daemon) == before);
+        forced.wait();
+        first.wait();
+    }
+
     TEST_CASE("reload: a program that reloads itself gets its signal and keeps its run") {
         const Daemon daemon;
         const int port = free_ports(1);

@@ -143,6 +143,28 @@ TEST_SUITE("e2e") {
         CHECK(worker_in(ask(internet(port))) == "w");
     }
 
+    TEST_CASE("sockets: a worker that never reads its socket costs its backlog and nobody else") {
+        const Daemon daemon;
+        REQUIRE(daemon
+                    .start(socket_table("deaf", kAnyPort + "\nbacklog = 4") +
+                           socket_table("web", kAnyPort) +
+                           worker_table("deaf", {worker_program("idle")}, "sockets = \"deaf\"\n") +
+                           answering("w", "sockets = \"web\"\n", "{socket:web}"))
+                    .code == 0);
+        const int port = port_of(daemon, "deaf");
+        std::vector<sys::UniqueFd> knocking;
+        const Address address = internet(port);
+        for (int i = 0; i < 50; ++i) {
+            sys::UniqueFd& fd = knocking.emplace_back(
+                ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+            static_cast<void>(::connect(fd.get(), address.get(), address.size));
+        }
+        // The kernel lets one more wait than the backlog says (listen(2)); the others knock again.
+        CHECK(wait_until([&] { return socket_of(daemon, "deaf").at("waiting") == 5; }));
+        CHECK(worker_in(ask(internet(port_of(daemon, "web")))) == "w");
+        CHECK(daemon.ctl({"stop", "deaf"}).code == 0);
+    }
+
     TEST_CASE("sockets: the supervisor is killed again and again, and no connection fails") {
         const Daemon daemon;
         REQUIRE(daemon

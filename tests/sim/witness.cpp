@@ -31,6 +31,14 @@ bool has_wanted_current(const Stored& stored, const core::Place& place) {
     });
 }
 
+bool is_in_progress(core::ReloadPhase phase) {
+    return phase != core::ReloadPhase::none && phase != core::ReloadPhase::queued;
+}
+
+bool has_begun(core::ReloadPhase before, core::ReloadPhase now) {
+    return !is_in_progress(before) && is_in_progress(now);
+}
+
 }  // namespace
 
 std::string Witness::watch(const FakeShell& shell, Instant now) {
@@ -134,6 +142,24 @@ std::string Witness::watch_reload(const Stored& stored, const core::Place& place
                                stopping->since == now && seen.was_up;
     if (is_taken_down && worker.spec.reload.mode == core::ReloadSpec::Mode::overlap) {
         return "an overlapping reload stopped the old run first";
+    }
+    return has_begun(seen.phase, place.reload.phase) ? watch_pace(stored, place) : "";
+}
+
+/// Of what `batch` and `surge` promise, at the moment at which the reload of an instance begins.
+std::string Witness::watch_pace(const Stored& stored, const core::Place& begun) {
+    const core::ReloadSpec& reload = stored.workers[begun.worker]->spec.reload;
+    std::uint32_t in_progress = 0;
+    std::uint32_t beyond = 0;  // processes that there are more than instances
+    for (const auto& place : stored.places) {
+        if (!place || place->worker != begun.worker) continue;
+        const bool is_current = place->role == core::Role::current;
+        if (is_current && is_in_progress(place->reload.phase)) ++in_progress;
+        if (!is_current) ++beyond;
+    }
+    if (in_progress > reload.batch) return "a reload of more at a time than its batch";
+    if (begun.reload.phase == core::ReloadPhase::overlapping && beyond > reload.surge) {
+        return "a reload with more processes than its surge";
     }
     return "";
 }

@@ -20,7 +20,7 @@ public:
 
     /// After each turn, about what changed in it: the restart limit, counted here once more; a
     /// stop came after those that require it had left; a reload took no run down before another
-    /// one was ready in its place.
+    /// one was ready in its place, and kept to its batch and its surge.
     [[nodiscard]] std::string watch(const FakeShell& shell, Instant now);
 
     /// After each turn: no more are on their way up than parallel_starts allows. A supervisor that
@@ -50,6 +50,7 @@ private:
     [[nodiscard]] std::string watch_order(const Stored& stored, const core::Place& place) const;
     [[nodiscard]] std::string watch_reload(const Stored& stored, const core::Place& place,
                                            Instant now) const;
+    [[nodiscard]] static std::string watch_pace(const Stored& stored, const core::Place& begun);
     void remember(const core::Place& place);
     [[nodiscard]] std::string watch_place(const core::Place& place, bool is_fatal, Instant now);
     [[nodiscard]] std::string inspect_worker(const core::Fleet& fleet, const core::Worker& worker,
