@@ -198,8 +198,10 @@ void Channels::close(Run run) {
 
 Result<sys::UniqueFd> Channels::renew(Run run) {
     const core::Place* place = fleet_.find(run.slot);
-    if (!is_of_run(place, run) ||
-        channel_mode(fleet_.spec_of(*place).launch) == core::ChannelMode::off) {
+    if (!is_of_run(place, run)) return fail(Op::socket, ENOENT);
+    const core::Launch& launch = fleet_.spec_of(*place).launch;
+    // A worker of a Node.js cluster ends with its channel.
+    if (launch.node.cluster || channel_mode(launch) == core::ChannelMode::off) {
         return fail(Op::socket, ENOENT);
     }
     auto pair = sys::open_stream_pair(kSocketBytes);

@@ -53,11 +53,13 @@ std::optional<Label> parse_label(std::string_view text) {
         lines.push_back(text.substr(0, end));
         text.remove_prefix(end + 1);
     }
-    Label label{{std::string(lines[0]), 0}, lines[2] == "1", std::string(text)};
+    std::uint32_t number = 0;
     const char* const end = lines[1].data() + lines[1].size();
-    const auto [rest, error] = std::from_chars(lines[1].data(), end, label.owner.number);
+    const auto [rest, error] = std::from_chars(lines[1].data(), end, number);
     if (error != std::errc{} || rest != end) return std::nullopt;
-    return label;
+    return Label{.owner = {std::string(lines[0]), number},
+                 .is_polled = lines[2] == "1",
+                 .name = std::string(text)};
 }
 
 }  // namespace
