@@ -227,6 +227,7 @@ void Primary::handle(Entry& from, const in::Query& query, Instant) {
         return;
     }
     answer(*known, question);
+    hand_out(*known);
 }
 
 void Primary::refuse(Entry& to, const in::Query& query, int error) {

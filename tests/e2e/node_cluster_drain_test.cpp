@@ -74,7 +74,7 @@ void check_https(const std::string& schedule, bool is_kept) {
         {.url = "https://127.0.0.1:" + std::to_string(port) + "/", .is_kept = is_kept}, [&] {
             for (int round = 0; round < 3; ++round) CHECK(daemon.ctl({"reload", "api"}).code == 0);
         });
-    MESSAGE(schedule << (is_kept ? ", kept: " : ", close: ") << load.count.answered
+    MESSAGE(schedule << std::string{is_kept ? ", kept: " : ", close: "} << load.count.answered
                      << " answered, " << load.count.failed << " failed");
     CHECK(load.count.answered > 0);
     CHECK(load.count.failed == 0);

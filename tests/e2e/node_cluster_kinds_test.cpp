@@ -334,6 +334,7 @@ const cluster = require('cluster');
 process.on('message', (m) => {
   console.log('got', JSON.stringify(m));
   if (m.what === 'disconnect') cluster.worker.disconnect();
+  if (m.what === 'kill') cluster.worker.kill();
   if (m === 'shutdown') server.close(() => { console.log('closed'); process.exit(0); });
 });
 cluster.worker.on('disconnect', () => console.log('disconnected', cluster.worker.exitedAfterDisconnect));
@@ -352,6 +353,12 @@ server.on('listening', () => setTimeout(() => process.send('ready'), 50));
             return now != 0 && now != first && daemon.worker("api.0").at("ready") == true;
         }));
         CHECK(has_text(daemon.out_log("api.0"), "disconnected true\n"));
+        const pid_t second = daemon.pid_of("api.0");
+        REQUIRE(daemon.ctl({"send", "api.0", R"({"what":"kill"})"}).code == 0);
+        CHECK(wait_until([&] {
+            const pid_t now = daemon.pid_of("api.0");
+            return now != 0 && now != second && daemon.worker("api.0").at("ready") == true;
+        }));
         CHECK(daemon.ctl({"stop", "api"}).code == 0);
         CHECK(has_text(daemon.out_log("api.0"), "got \"shutdown\"\nclosed\n"));
     }

@@ -39,7 +39,7 @@ void check_reloads(const std::string& schedule, bool is_kept) {
                                     kNodeCluster + instances(4) + "node_schedule = \"" + schedule +
                                         "\"\n"))
                 .code == 0);
-    if (is_kept && !drains(daemon)) return skip("the preload that drains is not built");
+    REQUIRE(drains(daemon));
     const pid_t first = daemon.pid_of("api.0");
     const LoadOutcome load =
         load_while({.url = url_of(port), .is_kept = is_kept, .connections = 20}, [&] {
@@ -49,7 +49,7 @@ void check_reloads(const std::string& schedule, bool is_kept) {
                 CHECK(outcome.code == 0);
             }
         });
-    MESSAGE(schedule << (is_kept ? ", kept: " : ", close: ") << load.count.answered
+    MESSAGE(schedule << std::string{is_kept ? ", kept: " : ", close: "} << load.count.answered
                      << " answered, " << load.count.failed << " failed, in time: "
                      << load.was_in_time);
     CHECK(load.count.answered > 0);

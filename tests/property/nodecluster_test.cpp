@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "property/property.hpp"
 #include "unit/nodecluster/world.hpp"
 
@@ -87,7 +89,7 @@ private:
             case 9:
                 return answer_one(run, move.value, move.value % 3 != 0);
             case 10:
-                static_cast<void>(world_.stop(run, 3s));
+                if (world_.stop(run, 3s)) stopped_.insert(run);
                 return;
             case 11:
                 if (is_there) world_.say(run, kDrained);
@@ -111,6 +113,24 @@ private:
             if (facts->held.size() != memory.member.held.size()) return "memory and primary differ";
             if (facts->unanswered > kWindow) return "more on the way than the window";
         }
+        return check_open_doors();
+    }
+
+    /// Where a run waits for connections and has room, they are accepted.
+    std::string check_open_doors() {
+        if (!world_.clogged.empty()) return "";
+        world_.pass(kBackOff);
+        for (const auto& [run, memory] : world_.runs) {
+            const bool is_leaving =
+                (memory.member.notes & (note::kDrainAsked | note::kDisconnected)) != 0;
+            const auto facts = world_.primary.facts(run);
+            if (!memory.has_channel || is_leaving || !facts || stopped_.count(run) > 0) continue;
+            if (facts->unanswered >= kWindow) continue;
+            for (const Held& held : memory.member.held) {
+                const bool is_open = world_.accepting.count(held.handle) > 0;
+                if (held.is_round_robin && !is_open) return "nobody accepts for one who waits";
+            }
+        }
         return "";
     }
 
@@ -127,6 +147,7 @@ private:
     }
 
     World world_;
+    std::set<Run> stopped_;
     std::uint64_t generations_[kSlots] = {};
     std::uint64_t questions_ = 0;
 };

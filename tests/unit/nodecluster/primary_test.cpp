@@ -279,6 +279,20 @@ TEST_CASE("nodecluster/connections: what still waits when the socket is closed i
     CHECK(world.violation == "");
 }
 
+TEST_CASE("nodecluster/connections: who comes after the last one gets what waits, and more") {
+    World world = with_runs(1, true);
+    CHECK(world.connect(HandleId{1}));
+    world.end(kFirst);
+    CHECK(world.accepting.empty());
+    const Run next = World::run_of(1, 2);
+    world.add(next, "api", true);
+    world.say(next, query_line(1, 8000));
+    CHECK(world.runs[next].unanswered.size() == 1);
+    CHECK(world.connect(HandleId{1}));
+    CHECK(world.runs[next].unanswered.size() == 2);
+    CHECK(world.violation == "");
+}
+
 TEST_CASE("nodecluster/connections: answers to what was never handed over change nothing") {
     World world = with_runs(2, true);
     CHECK(world.connect(HandleId{1}));
