@@ -3,43 +3,18 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "store/entry.hpp"
+#include "store/registry.hpp"
 #include "store/utf8.hpp"
 
 namespace cluster::store {
+
+static_assert(static_cast<NameKind>(CounterKind::atomic) == NameKind::atomic_counter);
+static_assert(static_cast<NameKind>(CounterKind::striped) == NameKind::striped_counter);
+
 namespace {
 
 tl::unexpected<Error> refused(const Error& error) {
     return tl::unexpected<Error>(error);
-}
-
-Bytes bytes_of(std::string_view name) {
-    return std::as_bytes(std::span{name.data(), name.size()});
-}
-
-Status check_name(std::string_view name) {
-    if (name.empty()) return fail(Op::store, EINVAL);
-    if (name.size() > kMaxCounterName) return fail(Op::store, ENAMETOOLONG);
-    if (!is_utf8(name)) return fail(Op::store, EILSEQ);
-    return {};
-}
-
-u32 first_place(const Segment& segment, u64 hash) {
-    return static_cast<u32>(hash) & (segment.geometry().counters - 1);
-}
-
-u32 place_after(const Segment& segment, u32 place) {
-    return (place + 1) & (segment.geometry().counters - 1);
-}
-
-/// The name at a place. Names never change once they are there, so what is read holds.
-Inspection inspect_name(const Segment& segment, u64 word, u64 hash, std::string_view name,
-                        Match& match) {
-    const u64 granule = Bucket::granule(word);
-    const bool is_sound =
-        !Bucket::is_descriptor(word) && segment.geometry().holds(granule, kGranuleBytes);
-    if (!is_sound) return Inspection::unsound;
-    return inspect_entry(segment, granule, hash, bytes_of(name), match);
 }
 
 std::int64_t sum_stripes(const Segment& segment, u32 stripe) {
@@ -49,11 +24,6 @@ std::int64_t sum_stripes(const Segment& segment, u32 stripe) {
     for (u32 slot = 0; slot < rows; ++slot)
         total += load_relaxed(segment.stripe_cell(slot, stripe));
     return static_cast<std::int64_t>(total);
-}
-
-Status check_kind(const Match& match, CounterKind kind) {
-    if (match.lengths.flags != static_cast<u32>(kind)) return fail(Op::store, EMEDIUMTYPE);
-    return {};
 }
 
 }  // namespace
@@ -86,62 +56,15 @@ std::int64_t StripedCounter::get() const {
 }
 
 Result<u32> Counters::find_place(std::string_view name, CounterKind kind) const {
-    if (const auto sound = check_name(name); !sound) return refused(sound.error());
-    const u64 hash = segment_->hash(bytes_of(name));
-    u32 place = first_place(*segment_, hash);
-    for (u32 i = 0; i < segment_->geometry().counters; ++i) {
-        const u64 word = load_acquire(&segment_->place(place).name);
-        if (Bucket::is_empty(word)) return fail(Op::store, ENOENT);
-        Match match;
-        if (inspect_name(*segment_, word, hash, name, match) == Inspection::same_key) {
-            if (const auto right = check_kind(match, kind); !right) return refused(right.error());
-            return place;
-        }
-        place = place_after(*segment_, place);
-    }
-    return fail(Op::store, ENOENT);
+    const auto named = find_name(*segment_, name, static_cast<NameKind>(kind));
+    if (!named) return refused(named.error());
+    return named->place;
 }
 
-/// As the table inserts, but into the first empty place behind the hash, and names are never
-/// removed.
 Result<u32> Counters::open_place(Participant& me, std::string_view name, CounterKind kind) {
-    const auto found = find_place(name, kind);
-    if (found || found.error().code != ENOENT) return found;
-    if (const auto joined = me.ensure(); !joined) return refused(joined.error());
-    const EntryFields fields{.hash = segment_->hash(bytes_of(name)),
-                             .flags = static_cast<u32>(kind),
-                             .key = bytes_of(name)};
-    u32 place = first_place(*segment_, fields.hash);
-    Change change{me, &segment_->place(place).name, Need::ordinary};
-    u32 attempts = 0;
-    for (u32 i = 0; i < segment_->geometry().counters && attempts < kMaxAttempts;) {
-        u64* word = &segment_->place(place).name;
-        Snapshot snapshot;
-        snapshot.word = load_acquire(word);
-        if (!Bucket::is_empty(snapshot.word)) {
-            Match match;
-            if (inspect_name(*segment_, snapshot.word, fields.hash, name, match) ==
-                Inspection::same_key) {
-                if (const auto right = check_kind(match, kind); !right) {
-                    return refused(right.error());
-                }
-                return place;
-            }
-            place = place_after(*segment_, place);
-            change.move_to(&segment_->place(place).name);
-            ++i;
-            continue;
-        }
-        const bool is_written = change.entry_granule() != 0;
-        const auto block = change.entry_block(fields.lengths().entry_bytes());
-        if (!block) return refused(block.error());
-        if (!is_written) write_entry(*block, fields);
-        const auto published = change.publish(snapshot, {.add = true, .hash = fields.hash});
-        if (!published) return refused(published.error());
-        if (*published) return place;
-        ++attempts;
-    }
-    return fail(Op::store, ENFILE);
+    const auto named = open_name(*segment_, me, name, static_cast<NameKind>(kind));
+    if (!named) return refused(named.error());
+    return named->place;
 }
 
 /// The column of a striped counter, plus one. Nobody owns the giving of it: whoever needs it

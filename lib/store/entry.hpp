@@ -34,9 +34,10 @@ struct EntryFields {
     u32 flags = 0;
     Bytes key{};
     Bytes value{};
+    u32 zeroed = 0;  // or so many bytes of 0 for the value
 
     [[nodiscard]] Lengths lengths() const {
-        return {.value = static_cast<u32>(value.size()),
+        return {.value = static_cast<u32>(value.size()) + zeroed,
                 .key = static_cast<u32>(key.size()),
                 .flags = flags};
     }
@@ -50,6 +51,8 @@ inline void write_entry(u64* block, const EntryFields& fields) {
     store_relaxed(block + kLengthsWord, lengths.word());
     copy_in(key_words_of(block), fields.key);
     copy_in(key_words_of(block) + lengths.key_words(), fields.value);
+    u64* zeroes = key_words_of(block) + lengths.key_words();
+    for (u64 i = 0; i < (u64{fields.zeroed} + 7) / 8; ++i) store_relaxed(zeroes + i, u64{0});
 }
 
 enum class Inspection : std::uint8_t { same_key, other_key, unsound };

@@ -292,7 +292,7 @@ inline constexpr u32 kMaxReferences = 126;  // of a 1 KiB block
 /// One place of the registry; its index is the counter's. The stripe is 0, or the index of a
 /// striped counter's column plus one.
 struct RegistryPlace {
-    u64 name = 0;  // a Bucket word over an entry without a value, whose flags are the CounterKind
+    u64 name = 0;  // a Bucket word over an entry whose flags are the NameKind
     u64 stripe = 0;
 };
 static_assert(sizeof(RegistryPlace) == 16);

@@ -55,14 +55,14 @@ constexpr std::array kTexts{
          "JSON value, or UTF-8 with CLUSTER_TEXT"},
     Text{EMEDIUMTYPE,
          "wrong type: the value is not a decimal number of 64 bits, there is a counter of this "
-         "name of the other kind, or the JSON is no string"},
+         "name of the other kind or an area of another size, or the JSON is no string"},
     Text{ENFILE,
          "the table of counters (or of striped ones) is full; raise [store] counters in the "
          "configuration of clusterd"},
     Text{ENOSPC,
          "the store is full; delete keys, give them a time to live, or raise [store] size in the "
          "configuration of clusterd"},
-    Text{EFBIG, "the value is too large: at most 523232 bytes"},
+    Text{EFBIG, "too large: a value has at most 523232 bytes, an area 524128"},
     Text{ENOENT,
          "no such key; or, while the store is being opened: the instance that CLUSTER_SOCKET "
          "belongs to is gone"},

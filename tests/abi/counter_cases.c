@@ -90,6 +90,27 @@ CASE(stripes) {
     CHECK_EQ(cluster_counter_get(hits), 2001);
 }
 
+CASE(areas) {
+    char* area = NULL;
+    char* again = NULL;
+    CHECK_EQ(cluster_area_open(store(), "area", 100, (void**)&area), 0);
+    CHECK_EQ((uintptr_t)area % 8, 0);
+    for (int i = 0; i < 100; ++i) CHECK_EQ(area[i], 0);
+    area[99] = 7;
+    CHECK_EQ(cluster_area_open(store(), "area", 100, (void**)&again), 0);
+    CHECK(area == again);
+    CHECK_EQ(again[99], 7);
+    counter("counter");
+    CHECK_EQ(cluster_area_open(store(), "counter", 100, (void**)&again), -EMEDIUMTYPE);
+    CHECK_EQ(cluster_area_open(store(), "area", 101, (void**)&again), -EMEDIUMTYPE);
+    CHECK_EQ(open_code("area", CLUSTER_ATOMIC), -EMEDIUMTYPE);
+    CHECK_EQ(cluster_area_open(store(), "big", CLUSTER_MAX_AREA_BYTES, (void**)&again), 0);
+    CHECK_EQ(cluster_area_open(store(), "bigger", CLUSTER_MAX_AREA_BYTES + 1, (void**)&again),
+             -EFBIG);
+    CHECK_EQ(cluster_area_open(store(), "none", 0, (void**)&again), -EINVAL);
+    CHECK_EQ(cluster_area_open(store(), NULL, 8, (void**)&again), -EINVAL);
+}
+
 CASE(counter_table_full) {
     char name[16];
     for (int i = 0; i < 64; ++i) {

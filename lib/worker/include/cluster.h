@@ -219,6 +219,22 @@ typedef struct cluster_counter_item {
  */
 int cluster_counter_next(const cluster_store* store, uint32_t* at, cluster_counter_item* item);
 
+/* --- areas ----------------------------------------------------------------------------------- */
+
+#define CLUSTER_MAX_AREA_BYTES 524128
+
+/**
+ * Memory with a name: the area of that name, made and zeroed if there is none. It is the same for
+ * everybody who opens it, stays for the life of the store, and is aligned to 8 bytes. Nothing here
+ * takes care of what is in it: change it by atomic instructions, and let its size be part of its name
+ * if that may ever change. Names are those of counters, and share their table.
+ *
+ * Errors: -EFBIG more than CLUSTER_MAX_AREA_BYTES; -EINVAL no byte, or an empty name; -ENAMETOOLONG;
+ * -EILSEQ not UTF-8; -EMEDIUMTYPE the name is that of a counter, or of an area of another size;
+ * -ENFILE no place for a name; -ENOSPC no memory; -EROFS; -EUSERS.
+ */
+int cluster_area_open(cluster_store* store, const char* name, size_t bytes, void** area);
+
 /* --- table ----------------------------------------------------------------------------------- */
 
 /*

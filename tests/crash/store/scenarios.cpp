@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "stage.hpp"
+#include "store/areas.hpp"
 
 namespace cluster::store::test {
 namespace {
@@ -276,6 +277,9 @@ void add_counter_scenarios(std::vector<Scenario>& all) {
     };
     add("open a new counter", one,
         {[](World& world) { (void)world.counters.open(*world.me, "two"); }});
+    // Over a block that had something in it.
+    add("open a new area", one,
+        {[](World& world) { (void)open_area(*world.segment, *world.me, "area", 100); }});
     add("open a new striped counter", one,
         {[](World& world) { (void)world.counters.open_striped(*world.me, "stripes"); }});
     add("change a counter", one,
