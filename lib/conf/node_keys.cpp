@@ -16,6 +16,9 @@ void check_cluster(WorkerDraft& draft) {
     if (launch.channel == ChannelMode::off || launch.channel == ChannelMode::json) {
         draft.channel->refuse("has to be \"node\" (or \"auto\") with node_cluster = true");
     }
+    if (launch.node.shared_array_buffer && launch.store.kind == core::StoreChoice::Kind::none) {
+        draft.node_shared_array_buffer->refuse("needs the store, and store = false takes it away");
+    }
     if (launch.command.empty()) return;  // reported already
     if (const auto mistake = core::node_mistake(launch)) {
         field.refuse("needs a script; the command " + *mistake);
@@ -44,6 +47,7 @@ void read_node_drain(WorkerDraft& draft, const Field& field) {
 
 void read_node_shared_array_buffer(WorkerDraft& draft, const Field& field) {
     draft.node_options.push_back(field);
+    draft.node_shared_array_buffer = field;
     draft.spec.launch.node.shared_array_buffer = read_flag(field).value_or(false);
 }
 

@@ -110,6 +110,7 @@ void add_node(Keys& keys, const core::NodeSpec& node) {
     const bool is_shared = node.schedule == core::NodeSchedule::shared;
     keys.add("node_schedule", is_shared ? "shared" : "round-robin", kRestart);
     keys.add("node_drain", yes_or_no(node.drain), kRestart);
+    keys.add("node_shared_array_buffer", yes_or_no(node.shared_array_buffer), kRestart);
 }
 
 void add_launch(Keys& keys, const core::Launch& launch) {

@@ -86,6 +86,7 @@ constexpr Keys<WorkerDraft, 39> kWorkerKeys{{
     {"node_cluster", read_node_cluster},
     {"node_schedule", read_node_schedule},
     {"node_drain", read_node_drain},
+    {"node_shared_array_buffer", read_node_shared_array_buffer},
     {"log", read_log},
     {"group", read_group},
 }};

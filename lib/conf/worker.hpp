@@ -32,6 +32,7 @@ struct WorkerDraft {
     std::optional<Field> ready;
     std::optional<Field> node_cluster;
     std::vector<Field> node_options;  // the keys that belong to it
+    std::optional<Field> node_shared_array_buffer;
 };
 
 /// Reads the table and reports what is wrong with it. The spec is only good when nothing was

@@ -50,9 +50,24 @@ std::optional<std::string> find_node_preload() {
     return std::nullopt;
 }
 
+namespace {
+
+/// Beside this program, as it depends on the processor. Where it is not installed, node says so and
+/// ends: a worker that counted by itself would be worse.
+void add_shared_memory(Inheritance& inheritance) {
+    const std::string self = sys::own_executable().value_or("");
+    const std::string file =
+        self.substr(0, self.rfind('/') + 1) + "nodejs/shared_array_buffer.js";
+    inheritance.set_variable("CLUSTER_NODE_SHARED_ARRAY_BUFFER", "1");
+    inheritance.put_in_front("NODE_OPTIONS", "--require " + quoted(file));
+}
+
+}  // namespace
+
 void add_node_environment(const core::Launch& launch, Run run, Inheritance& inheritance) {
     if (!launch.node.cluster) return;
     inheritance.set_variable("NODE_UNIQUE_ID", std::to_string(node_worker_id(run)));
+    if (launch.node.shared_array_buffer) add_shared_memory(inheritance);
     if (!launch.node.drain || is_confined(launch)) return;
     static const std::optional<std::string> preload = find_node_preload();
     if (!preload) {

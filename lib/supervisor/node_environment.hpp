@@ -1,5 +1,6 @@
-// What a worker of a Node.js cluster finds in its environment beside its channel: its number, and
-// the preload that drains it (packaging/node/preload).
+// What a worker of a Node.js cluster finds in its environment beside its channel: its number, the
+// preload that drains it, and the one that puts its SharedArrayBuffers into the store
+// (packaging/node/preload).
 #pragma once
 
 #include <optional>

@@ -30,6 +30,8 @@ TEST_CASE("conf/node: a cluster and what follows from it") {
     CHECK(load_worker(kNode + "node_schedule = \"round-robin\"").launch.node.schedule ==
           core::NodeSchedule::round_robin);
     CHECK_FALSE(load_worker(kNode + "node_drain = false").launch.node.drain);
+    CHECK_FALSE(spec.launch.node.shared_array_buffer);
+    CHECK(load_worker(kNode + "node_shared_array_buffer = true").launch.node.shared_array_buffer);
     CHECK(load_worker("[worker.w]\ncommand = \"x\"").launch.node == core::NodeSpec{});
 }
 
@@ -39,6 +41,10 @@ TEST_CASE("conf/node: what belongs to a cluster is refused without one") {
           "3:14 worker.w.node_drain: belongs to node_cluster = true");
     CHECK(mistake_of(plain + "node_cluster = false\nnode_schedule = \"shared\"") ==
           "4:17 worker.w.node_schedule: belongs to node_cluster = true");
+    CHECK(mistake_of(plain + "node_shared_array_buffer = true") ==
+          "3:28 worker.w.node_shared_array_buffer: belongs to node_cluster = true");
+    CHECK(mistake_of(kNode + "store = false\nnode_shared_array_buffer = true") ==
+          "5:28 worker.w.node_shared_array_buffer: needs the store, and store = false takes it away");
     CHECK(mistake_of(kNode + "node_schedule = \"fair\"") ==
           "4:17 worker.w.node_schedule: expected \"shared\" or \"round-robin\"; got \"fair\"");
 }

@@ -534,14 +534,6 @@ TEST_CASE("conf/daemon: parallel_starts") {
           "2:19 daemon.parallel_starts: expected an integer from 0 to 8192; got -1");
 }
 
-TEST_CASE("conf/worker: keys of later features are unknown until they work") {
-    for (const std::string key : {"node_shared_array_buffer"}) {
-        CAPTURE(key);
-        const std::string mistake = mistake_of(with_line(key + " = 1"));
-        CHECK(mistake.rfind("3:1 unknown key \"" + key + "\" in [worker.w]", 0) == 0);
-    }
-}
-
 TEST_CASE("conf/worker: every misspelt key is asked about by its right name") {
     for (const std::string_view key : worker_key_names()) {
         const std::string misspelt = std::string(key) + "x";
