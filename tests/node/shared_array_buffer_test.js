@@ -146,7 +146,7 @@ cases.shared_without_a_store = () => {
     try { new SharedArrayBuffer(4); } catch (e) { console.error(e.code, e.message); process.exit(3); }`);
   assert.ok(store);
   assert.equal(status, 3);
-  assert.match(stderr, /^ERR_CLUSTERD_AREA no store: /);
+  assert.match(stderr, /^ERR_CLUSTERD_AREA .*clusterctl start/);
 };
 
 cases.shared_a_node_that_cannot = () => {
