@@ -48,7 +48,7 @@ void read_group(WorkerDraft& draft, const Field& field) {
     }
 }
 
-constexpr Keys<WorkerDraft, 39> kWorkerKeys{{
+constexpr Keys<WorkerDraft, 40> kWorkerKeys{{
     {"command", read_command},
     {"shell", read_shell},
     {"instances", read_instances},

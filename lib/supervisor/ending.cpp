@@ -36,6 +36,7 @@ void Supervisor::signal(Run run, int signal) {
     }
     if (signal == SIGKILL) clusters_.on_killed(run);
     link_.signal(run, signal, signal != SIGKILL);
+    watch_.mains().signal(run, signal, signal != SIGKILL);
     sys::pass(Failpoint::signal_asked);
 }
 
@@ -45,7 +46,9 @@ void Supervisor::signal_left() {
         const core::Place* place = fleet_.find(run.slot);
         if (place == nullptr || place->instance.generation != run.generation) continue;
         if (!std::holds_alternative<core::Stopping>(place->instance.state)) continue;
-        link_.signal(run, fleet_.worker(place->worker)->spec.policy.stop_signal, true);
+        const int number = fleet_.worker(place->worker)->spec.policy.stop_signal;
+        link_.signal(run, number, true);
+        watch_.mains().signal(run, number, true);
     }
 }
 

@@ -156,7 +156,7 @@ void check_felt(const Server& server) {
     const std::string head = "[worker." + server.worker + "]\n";
     config.insert(config.find(head) + head.size(), "stop_signal = \"SIGKILL\"\n");
     REQUIRE(daemon.ctl({"start", daemon.write("killed.toml", config)}).code == 0);
-    const Count count = load_while(port, false, [&] {
+    const RequestCount count = load_port_while(port, false, [&] {
         for (int round = 0; round < kRounds; ++round) reload(daemon, server);
     });
     MESSAGE(server.program << ", old runs killed: " << count.failed << " of " << count.answered
