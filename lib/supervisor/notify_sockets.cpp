@@ -192,8 +192,9 @@ bool NotifySockets::is_of_run(const Entry& entry, std::int32_t pid) const {
     if (leader > 0 && sys::is_of_family(pid, leader)) return true;
     const auto main = mains_.pid(entry.run);
     if (main && sys::is_of_family(pid, *main)) return true;
-    // One that has put itself into the background is a child of the keeper by now.
-    return sys::parent_of(pid) == keeper_.table().header.keeper_pid &&
+    // One that has put itself into the background descends from the keeper only, at once or when the
+    // last of those between them has ended.
+    return sys::is_of_family(pid, keeper_.table().header.keeper_pid) &&
            sys::has_in_environment(pid, "NOTIFY_SOCKET=" + entry.path);
 }
 

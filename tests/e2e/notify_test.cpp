@@ -134,11 +134,11 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("notify/mainpid: a program in the background goes on, is stopped, and is restarted") {
         for (const char* const forks : {"1", "2"}) {
-            CAPTURE(forks);
+            CAPTURE(std::string(forks));
             const Daemon daemon;
             const std::string table =
                 speaks({std::string("background=") + forks, "say=STATUS=behind", "alive=100000"},
-                       kNotify + "watchdog = \"5s\"\n");
+                       kNotify + "watchdog = \"60s\"\n");
             REQUIRE(daemon.start(table).code == 0);
             const pid_t keeper = daemon.keeper_pid();
             CHECK(wait_until([&] { return daemon.worker("w.0").at("status_text") == "behind"; }));
@@ -154,8 +154,10 @@ TEST_SUITE("e2e") {
                 return daemon.worker("w.0").at("ready").get<bool>() && daemon.pid_of("w.0") != pid;
             }));
             const Json exit = daemon.worker("w.0").at("last_exit");
+            INFO(exit.dump());
             CHECK((exit.value("signal", Json()) == "SIGKILL" || exit.at("reason") == "unknown"));
-            REQUIRE(daemon.ctl({"restart", "w"}).code == 0);
+            const Outcome restart = daemon.ctl({"restart", "w"});
+            REQUIRE_MESSAGE(restart.code == 0, restart.err);
             REQUIRE(daemon.ctl({"stop", "w"}).code == 0);
             CHECK(daemon.state_of("w.0") == "stopped");
             CHECK(daemon.worker("w.0").at("last_exit").at("reason") == "stopped");
@@ -184,7 +186,8 @@ TEST_SUITE("e2e") {
         const std::string go = daemon.dir() / "go";
         const std::string table =
             speaks({"reloads=" + go, "say=READY=1"},
-                   kNotify + "start_timeout = \"2s\"\nreload = { signal = \"SIGHUP\" }\n");
+                   // Within min_uptime it has to say that it reloads itself.
+                   "min_uptime = \"200ms\"\nready = \"notify\"\nstart_timeout = \"2s\"\nreload = { signal = \"SIGHUP\" }\n");
         REQUIRE(daemon.start(table).code == 0);
         const pid_t pid = daemon.pid_of("w.0");
         Process reload = daemon.start_ctl({"reload", "w"});

@@ -118,7 +118,8 @@ Pids pids_of(const Daemon& daemon) {
 /// Rows of `status` whose "reload" is that word, and whose state is that one ("": any).
 int count_rows(const Daemon& daemon, const std::string& word, const std::string& state = "") {
     int count = 0;
-    for (const Json& row : daemon.status().at("workers")) {
+    const Json status = daemon.status();
+    for (const Json& row : status.at("workers")) {
         const bool is_that = row.at("reload").is_string() && row.at("reload") == word;
         count += is_that && (state.empty() || row.at("state") == state) ? 1 : 0;
     }
@@ -264,7 +265,8 @@ TEST_SUITE("e2e") {
         while (reload.is_running()) {
             int beyond = -5;
             int ready = 0;
-            for (const Json& row : daemon.status().at("workers")) {
+            const Json status = daemon.status();
+            for (const Json& row : status.at("workers")) {
                 ++beyond;
                 ready += row.at("ready").get<bool>() ? 1 : 0;
             }
@@ -281,14 +283,15 @@ TEST_SUITE("e2e") {
     TEST_CASE("reload: a second one comes after the first, a forced one takes its place") {
         const Daemon daemon;
         const int port = free_ports(1);
-        const std::string more = "ready = \"notify\"\nstart_timeout = \"30s\"\n";
+        const std::string more = "ready = \"notify\"\nstart_timeout = \"5s\"\n";
         REQUIRE(daemon.start(site(port, "", more)).code == 0);
         const Pids before = pids_of(daemon);
         const std::string mute = daemon.write("mute.toml", site(port, "mute", more));
         Process first = daemon.start_ctl({"apply", mute});
         REQUIRE(wait_until([&] { return count_rows(daemon, "new", "running") == 1; }));
         const auto new_pid = [&] {
-            for (const Json& row : daemon.status().at("workers")) {
+            const Json status = daemon.status();
+            for (const Json& row : status.at("workers")) {
                 if (row.at("reload") == "new" && row.at("pid").is_number()) {
                     return row.at("pid").get<pid_t>();
                 }
