@@ -142,10 +142,13 @@ TEST_SUITE("e2e") {
                                      .env = {},
                                      .cwd = ""});
         if (version.out == "true\n") return skip("this Node can do it by Node-API");
-        const Outcome started = daemon.start(worker_table(
-            "memory", {node, program},
-            kNodeCluster + "node_shared_array_buffer = true\nrestart = \"never\"\n" +
-                "env = { NODE_OPTIONS = \"--require " + wrapper + "\" }\n"));
+        // What clusterd puts in front of NODE_OPTIONS is loaded first, but for what is put in front of that.
+        const std::string script = daemon.write(
+            "node.sh", "NODE_OPTIONS=\"--require " + wrapper + " $NODE_OPTIONS\" exec " + node + " " +
+                           program + "\n");
+        const Outcome started = daemon.start(
+            worker_table("memory", {"/bin/sh", script},
+                         kNodeCluster + "node_shared_array_buffer = true\nrestart = \"never\"\n"));
         CHECK(started.code == 1);
         CAPTURE(started.err);
         CHECK(has_text(started.err, "cannot have SharedArrayBuffer in the store"));

@@ -241,7 +241,8 @@ void add_sweep_scenarios(std::vector<Scenario>& all) {
     all.push_back({.name = "reclaim in a full store", .setup = full, .steps = {[](World& world) {
                        world.me->page().reclaimed_to = last_buckets(*world.segment);
                        world.set(2, value_of('n', kSize));
-                   }}});
+                   }},
+                   .may_be_refused = true});
     const Step some_expired = [](World& world) {
         with_keys({3, 4}, true)(world);
         world.set(1, medium('b'), std::chrono::hours{1});

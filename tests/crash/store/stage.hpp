@@ -60,6 +60,7 @@ struct Scenario {
     Step warm{};                // in the playing process, before it is traced
     std::vector<Step> steps;    // traced
     bool joins_itself = false;  // the steps take the slot, nothing does so before
+    bool may_be_refused = false;  // whoever overtakes may find no memory in a full store
 };
 [[nodiscard]] std::vector<Scenario> all_scenarios();
 
