@@ -24,7 +24,8 @@ std::uint64_t size_of(const Json& json, const char* name, std::uint64_t low, std
 Json rule_fields(const core::ChannelRule& rule) {
     Json match = Json::object();
     for (const auto& [name, wanted] : rule.match) {
-        std::visit([&](const auto& value) { match[name] = value; }, wanted);
+        Json& field = match[name];
+        std::visit([&field](const auto& value) { field = value; }, wanted);
     }
     return Json{{"match", std::move(match)}, {"incr", rule.incr},   {"by", rule.by},
                 {"set", rule.set},           {"value", rule.value}, {"publish", rule.publish},
