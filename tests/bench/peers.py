@@ -158,8 +158,7 @@ class Pm2(Peer):
 
     def start(self) -> None:
         program, marks = self.command
-        self.run("pm2", "start", program, "--name", "w", "-i", str(self.count), "--interpreter", "none", "--exec-mode",
-                 "fork_mode", "--", marks)
+        self.run("pm2", "start", program, "--name", "w", "-i", str(self.count), "--interpreter", "none", "--", marks)
 
     def stop(self) -> None:
         self.run("pm2", "stop", "w")

@@ -49,6 +49,10 @@ std::string Witness::watch(const FakeShell& shell, Instant now) {
         // What a kill cut off in the middle of being stored is half a command.
         std::string disorder = shell.is_after_kill() ? "" : watch_order(shell.stored(), *place);
         if (disorder.empty()) disorder = watch_reload(shell.stored(), *place, now);
+        const bool begins = has_begun(seen_[slot.value].phase, place->reload.phase);
+        if (disorder.empty() && begins && !shell.is_after_kill()) {
+            disorder = watch_pace(shell.stored(), *place);
+        }
         if (!disorder.empty()) return disorder + ", slot " + std::to_string(slot.value);
     }
     for (const Slot slot : shell.changed()) {
@@ -143,7 +147,7 @@ std::string Witness::watch_reload(const Stored& stored, const core::Place& place
     if (is_taken_down && worker.spec.reload.mode == core::ReloadSpec::Mode::overlap) {
         return "an overlapping reload stopped the old run first";
     }
-    return has_begun(seen.phase, place.reload.phase) ? watch_pace(stored, place) : "";
+    return "";
 }
 
 /// Of what `batch` and `surge` promise, at the moment at which the reload of an instance begins.
