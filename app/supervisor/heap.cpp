@@ -19,7 +19,8 @@ void end_when_out_of_memory() {
     std::set_new_handler(&end_without_memory);
 }
 
-#ifdef CLUSTER_FAILPOINTS
+// A sanitizer has forms of its own, and every one of them has to be.
+#if defined(CLUSTER_FAILPOINTS) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 // The default forms for arrays, and of delete with a size, come down to these two ([new.delete]).
 void* operator new(std::size_t size) {

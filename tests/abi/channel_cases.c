@@ -27,6 +27,9 @@ static void name_descriptor(int fd) {
     setenv("CLUSTER_CHANNEL_FD", text, 1);
 }
 
+/* Open until the process ends, and not lost meanwhile. */
+static cluster_channel* volatile opened_last;
+
 static cluster_channel* channel(void) {
     int ends[2];
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
@@ -35,6 +38,7 @@ static cluster_channel* channel(void) {
     cluster_channel* opened = NULL;
     CHECK_EQ(cluster_channel_open(0, &opened), 0);
     CHECK_EQ(cluster_channel_fd(opened), ends[0]);
+    opened_last = opened;
     return opened;
 }
 
