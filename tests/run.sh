@@ -34,6 +34,14 @@ done
 passed=0
 failed=0
 skipped=0
+failures=()  # their names, said again at the end
+
+# fail NAME: one check that failed.
+fail() {
+    echo "FAILED: $1"
+    failed=$((failed + 1))
+    failures+=("$1")
+}
 
 # step NAME COMMAND…: one check that is not a ctest test; counts as one.
 step() {
@@ -43,8 +51,7 @@ step() {
     if "$@"; then
         passed=$((passed + 1))
     else
-        echo "FAILED: $name"
-        failed=$((failed + 1))
+        fail "$name"
     fi
 }
 
@@ -53,15 +60,13 @@ build() {
     printf '\n==> building preset %s\n' "$1"
     if cmake --preset "$1" >"$logs/$1.configure" 2>&1; then :; else
         cat "$logs/$1.configure"
-        echo "FAILED: configure $1"
-        failed=$((failed + 1))
+        fail "configure $1"
         return 1
     fi
     local preset=$1
     shift
     if cmake --build --preset "$preset" "$@"; then :; else
-        echo "FAILED: build $preset"
-        failed=$((failed + 1))
+        fail "build $preset"
         return 1
     fi
 }
@@ -69,6 +74,11 @@ build() {
 # attribute NAME FILE: a number in the head of ctest's JUnit report.
 attribute() {
     sed -n "0,/<testcase/s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1
+}
+
+# names STATUS FILE: the tests of ctest's JUnit report that ended so: fail, notrun (skipped), run.
+names() {
+    sed -n "s/.*<testcase name=\"\([^\"]*\)\".*status=\"$1\".*/\1/p" "$2"
 }
 
 # run_tests PRESET [ctest option…]: runs ctest in parallel and adds its own counts up.
@@ -82,20 +92,23 @@ run_tests() {
     ctest --test-dir "build/$preset" --output-on-failure --parallel "$jobs" --timeout 300 \
         --repeat until-pass:3 \
         "--no-tests=$none" --output-junit "$report" "${ctest_options[@]}" "$@" || code=$?
-    local tests=0 failures=0 skips=0
+    local tests=0 failed_here=0 skips=0
     if [ -s "$report" ]; then
         tests=$(attribute tests "$report")
-        failures=$(attribute failures "$report")
+        failed_here=$(attribute failures "$report")
         skips=$(attribute skipped "$report")
     fi
-    passed=$((passed + tests - failures - skips))
-    failed=$((failed + failures))
+    passed=$((passed + tests - failed_here - skips))
+    failed=$((failed + failed_here))
+    if [ "$failed_here" -gt 0 ]; then
+        while IFS= read -r name; do failures+=("$preset: $name"); done < <(names fail "$report")
+    fi
     skipped=$((skipped + skips))
     # ctest that failed without a failed test (no test found, a crash of ctest) is a failure too.
-    if [ "$code" -ne 0 ] && [ "$failures" -eq 0 ]; then failed=$((failed + 1)); fi
+    if [ "$code" -ne 0 ] && [ "$failed_here" -eq 0 ]; then fail "ctest of preset $preset"; fi
     if [ "$skips" -gt 0 ]; then
         echo "SKIPPED under preset $preset:"
-        grep -B 3 '<skipped' "$report" | sed -n 's/.*<testcase name="\([^"]*\)".*/    \1/p'
+        names notrun "$report" | sed 's/^/    /'
     fi
 }
 
@@ -120,6 +133,7 @@ if [ "$quick" = no ]; then
 fi
 
 echo
+for name in "${failures[@]}"; do echo "FAILED: $name"; done
 if [ "$skipped" -gt 0 ]; then echo "$skipped skipped"; fi
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
