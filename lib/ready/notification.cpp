@@ -97,6 +97,12 @@ void read_field(Notification& notification, std::string_view key, std::string_vi
     } else if (key == "MAINPID") {
         const auto pid = parse_number<std::int32_t>(value);
         if (pid && *pid > 0) notification.main_pid = pid;
+    } else if (key == "MAINPIDFDID") {
+        notification.main_pidfd_id = parse_number<std::uint64_t>(value);
+    } else if (key == "MAINPIDFD") {
+        notification.passes_main_pidfd = is_one;
+    } else if (key == "RESTART_RESET") {
+        notification.resets_restarts = is_one;
     } else if (key == "EXTEND_TIMEOUT_USEC") {
         if (const auto by = parse_duration(value)) notification.extend_timeout = by;
     } else if (key == "WATCHDOG") {
@@ -132,6 +138,8 @@ std::optional<Notification> parse_notification(std::string_view datagram, std::s
         if (equals == std::string_view::npos) continue;
         read_field(notification, line.substr(0, equals), line.substr(equals + 1));
     }
+    // Of several descriptors, or of one that is to be stored, none is known to be meant.
+    if (fds != 1 || notification.stores_fds) notification.passes_main_pidfd = false;
     return notification;
 }
 

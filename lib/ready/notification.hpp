@@ -30,6 +30,8 @@ struct Notification {
     bool is_alive = false;      // WATCHDOG=1
     bool is_hung = false;       // WATCHDOG=trigger
     bool is_barrier = false;    // BARRIER=1 and nothing else, with one descriptor
+    bool resets_restarts = false;  // RESTART_RESET=1: no restart so far counts any more
+    bool passes_main_pidfd = false;  // MAINPIDFD=1, with one descriptor and not to be stored
     bool stores_fds = false;    // FDSTORE=1
     bool removes_fds = false;   // FDSTOREREMOVE=1
     bool polls_fds = true;      // FDPOLL=0: they stay even when they hang up
@@ -37,6 +39,7 @@ struct Notification {
     std::optional<std::string>
         status;  // STATUS=: one line without control characters; "" clears it
     std::optional<std::int32_t> main_pid;         // MAINPID=: greater than 0
+    std::optional<std::uint64_t> main_pidfd_id;   // MAINPIDFDID=: inode of a pidfd of that process
     std::optional<Duration> extend_timeout;       // EXTEND_TIMEOUT_USEC=
     std::optional<Duration> watchdog;             // WATCHDOG_USEC=: the new interval; zero: none
     std::optional<std::uint64_t> monotonic_usec;  // MONOTONIC_USEC=

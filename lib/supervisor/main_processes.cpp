@@ -31,14 +31,12 @@ core::ExitStatus status_of(const sys::ProcessEnd& end) {
 
 }  // namespace
 
-void MainProcesses::set(Run run, std::int32_t pid, std::int32_t leader) {
+void MainProcesses::set(Run run, std::int32_t pid, sys::UniqueFd pidfd, std::int32_t leader) {
     if (pid == leader) return close(run);
     if (const Entry* entry = find(run); entry != nullptr && entry->pid == pid) return;
-    auto pidfd = sys::open_pidfd(pid);
-    if (!pidfd) return;  // it is gone already, and so is nobody's main process
     forget(run.slot);
-    keeper_.hold(pidfd_key(run), pidfd->get());
-    add(run, pid, std::move(*pidfd));
+    keeper_.hold(pidfd_key(run), pidfd.get());
+    add(run, pid, std::move(pidfd));
 }
 
 void MainProcesses::resume(Run run, sys::UniqueFd pidfd) {

@@ -34,7 +34,8 @@ public:
     MainProcesses(ev::Loop& loop, KeeperLink& keeper) : loop_(loop), keeper_(keeper) {}
 
     /// `leader`: the process that was spawned; as main process it is the usual case.
-    void set(Run run, std::int32_t pid, std::int32_t leader);
+    /// `pidfd`: of the process `pid`.
+    void set(Run run, std::int32_t pid, sys::UniqueFd pidfd, std::int32_t leader);
     /// The pidfd that a predecessor held.
     void resume(Run run, sys::UniqueFd pidfd);
     void close(Run run);

@@ -25,6 +25,18 @@ std::optional<Instant> instant_of(const ready::Notification& notification) {
     return Instant{std::chrono::microseconds{*notification.monotonic_usec}};
 }
 
+/// The process that is named as the main one: by a pidfd, by a number, or by a number that must be
+/// that of the pidfd with this inode. Errors: it is gone, or its number is another one's by now.
+Result<sys::UniqueFd> open_main_process(const ready::Notification& notification,
+                                        sys::Datagram& datagram) {
+    if (notification.passes_main_pidfd) return std::move(datagram.fds.front());
+    Result<sys::UniqueFd> pidfd = sys::open_pidfd(*notification.main_pid);
+    if (!pidfd || !notification.main_pidfd_id) return pidfd;
+    const auto inode = sys::inode_of_pidfd(pidfd->get());
+    if (inode != *notification.main_pidfd_id) return fail(Op::read, ESRCH);
+    return pidfd;
+}
+
 }  // namespace
 
 wire::HeldKey notify_key(Run run) {
@@ -173,7 +185,7 @@ bool NotifySockets::read_one(Entry& entry) {
             log::warn(fmt::format("{}: {}", entry.path, problem));
         }
     }
-    if (counts && hear(entry, *notification)) {
+    if (counts && hear(entry, *notification, datagram)) {
         entry.is_unconfirmed = true;
         unconfirmed_.push_back(entry.run.slot);
         return true;
@@ -198,12 +210,22 @@ bool NotifySockets::is_of_run(const Entry& entry, std::int32_t pid) const {
            sys::has_in_environment(pid, "NOTIFY_SOCKET=" + entry.path);
 }
 
-void NotifySockets::hear_main_pid(Entry& entry, std::int32_t pid) {
+void NotifySockets::hear_main_process(Entry& entry, const ready::Notification& notification,
+                                      sys::Datagram& datagram) {
     const std::int32_t leader = leader_of(entry.run);
     if (leader <= 0) return;
-    if (pid == leader || is_of_run(entry, pid)) return mains_.set(entry.run, pid, leader);
+    Result<sys::UniqueFd> pidfd = open_main_process(notification, datagram);
+    // From here on its number is nobody else's while it lives, and what does not live is in no family.
+    const Result<std::int32_t> pid =
+        pidfd ? sys::pid_of_pidfd(pidfd->get()) : tl::unexpected(pidfd.error());
+    if (pid && (*pid == leader || is_of_run(entry, *pid))) {
+        return mains_.set(entry.run, *pid, std::move(*pidfd), leader);
+    }
     if (std::exchange(entry.has_named_stranger, true)) return;
-    log::warn(fmt::format("{}: MAINPID={} is ignored: no process of this run", entry.path, pid));
+    const std::string name = notification.passes_main_pidfd
+                                 ? "MAINPIDFD=1"
+                                 : fmt::format("MAINPID={}", *notification.main_pid);
+    log::warn(fmt::format("{}: {} is ignored: no process of this run", entry.path, name));
 }
 
 void NotifySockets::refuse(Entry& entry, const sys::Datagram& datagram) {
@@ -214,10 +236,14 @@ void NotifySockets::refuse(Entry& entry, const sys::Datagram& datagram) {
 }
 
 /// True: an instance has to be told, and the datagram must not be lost before that is stored.
-bool NotifySockets::hear(Entry& entry, const ready::Notification& notification) {
+bool NotifySockets::hear(Entry& entry, const ready::Notification& notification,
+                         sys::Datagram& datagram) {
     Said& said = entry.said;
     if (notification.status) said.status = *notification.status;
-    if (notification.main_pid) hear_main_pid(entry, *notification.main_pid);
+    if (notification.main_pid || notification.passes_main_pidfd) {
+        hear_main_process(entry, notification, datagram);
+    }
+    if (notification.resets_restarts) forgiven_.push_back(entry.run);
     const bool is_known = !signs_.empty() && signs_.back().run == entry.run;
     if (notification.watchdog || (notification.is_alive && !is_known)) {
         signs_.push_back({entry.run, notification.watchdog});

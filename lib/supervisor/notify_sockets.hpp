@@ -19,6 +19,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -93,6 +94,8 @@ public:
 
     /// In order per run; one that asks for no interval comes once.
     [[nodiscard]] std::vector<SignOfLife> take_signs();
+    /// Runs of whose instances no restart so far counts any more.
+    [[nodiscard]] std::vector<Run> take_forgiven() { return std::exchange(forgiven_, {}); }
     /// What was heard since the last call, in order per run.
     [[nodiscard]] std::vector<Heard> take_heard();
     /// What take_heard gave has been stored: it may be forgotten.
@@ -127,10 +130,12 @@ private:
     [[nodiscard]] bool read_one(Entry& entry);
     [[nodiscard]] bool is_of_run(const Entry& entry, std::int32_t pid) const;
     void forget_first(const Entry& entry);
-    void hear_main_pid(Entry& entry, std::int32_t pid);
+    void hear_main_process(Entry& entry, const ready::Notification& notification,
+                           sys::Datagram& datagram);
     [[nodiscard]] std::int32_t leader_of(Run run) const;
     void refuse(Entry& entry, const sys::Datagram& datagram);
-    [[nodiscard]] bool hear(Entry& entry, const ready::Notification& notification);
+    [[nodiscard]] bool hear(Entry& entry, const ready::Notification& notification,
+                            sys::Datagram& datagram);
     void pause(Entry& entry);
 
     ev::Loop& loop_;
@@ -141,6 +146,7 @@ private:
     std::unordered_map<Slot, Entry> entries_;
     std::vector<SignOfLife> signs_;
     std::vector<Heard> heard_;
+    std::vector<Run> forgiven_;
     std::vector<Slot> unconfirmed_;
     std::vector<Slot> active_;  // that were read from in this window
     std::optional<Instant> window_end_;

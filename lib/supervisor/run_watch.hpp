@@ -56,6 +56,8 @@ public:
 
     /// Slots of runs whose main process has ended since the last call.
     [[nodiscard]] std::vector<Run> take_ended() { return mains_.take_ended(); }
+    /// Runs that have asked since the last call for their restarts to be forgotten.
+    [[nodiscard]] std::vector<Run> take_forgiven() { return sockets_.take_forgiven(); }
     /// The main process, where it is another one than was spawned and the run goes on without that.
     [[nodiscard]] const MainProcesses& mains() const { return mains_; }
     [[nodiscard]] MainProcesses& mains() { return mains_; }

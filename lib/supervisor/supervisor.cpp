@@ -121,6 +121,7 @@ void Supervisor::turn(Instant now) {
     }
     watch_.on_time(now, tell_fleet(now));
     for (const Run run : watch_.take_ended()) on_slot_changed(run.slot, now);
+    for (const Run run : watch_.take_forgiven()) forgive_restarts(run, now);
     handover_.on_time(now);
     clusters_.on_time(now);
     channels_.on_time(now);
@@ -255,6 +256,13 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     fleet_.on_event(slot, core::event::ProcessExited{run.generation, status, is_group_alive}, now);
     sys::pass(Failpoint::exit_told);
     if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{run.generation}, now);
+}
+
+/// It asked for that itself, by RESTART_RESET=1.
+void Supervisor::forgive_restarts(Run run, Instant now) {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr || place->instance.generation != run.generation) return;
+    static_cast<void>(fleet_.reset(run.slot, now));
 }
 
 RunWatch::Tell Supervisor::tell_fleet(Instant now) {

@@ -80,6 +80,7 @@ private:
     void on_keeper_message(const KeeperMessage& message, Instant now);
     void on_slot_changed(Slot slot, Instant now);
     [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
+    void forgive_restarts(Run run, Instant now);
     void tell_ready(Instant now);
     void signal_left();
     void close_run(Run run);

@@ -1,6 +1,7 @@
 // What a pidfd tells about a process that is perhaps no child of ours.
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,12 @@ Result<std::int32_t> pid_of_pidfd(int pidfd) {
     const long pid = line == nullptr ? -1 : std::strtol(line + std::strlen("\nPid:"), nullptr, 10);
     if (pid <= 0) return fail(Op::read, ESRCH);
     return static_cast<std::int32_t>(pid);
+}
+
+Result<std::uint64_t> inode_of_pidfd(int pidfd) {
+    struct stat status {};
+    if (::fstat(pidfd, &status) != 0) return fail(Op::read, errno);
+    return status.st_ino;
 }
 
 std::optional<ProcessEnd> end_of_process(int pidfd) {

@@ -55,6 +55,8 @@ struct Reaped {
 [[nodiscard]] Status signal_pidfd(int pidfd, int signal);
 /// Errors: {read, ESRCH} it is dead and reaped.
 [[nodiscard]] Result<std::int32_t> pid_of_pidfd(int pidfd);
+/// From Linux 6.9 on no other process of this boot ever has the same; before, all have.
+[[nodiscard]] Result<std::uint64_t> inode_of_pidfd(int pidfd);
 /// How a process has ended that was reaped by whoever. Nothing: it was not, or the kernel does not
 /// tell (before Linux 6.15).
 struct ProcessEnd {

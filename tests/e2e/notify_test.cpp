@@ -178,6 +178,45 @@ TEST_SUITE("e2e") {
         CHECK(stranger.is_running());
     }
 
+    TEST_CASE("notify/mainpid: named by its pidfd, or with the number of that") {
+        for (const std::string how : {"pidfd", "id"}) {
+            CAPTURE(how);
+            const Daemon daemon;
+            REQUIRE(daemon.start(speaks({"background=1:" + how, "say=STATUS=behind"}, kNotify))
+                        .code == 0);
+            CHECK(wait_until([&] { return daemon.worker("w.0").at("status_text") == "behind"; }));
+            const pid_t pid = daemon.pid_of("w.0");
+            CHECK(::getsid(pid) != ::getsid(daemon.keeper_pid()));
+            CHECK(daemon.worker("w.0").at("restarts") == 0);
+        }
+        const Daemon daemon;
+        const std::string once = "ready = \"notify\"\nrestart = \"never\"\nmin_uptime = \"0s\"\n";
+        const Outcome outcome = daemon.start(speaks({"background=1:wrong-id"}, once));
+        CHECK(wait_until([&] { return daemon.state_of("w.0") == "exited"; }));
+        CHECK(daemon_log(daemon).find(" is ignored: no process of this run") != std::string::npos);
+    }
+
+    TEST_CASE("notify/restart_reset: what says that it is well again is forgiven its restarts") {
+        const Daemon daemon;
+        const std::string failed = daemon.dir() / "failed";
+        // Fails until it has failed twice, is well then, and is killed once more.
+        const std::string program =
+            "echo x >>" + failed + "; if [ $(wc -l <" + failed + ") -le 2 ]; then exit 1; fi; exec " +
+            worker_program("speaks") + " say=READY=1 say=RESTART_RESET=1 say=STATUS=well";
+        const std::string limit =
+            "restart_limit = { count = 2, window = \"1h\", then = \"fatal\" }\n";
+        const std::string table = worker_table("w", {"sh", "-c", program}, kNotify + limit);
+        REQUIRE(daemon.ctl({"start", "--no-wait", daemon.write("c.toml", table)}).code == 0);
+        REQUIRE(wait_until([&] { return daemon.worker("w.0").at("status_text") == "well"; }));
+        CHECK(daemon.worker("w.0").at("restarts") == 0);
+        const pid_t pid = daemon.pid_of("w.0");
+        REQUIRE(::kill(pid, SIGKILL) == 0);
+        // A third restart within the hour would be one too many.
+        CHECK(wait_until([&] {
+            return daemon.worker("w.0").at("status_text") == "well" && daemon.pid_of("w.0") != pid;
+        }));
+    }
+
     TEST_CASE("notify/reloading: a reload by signal waits for READY=1, or says that it never came") {
         const Daemon daemon;
         const std::string go = daemon.dir() / "go";

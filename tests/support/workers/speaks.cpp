@@ -19,8 +19,10 @@
 //   hang-up=NAME      stores one end of a socket pair whose other end is closed
 //   show=FD           the text of a file, from its begin, to stdout
 //   barrier=          BARRIER=1, and waits until the daemon has closed what came with it
-//   background=FORKS  goes on in a child of a session of its own, which says MAINPID= and READY=1
-//                     before the parent ends
+//   background=FORKS[:pidfd|:id|:wrong-id]
+//                     goes on in a child of a session of its own, which says MAINPID= and READY=1
+//                     before the parent ends; with MAINPIDFD=1 in place of it, with MAINPIDFDID=,
+//                     or with one that is not its own
 //   reloads=PATH      from now on, on SIGHUP: RELOADING=1, then waits for the file, then READY=1
 //   end=CODE      ends
 #include <arpa/inet.h>
@@ -28,6 +30,8 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,7 +149,21 @@ bool wait_at_barrier() {
     return ::read(ends[0], &byte, 1) == 0;
 }
 
-bool go_into_background(int forks) {
+bool say_main_process(const std::string& how) {
+    const std::string number = "MAINPID=" + std::to_string(::getpid()) + "\n";
+    if (how.empty()) return say(number + "READY=1");
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0));
+    if (how == "pidfd") return say_with("MAINPIDFD=1\nREADY=1", pidfd);
+    struct stat status {};
+    if (::fstat(pidfd, &status) != 0) return false;
+    const auto id = status.st_ino + (how == "wrong-id" ? 1 : 0);
+    return say(number + "MAINPIDFDID=" + std::to_string(id) + "\nREADY=1");
+}
+
+bool go_into_background(const std::string& value) {
+    const int forks = std::atoi(value.c_str());
+    const std::size_t colon = value.find(':');
+    const std::string how = colon == std::string::npos ? "" : value.substr(colon + 1);
     int ends[2];
     if (::pipe(ends) != 0) return false;
     for (int i = 0; i < forks; ++i) {
@@ -160,7 +178,7 @@ bool go_into_background(int forks) {
         if (i == 0) ::setsid();
     }
     // Its parent is alive until the word is out; it may be read after that.
-    const bool is_said = say("MAINPID=" + std::to_string(::getpid()) + "\nREADY=1");
+    const bool is_said = say_main_process(how);
     ::close(ends[0]);
     ::close(ends[1]);
     return is_said;
@@ -203,7 +221,7 @@ bool act(const std::string& step, const std::string& value) {
     if (step == "hang-up") return hang_up(value);
     if (step == "show") return show(std::atoi(value.c_str()));
     if (step == "barrier") return wait_at_barrier();
-    if (step == "background") return go_into_background(std::atoi(value.c_str()));
+    if (step == "background") return go_into_background(value);
     if (step == "reloads") {
         g_reload_file = value;
         ::signal(SIGHUP, [](int) { g_shall_reload = 1; });

@@ -28,6 +28,18 @@ TEST_CASE("ready/notification: lines of keys, the last newline being optional") 
     CHECK(parse("EXTEND_TIMEOUT_USEC=1500000").extend_timeout == 1500ms);
 }
 
+TEST_CASE("ready/notification: the main process, named so that no other can be meant") {
+    const Notification by_id = parse("MAINPID=42\nMAINPIDFDID=18446744073709551615");
+    CHECK(by_id.main_pid == 42);
+    CHECK(by_id.main_pidfd_id == 18446744073709551615U);
+    CHECK(parse("MAINPIDFD=1", 1).passes_main_pidfd);
+    CHECK_FALSE(parse("MAINPIDFD=1").passes_main_pidfd);
+    CHECK_FALSE(parse("MAINPIDFD=1", 2).passes_main_pidfd);
+    CHECK_FALSE(parse("MAINPIDFD=1\nFDSTORE=1", 1).passes_main_pidfd);
+    CHECK_FALSE(parse("MAINPIDFDID=-1").main_pidfd_id);
+    CHECK(parse("RESTART_RESET=1").resets_restarts);
+}
+
 TEST_CASE("ready/notification: descriptors to keep, and their names") {
     const Notification plain = parse("FDSTORE=1", 2);
     CHECK(plain.stores_fds);
