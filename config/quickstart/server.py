@@ -1,7 +1,7 @@
 """The web server of quickstart.toml: says which instance answers, and how many requests it has answered.
 
 Every instance listens on the same port. SO_REUSEPORT allows that, and the kernel gives each connection to one of them.
-PORT is the port (default 8000). SIGTERM finishes the requests in hand and exits with 0.
+PORT is the port (default 8080). SIGTERM finishes the requests in hand and exits with 0.
 """
 
 import http.server
@@ -14,7 +14,7 @@ import sys
 import threading
 
 HOST = "127.0.0.1"
-PORT = int(os.environ.get("PORT", "8000"))
+PORT = int(os.environ.get("PORT", "8080"))
 NAME = f"{os.environ.get('CLUSTER_WORKER', 'web')}.{os.environ.get('CLUSTER_INSTANCE', '0')}"
 
 # next() on a counter is one step of the interpreter, so threads need no lock around it.

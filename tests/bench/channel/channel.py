@@ -120,6 +120,29 @@ class Node(Side):
         self.process.wait()
 
 
+class Reader(Side):
+    """The same workers above a program that reads and does nothing."""
+
+    def __init__(self, bench, workers: int):
+        super().__init__(bench.scratch / f"reader{workers}")
+        self.clear()
+        command = [bench.tools / "bench_channel_reader", str(workers), "node", HERE / "worker.js", self.directory]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError("the reader does not come up")
+
+    def pid(self) -> int:
+        return self.process.pid
+
+    def order(self, order: dict, to_all: bool) -> None:
+        self.process.stdin.write(("*" if to_all else "") + json.dumps(order) + "\n")
+        self.process.stdin.flush()
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
 class Clusterd(Side):
     def __init__(self, bench, workers: int, listeners: int):
         super().__init__(bench.scratch / f"ours{workers}{listeners}")
@@ -219,11 +242,11 @@ def row(name: str, pairs: list, unit: str, goal: str) -> None:
     """The ratio is the median of those of the pairs, each of which had the machine at the same time."""
     ours, floor = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratio = statistics.median(mine / other for mine, other in pairs)
-    print(f"{name:<46} {ours:>11,.1f} {floor:>11,.1f} {unit:<6} {ratio:>6.2f} ×   {goal}", flush=True)
+    print(f"{name:<50} {ours:>11,.1f} {floor:>11,.1f} {unit:<6} {ratio:>6.2f} ×   {goal}", flush=True)
 
 
 def figure(name: str, value: str, goal: str = "") -> None:
-    print(f"{name:<46} {value:>30}            {goal}", flush=True)
+    print(f"{name:<50} {value:>30}            {goal}", flush=True)
 
 
 def in_turn(rounds: int, one, other) -> list:
@@ -235,17 +258,20 @@ def column(pairs: list, key: str, scale: float) -> list:
 
 
 def against_node(bench: Bench, rounds: int, count: int) -> None:
-    ours, theirs = Clusterd(bench, 4, 0), Node(bench, 4, 0)
+    ours, theirs, floor = Clusterd(bench, 4, 0), Node(bench, 4, 0), Reader(bench, 4)
     try:
         for workers in (1, 4):
-            pairs = in_turn(rounds, lambda: ours.run("flood", count, workers), lambda: theirs.run("flood", count, workers))
+            sides = [[side.run("flood", count, workers) for side in (ours, theirs, floor)] for _ in range(rounds)]
+            pairs, bare = [(mine, node) for mine, node, _ in sides], [(least, node) for _, node, least in sides]
             row(f"messages/s of {workers} in a loop, 100 bytes", column(pairs, "rate", 1e-3), "k/s", "≥ 1.5")
+            row("  with a program that reads them and does nothing", column(bare, "rate", 1e-3), "k/s", "")
             row("  CPU of the daemon per message", column(pairs, "cpu", 1e-3), "µs", "≤ 0.5")
+            row("  of a program that reads them and does nothing", column(bare, "cpu", 1e-3), "µs", "")
         pairs = in_turn(rounds, lambda: ours.run("trips", count // 10), lambda: theirs.run("trips", count // 10))
         row("requests with their replies/s", column(pairs, "rate", 1e-3), "k/s", "≥ 1.2")
         row("  CPU of the daemon per request", column(pairs, "cpu", 1e-3), "µs", "≤ 0.5")
     finally:
-        ours.end(), theirs.end()
+        ours.end(), theirs.end(), floor.end()
 
 
 def fan_out(bench: Bench, rounds: int) -> None:
@@ -290,7 +316,7 @@ def main() -> int:
     arguments = parser.parse_args()
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="clusterd-bench-"))
     bench = Bench(arguments.build.resolve(), scratch)
-    print(f"{'':<46} {'clusterd':>11} {'Node':>11} {'':<6} {'ratio':>8}   goal")
+    print(f"{'':<50} {'clusterd':>11} {'Node':>11} {'':<6} {'ratio':>8}   goal")
     try:
         if "node" in arguments.rows:
             against_node(bench, arguments.rounds, arguments.count)
