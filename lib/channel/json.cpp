@@ -310,14 +310,14 @@ std::size_t utf8_length(std::string_view text) {
     return 0;
 }
 
-std::optional<JsonMember> JsonMembers::next() {
+bool JsonMembers::next(JsonMember& member) {
     Words words{text_};
     words.at = at_;
     words.skip_space();
     if (has_ended_ || !words.take(at_ == 0 ? '{' : ',')) {
         // Behind the last member, or behind the bracket of an object without any.
         has_ended_ = has_ended_ || (at_ != 0 && words.take('}') && is_end(words));
-        return std::nullopt;
+        return false;
     }
     const bool is_first = at_ == 0;
     if (is_first) {
@@ -325,18 +325,18 @@ std::optional<JsonMember> JsonMembers::next() {
         if (words.take('}')) {
             has_ended_ = is_end(words);
             at_ = text_.size();
-            return std::nullopt;
+            return false;
         }
     }
-    JsonMember member;
     ValueReader reader{words};
-    if (!read_name(words, member.name) || !reader.read(1, member.value)) {
+    std::string_view name;
+    if (!read_name(words, name) || !reader.read(1, member.value)) {
         at_ = text_.size();
-        return std::nullopt;
+        return false;
     }
-    member.name = member.name.substr(1, member.name.size() - 2);
+    member.name = {name.data() + 1, name.size() - 2};
     at_ = words.at;
-    return member;
+    return true;
 }
 
 bool is_json(std::string_view text) {
@@ -353,9 +353,9 @@ bool Json::parse(std::string_view text) {
     const std::size_t begin = words.at;
     if (words.peek() != '{') return ValueReader{words}.read(0, root_) && is_end(words);
     JsonMembers members{text.substr(begin)};
-    while (const auto member = members.next()) {
+    for (JsonMember member; members.next(member);) {
         if (members_.size() == kMaxMembers) return false;
-        members_.push_back(*member);
+        members_.push_back(member);
     }
     if (!members.has_ended()) return false;
     root_ = {JsonType::object, text.substr(begin, text.rfind('}') + 1 - begin)};

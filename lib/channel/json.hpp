@@ -43,8 +43,8 @@ class JsonMembers {
 public:
     explicit JsonMembers(std::string_view text) : text_(text) {}
 
-    /// Nothing: that was the last one, or the rest is not the rest of one object.
-    [[nodiscard]] std::optional<JsonMember> next();
+    /// False: that was the last one, or the rest is not the rest of one object.
+    [[nodiscard]] bool next(JsonMember& member);
     /// True when the object has ended as it has to.
     [[nodiscard]] bool has_ended() const { return has_ended_; }
 

@@ -33,8 +33,8 @@ std::optional<JsonValue>* place_of(Members& members, std::string_view name) {
 std::optional<Members> members_of(std::string_view line) {
     Members members;
     channel::JsonMembers rest{line};
-    while (const std::optional<JsonMember> member = rest.next()) {
-        if (auto* const place = place_of(members, member->name)) *place = member->value;
+    for (JsonMember member; rest.next(member);) {
+        if (auto* const place = place_of(members, member.name)) *place = member.value;
     }
     return rest.has_ended() ? std::optional{members} : std::nullopt;
 }

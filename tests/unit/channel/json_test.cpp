@@ -110,10 +110,11 @@ TEST_CASE("channel/json: members one after the other, and whether that was all o
     const auto names = [](std::string_view text) {
         std::string all;
         JsonMembers members{text};
-        while (const auto member = members.next()) {
-            all += std::string{member->name} + "=" + std::string{member->value.text} + ";";
+        JsonMember member;
+        while (members.next(member)) {
+            all += std::string{member.name} + "=" + std::string{member.value.text} + ";";
         }
-        CHECK_FALSE(members.next());
+        CHECK_FALSE(members.next(member));
         return all + (members.has_ended() ? "end" : "wrong");
     };
     CHECK(names("{}") == "end");
