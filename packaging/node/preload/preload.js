@@ -116,6 +116,9 @@ class Drain {
     for (const socket of httpSocketsOf(server) ?? []) {
       this.#silence.set(socket, { bytes: socket.bytesRead, passes: 0 });
       if (socket._httpMessage) answerLast(socket._httpMessage);
+      // Silence is measured here from now on. Node's own timer (keepAliveTimeout) would cut who has written while the process was
+      // busy: up to 18 it is asked before what has come is read. With the next request Node sets the server's own again.
+      else if (socket.timeout !== server.timeout) socket.setTimeout(0);
     }
     for (const session of sessions.get(server) ?? []) session.close();
     // The program may close it too, and is not to be told that it does not run.
