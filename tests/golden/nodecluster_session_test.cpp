@@ -3,11 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <sstream>
 
-#include "support/paths.hpp"
+#include "support/golden.hpp"
 #include "unit/nodecluster/world.hpp"
 
 namespace cluster::nodecluster {
@@ -149,16 +147,7 @@ std::string whole_text() {
 }
 
 TEST_CASE("nodecluster/session: every message is the reviewed one") {
-    const std::string path =
-        std::string{CLUSTER_SOURCE_DIR} + "/tests/golden/nodecluster_session.txt";
-    const std::string actual = whole_text();
-    const char* const update = std::getenv("CLUSTER_GOLDEN_UPDATE");
-    if (update != nullptr && std::string{update} == "1") std::ofstream{path} << actual;
-    std::ifstream file{path};
-    REQUIRE_MESSAGE(file.good(), "cannot read " << path);
-    std::stringstream expected;
-    expected << file.rdbuf();
-    CHECK(actual == expected.str());
+    test::check_golden("nodecluster_session.txt", whole_text());
 }
 
 }  // namespace

@@ -1,14 +1,11 @@
 // The whole table of core::reload_step, beside a file that was read by people.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 
 #include "core/reload.hpp"
-#include "support/paths.hpp"
+#include "support/golden.hpp"
 
 namespace cluster::core {
 namespace {
@@ -79,14 +76,7 @@ std::string whole_text() {
 }  // namespace
 
 TEST_CASE("core/reload: the table of steps is the reviewed one") {
-    const std::string path = CLUSTER_SOURCE_DIR "/tests/golden/reload_steps.txt";
-    const std::string actual = whole_text();
-    const char* const update = std::getenv("CLUSTER_GOLDEN_UPDATE");
-    if (update != nullptr && std::string{update} == "1") std::ofstream{path} << actual;
-    std::ifstream file{path};
-    REQUIRE_MESSAGE(file.good(), "cannot read " << path);
-    const std::string expected{std::istreambuf_iterator<char>{file}, {}};
-    CHECK(actual == expected);
+    test::check_golden("reload_steps.txt", whole_text());
 }
 
 TEST_CASE(

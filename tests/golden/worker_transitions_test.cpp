@@ -7,8 +7,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
@@ -16,7 +14,7 @@
 #include <vector>
 
 #include "core/instance.hpp"
-#include "support/paths.hpp"
+#include "support/golden.hpp"
 
 namespace cluster::core {
 
@@ -240,22 +238,7 @@ std::string whole_text() {
 }  // namespace
 
 TEST_CASE("core/instance: the state × event table is the reviewed one") {
-    const std::string path = CLUSTER_SOURCE_DIR "/tests/golden/worker_transitions.txt";
-    const std::string actual = whole_text();
-    const char* const update = std::getenv("CLUSTER_GOLDEN_UPDATE");
-    if (update != nullptr && std::string{update} == "1") std::ofstream{path} << actual;
-    std::ifstream file{path};
-    REQUIRE_MESSAGE(file.good(), "cannot read " << path);
-    std::istringstream lines{actual};
-    std::string expected_line;
-    std::string actual_line;
-    int number = 0;
-    while (std::getline(file, expected_line)) {
-        ++number;
-        REQUIRE_MESSAGE(std::getline(lines, actual_line), path << " has more than " << number);
-        REQUIRE_MESSAGE(actual_line == expected_line, path << ':' << number);
-    }
-    CHECK_FALSE_MESSAGE(std::getline(lines, actual_line), path << " ends too early");
+    test::check_golden("worker_transitions.txt", whole_text());
 }
 
 }  // namespace cluster::core
