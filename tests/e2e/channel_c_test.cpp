@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
 
 const std::string kReady = "min_uptime = \"50ms\"\nready = \"channel\"\n";
-const std::string kQuick = "min_uptime = \"50ms\"\n";
 
 std::vector<std::string> talker(std::vector<std::string> words) {
     words.insert(words.begin(), worker_program("talker"));

@@ -12,12 +12,6 @@ namespace {
 
 const std::string kReady = "min_uptime = \"50ms\"\nready = \"channel\"\n";
 
-std::string program_or_skip(const std::string& name) {
-    if (const auto path = find_program(name)) return *path;
-    skip(name + " is not installed");
-    return "";
-}
-
 /// Repeats each message that comes, and answers requests by their data.
 const char* const kEcho = R"(
 process.on('message', (m) => {

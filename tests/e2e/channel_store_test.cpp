@@ -1,24 +1,16 @@
 // The shared store by message: for programs that cannot map memory, and by the rules of the config
 // for programs that know nothing of clusterd.
 #include <doctest/doctest.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <sstream>
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick = "min_uptime = \"50ms\"\n";
-
-std::string program_or_skip(const std::string& name) {
-    if (const auto path = find_program(name)) return *path;
-    skip(name + " is not installed");
-    return "";
-}
 
 /// `ask(command, …)` says what is answered, without the name of the envelope and the id.
 const std::string kPython = R"(import json, os, signal, socket
@@ -65,12 +57,6 @@ std::string stored(const Daemon& daemon, const std::string& key) {
 
 std::string story_of(const Daemon& daemon) {
     return text_of(daemon.log_dir() + "/clusterd.log");
-}
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
 }
 
 }  // namespace

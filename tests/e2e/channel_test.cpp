@@ -10,18 +10,10 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick = "min_uptime = \"50ms\"\n";
-
-/// Where a program is; empty, and the test is skipped, without it.
-std::string program_or_skip(const std::string& name) {
-    if (const auto path = find_program(name)) return *path;
-    skip(name + " is not installed");
-    return "";
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
@@ -49,12 +41,6 @@ def tell(message): channel.sendall(json.dumps(message).encode() + b"\n")
 def hear(): return json.loads(stream.readline())
 def say(*words): print(*words, flush=True)
 )";
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
-}
 
 }  // namespace
 

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick = "min_uptime = \"50ms\"\n";
 
 std::vector<Json> parse_lines(const std::string& text) {
     std::vector<Json> result;
@@ -27,12 +26,6 @@ std::vector<Json> events(const Daemon& daemon, const std::string& since = "0") {
     const Outcome outcome = daemon.ctl({"events", "--json", "--since", since});
     REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
     return parse_lines(outcome.out);
-}
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
 }
 
 void check_gapless(const std::vector<Json>& all, std::uint64_t first) {

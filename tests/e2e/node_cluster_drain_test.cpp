@@ -28,12 +28,6 @@ std::string story_of(const Daemon& daemon) {
     return text.str();
 }
 
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
-}
-
 /// Key and certificate in the directory of the test; false, and the test is skipped, without openssl.
 bool make_certificate(const Daemon& daemon) {
     if (!find_program("openssl")) {

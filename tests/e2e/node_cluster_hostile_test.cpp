@@ -48,12 +48,6 @@ def query(**fields):
 tell({"cmd": "NODE_CLUSTER", "act": "online", "seq": 0})
 )";
 
-std::string python_or_skip() {
-    if (const auto path = find_program("python3")) return *path;
-    skip("python3 is not installed");
-    return "";
-}
-
 Json describe(const Daemon& daemon, const std::string& id) {
     return Json::parse(daemon.ctl({"describe", id, "--json"}).out).at("instances").at(0);
 }
@@ -71,7 +65,7 @@ const std::string kHostile =
 
 TEST_SUITE("e2e") {
     TEST_CASE("node cluster/hostile: nonsense is counted, and what makes sense is answered") {
-        const std::string python = python_or_skip();
+        const std::string python = program_or_skip("python3");
         if (python.empty()) return;
         const Daemon daemon;
         const std::string program = daemon.write("worker.py", kPython + R"(
@@ -109,7 +103,7 @@ signal.pause()
     }
 
     TEST_CASE("node cluster/hostile: a flood of questions that nobody reads ends the channel") {
-        const std::string python = python_or_skip();
+        const std::string python = program_or_skip("python3");
         if (python.empty()) return;
         const Daemon daemon;
         const std::string program = daemon.write("worker.py", kPython + R"(
@@ -133,7 +127,7 @@ signal.pause()
     }
 
     TEST_CASE("node cluster/hostile: a hundred thousand questions are answered, within bounds") {
-        const std::string python = python_or_skip();
+        const std::string python = program_or_skip("python3");
         if (python.empty()) return;
         const Daemon daemon;
         const std::string program = daemon.write("worker.py", kPython + R"(
@@ -167,7 +161,7 @@ signal.pause()
     }
 
     TEST_CASE("node cluster/hostile: who never answers keeps its window, and clients the rest") {
-        const std::string python = python_or_skip();
+        const std::string python = program_or_skip("python3");
         if (python.empty()) return;
         const Daemon daemon;
         const int port = free_ports(1);

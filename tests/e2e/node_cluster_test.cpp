@@ -1,7 +1,6 @@
 // node_cluster = true: servers that know nothing of clusterd, as several processes on one port,
 // without a Node.js primary.
 #include <doctest/doctest.h>
-#include <signal.h>
 
 #include <map>
 #include <set>
@@ -15,12 +14,6 @@
 
 namespace cluster::test {
 namespace {
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
-}
 
 bool drains(const Daemon& daemon) {
     const std::string answer = daemon.ctl({"describe", "api.0", "--json"}).out;

@@ -9,19 +9,10 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
-const std::string kNotify = kQuick + "ready = \"notify\"\n";
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-}
 
 std::string speaks(const std::vector<std::string>& steps, const std::string& keys) {
     std::vector<std::string> command{worker_program("speaks")};

@@ -8,26 +8,19 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 #include "support/ports.hpp"
 
 namespace cluster::test {
 namespace {
 
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
 /// Three failures make a hang well within a second.
 const std::string kOften = "period = \"50ms\", timeout = \"100ms\"";
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-}
 
 std::string health_table(const Daemon& daemon, const std::string& address,
                          const std::string& keys) {
     return worker_table("w", {worker_program("health"), address, daemon.dir() / "health"},
-                        kQuick + keys);
+                        kAtOnce + keys);
 }
 
 bool is_ready(const Daemon& daemon) {
@@ -125,7 +118,7 @@ TEST_SUITE("e2e") {
         const std::string path = daemon.dir() / "app.sock";
         start_in_background(
             daemon, worker_table("w", {worker_program("idle")},
-                                 kQuick + "ready = { unix = \"app.sock\", " + kOften + " }"));
+                                 kAtOnce + "ready = { unix = \"app.sock\", " + kOften + " }"));
         CHECK(wait_until([&] {
             return why_not_ready(daemon) == "it to be ready: " + path + ": No such file or directory";
         }));
@@ -140,7 +133,7 @@ TEST_SUITE("e2e") {
             std::vector<std::string> command{worker_program("speaks")};
             command.insert(command.end(), steps.begin(), steps.end());
             return worker_table("w", command,
-                                kQuick + "restart = \"never\"\nready = { notification_fd = 4 }\n");
+                                kAtOnce + "restart = \"never\"\nready = { notification_fd = 4 }\n");
         };
         start_in_background(
             daemon, table({"write=4:almost", "until=" + go, "write=4:\\nand more", "write=4:!\\n"}));
@@ -167,7 +160,7 @@ TEST_SUITE("e2e") {
             const std::string name = "go" + std::to_string(round);
             const std::string table = worker_table(
                 "w", {worker_program("speaks"), "until=" + (daemon.dir() / name), "write=3:\\n"},
-                kQuick + "ready = { notification_fd = 3 }\n");
+                kAtOnce + "ready = { notification_fd = 3 }\n");
             start_in_background(daemon, table);
             const pid_t supervisor = daemon.supervisor_pid();
             daemon.write(name, "");
@@ -226,7 +219,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const std::string table = worker_table(
             "w", {worker_program("idle")},
-            kQuick +
+            kAtOnce +
                 "liveness = { command = [\"/bin/sh\", \"-c\", \"test ! -e hang || { echo x >> tries; "
                 "exec tail -f /dev/null; }\"], failure_threshold = 3, " +
                 kOften + " }");
@@ -256,7 +249,7 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.start(health_table(daemon, port, "")).code == 0);
         const std::string many = worker_table(
             "many", {worker_program("idle")},
-            kQuick + "instances = 100\nliveness = { http = \"http://127.0.0.1:" + port +
+            kAtOnce + "instances = 100\nliveness = { http = \"http://127.0.0.1:" + port +
                 "/\", period = \"10ms\", timeout = \"2s\", failure_threshold = 1000 }\n");
         REQUIRE(daemon.ctl({"start", daemon.write("many.toml", many)}).code == 0);
         const pid_t supervisor = daemon.supervisor_pid();

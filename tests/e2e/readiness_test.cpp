@@ -11,20 +11,10 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
-const std::string kNotify = kQuick + "ready = \"notify\"\n";
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-    REQUIRE(daemon.supervisor_pid() != before);
-}
 
 std::vector<std::string> speaks(const std::vector<std::string>& steps) {
     std::vector<std::string> command{worker_program("speaks")};
@@ -202,7 +192,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const std::string fed =
             worker_table("w", speaks({"needs=WATCHDOG_USEC", "needs=pid", "alive=10"}),
-                         kQuick + "watchdog = \"600ms\"\n");
+                         kAtOnce + "watchdog = \"600ms\"\n");
         const std::string steady = worker_table("steady", speaks({"say=READY=1", "alive=100000"}),
                                                 kNotify + "watchdog = \"600ms\"\n");
         const auto begun = std::chrono::steady_clock::now();
@@ -260,7 +250,7 @@ TEST_SUITE("e2e") {
         const std::string port = std::to_string(free_port());
         const std::string table = worker_table(
             "w", speaks({"until=" + go, "listen=" + port}),
-            kQuick + "ready = { tcp = \"localhost:" + port + "\", period = \"50ms\" }");
+            kAtOnce + "ready = { tcp = \"localhost:" + port + "\", period = \"50ms\" }");
         Process start = daemon.start_ctl({"start", daemon.write("c.toml", table)});
         REQUIRE(wait_until([&] { return is_known(daemon, "w.0"); }));
         REQUIRE(daemon.wait_for_state("w.0", "running"));
@@ -282,7 +272,7 @@ TEST_SUITE("e2e") {
         const std::string probe = "test \\\"$CLUSTER_INSTANCE$MINE\\\" = 1yes && test -e go";
         const std::string table = worker_table(
             "w", {worker_program("idle")},
-            kQuick +
+            kAtOnce +
                 "instances = 2\nenv = { MINE = \"yes\" }\nready = { command = [\"/bin/sh\", "
                 "\"-c\", \"" +
                 probe + "\"], period = \"50ms\" }");
@@ -299,7 +289,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const std::string table = worker_table(
             "w", {worker_program("idle")},
-            kQuick +
+            kAtOnce +
                 "ready = { command = [\"/bin/sh\", \"-c\", \"echo x >> tries; exec tail -f "
                 "/dev/null\"], timeout = \"50ms\", period = \"50ms\" }");
         REQUIRE(daemon.ctl({"start", "--no-wait", daemon.write("c.toml", table)}).code == 0);
@@ -313,7 +303,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("ready/memory: a tree above max_memory is restarted and says why") {
         const Daemon daemon;
-        const std::string limit = kQuick + "max_memory = \"64MiB\"\n";
+        const std::string limit = kAtOnce + "max_memory = \"64MiB\"\n";
         REQUIRE(daemon
                     .start(worker_table("alone", speaks({"hold=100"}), limit) +
                            worker_table("tree", speaks({"fork=40", "fork=40"}), limit) +
@@ -335,7 +325,7 @@ TEST_SUITE("e2e") {
         const std::string input = daemon.write("input.txt", "from a file\n");
         const std::string table =
             worker_table("w", {"/bin/sh", "-c", "cat; echo \"$GREETING\"; exec tail -f /dev/null"},
-                         kQuick + "env_file = \".env\"\nstdin = \"input.txt\"");
+                         kAtOnce + "env_file = \".env\"\nstdin = \"input.txt\"");
         REQUIRE(daemon.start(table).code == 0);
         REQUIRE(wait_until([&] { return daemon.out_log("w.0") == "from a file\nhello \n"; }));
         daemon.write(".env", "GREETING='good bye'\n");

@@ -8,24 +8,13 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-const std::string kQuick = "min_uptime = \"50ms\"\n";
-
-/// Kills the supervisor; returns how long it took until the control socket answered again.
-milliseconds kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    const auto start = Clock::now();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-    const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - start);
-    CHECK(daemon.supervisor_pid() != before);
-    return took;
-}
 
 /// "tick 0" … without a gap and without a repetition, from the start of each run.
 bool is_gapless(const std::string& log) {

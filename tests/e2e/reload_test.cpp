@@ -126,12 +126,6 @@ int count_rows(const Daemon& daemon, const std::string& word, const std::string&
     return count;
 }
 
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
-}
-
 }  // namespace
 
 TEST_SUITE("e2e") {

@@ -11,11 +11,10 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick = "min_uptime = \"50ms\"\n";
 
 std::string idle(const std::string& name, const std::string& more = "") {
     return worker_table(name, {worker_program("idle")}, kQuick + more);

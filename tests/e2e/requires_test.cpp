@@ -5,27 +5,18 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
 
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-    REQUIRE(daemon.supervisor_pid() != before);
-}
-
 std::string db_until(const std::string& file) {
     return worker_table("db", {worker_program("speaks"), "until=" + file, "say=READY=1"},
-                        kQuick + "ready = \"notify\"");
+                        kAtOnce + "ready = \"notify\"");
 }
 
 const std::string kApi =
-    worker_table("api", {worker_program("idle")}, kQuick + "requires = [\"db\"]");
+    worker_table("api", {worker_program("idle")}, kAtOnce + "requires = [\"db\"]");
 
 std::string text_or_none(const Json& worker, const char* key) {
     const Json value = worker.value(key, Json());
@@ -70,7 +61,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("wants/start: what is wanted is tried first, and its failure holds nobody up") {
         const Daemon daemon;
         const std::string api =
-            worker_table("api", {worker_program("idle")}, kQuick + "wants = \"db\"");
+            worker_table("api", {worker_program("idle")}, kAtOnce + "wants = \"db\"");
         const std::string config = daemon.write("c.toml", api + db_until(daemon.dir() / "go"));
         Process start = daemon.start_ctl({"start", config});
         REQUIRE(wait_until([&] { return is_known(daemon, "db.0"); }));
@@ -86,7 +77,7 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.ctl({"stop", "db"}).code == 0);
         CHECK(daemon.state_of("api.0") == "running");
 
-        const std::string broken = worker_table("db", {"/nonexistent/db"}, kQuick);
+        const std::string broken = worker_table("db", {"/nonexistent/db"}, kAtOnce);
         static_cast<void>(daemon.ctl({"apply", daemon.write("c.toml", api + broken)}));
         REQUIRE(daemon.ctl({"stop", "all"}).code == 0);
         CHECK(daemon.ctl({"start", "api"}).code == 1);
@@ -96,7 +87,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("after/start: only an order, kept when both start, and nothing when one does") {
         const Daemon daemon;
         const std::string api =
-            worker_table("api", {worker_program("idle")}, kQuick + "after = [\"db\"]");
+            worker_table("api", {worker_program("idle")}, kAtOnce + "after = [\"db\"]");
         const std::string config = daemon.write("c.toml", api + db_until(daemon.dir() / "go"));
         Process start = daemon.start_ctl({"start", config});
         REQUIRE(wait_until([&] { return is_known(daemon, "db.0"); }));
@@ -140,9 +131,9 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("requires/stop: dependents leave first, over a killed supervisor") {
         const Daemon daemon;
-        const std::string db = worker_table("db", {worker_program("idle")}, kQuick);
+        const std::string db = worker_table("db", {worker_program("idle")}, kAtOnce);
         const std::string api =
-            worker_table("api", {worker_program("stubborn"), "700"}, kQuick + "requires = \"db\"");
+            worker_table("api", {worker_program("stubborn"), "700"}, kAtOnce + "requires = \"db\"");
         REQUIRE(daemon.start(api + db).code == 0);
         REQUIRE(wait_until([&] { return daemon.out_log("api.0") == "ready\n"; }));
         const pid_t db_pid = daemon.pid_of("db.0");
@@ -166,9 +157,9 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("requires/stop: what dies while its stop is held stays down") {
         const Daemon daemon;
-        const std::string db = worker_table("db", {worker_program("idle")}, kQuick);
+        const std::string db = worker_table("db", {worker_program("idle")}, kAtOnce);
         const std::string api =
-            worker_table("api", {worker_program("stubborn"), "700"}, kQuick + "requires = \"db\"");
+            worker_table("api", {worker_program("stubborn"), "700"}, kAtOnce + "requires = \"db\"");
         REQUIRE(daemon.start(db + api).code == 0);
         REQUIRE(wait_until([&] { return daemon.out_log("api.0") == "ready\n"; }));
         Process stop = daemon.start_ctl({"stop", "all"});
@@ -186,7 +177,7 @@ TEST_SUITE("e2e") {
                                 {"/bin/sh", "-c",
                                  "trap 'sleep 0.2; date +%s%N; exit 0' TERM; echo up; "
                                  "while :; do sleep 0.05; done"},
-                                kQuick + more);
+                                kAtOnce + more);
         };
         REQUIRE(daemon
                     .start(worker("a", "requires = [\"b\"]") + worker("b", "requires = [\"c\"]") +
@@ -233,7 +224,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("requires/files: a second file may require what is there, and nobody deletes that") {
         const Daemon daemon;
-        REQUIRE(daemon.start(worker_table("db", {worker_program("idle")}, kQuick)).code == 0);
+        REQUIRE(daemon.start(worker_table("db", {worker_program("idle")}, kAtOnce)).code == 0);
         REQUIRE(daemon.ctl({"start", daemon.write("second.toml", kApi)}).code == 0);
         CHECK(daemon.state_of("api.0") == "running");
         const Outcome refused = daemon.ctl({"delete", "db"});
@@ -242,7 +233,7 @@ TEST_SUITE("e2e") {
         CHECK(daemon.state_of("db.0") == "running");
         const Outcome cycle = daemon.ctl(
             {"start", daemon.write("third.toml", worker_table("db", {worker_program("idle")},
-                                                              kQuick + "requires = [\"api\"]"))});
+                                                              kAtOnce + "requires = [\"api\"]"))});
         CHECK(cycle.code != 0);
         CHECK(cycle.err.find("api → db → api") != std::string::npos);
         CHECK(daemon.ctl({"delete", "db", "api"}).code == 0);
@@ -254,7 +245,7 @@ TEST_SUITE("e2e") {
         const std::string config =
             "[daemon]\nparallel_starts = 2\n" +
             worker_table("w", {worker_program("speaks"), "print=up", "until=" + go, "say=READY=1"},
-                         kQuick + "instances = 5\nready = \"notify\"");
+                         kAtOnce + "instances = 5\nready = \"notify\"");
         Process start = daemon.start_ctl({"start", daemon.write("c.toml", config)});
         const auto count_up = [&] {
             int up = 0;

@@ -4,19 +4,13 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
-namespace {
-
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
-
-}  // namespace
-
 TEST_SUITE("e2e") {
     TEST_CASE("restart/always: what was killed comes back and is counted") {
         const Daemon daemon;
-        REQUIRE(daemon.start(worker_table("api", {worker_program("idle")}, kQuick)).code == 0);
+        REQUIRE(daemon.start(worker_table("api", {worker_program("idle")}, kAtOnce)).code == 0);
         const pid_t first = daemon.pid_of("api.0");
         REQUIRE(::kill(first, SIGKILL) == 0);
         REQUIRE(wait_until([&] {
@@ -32,7 +26,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("restart/always: a clean exit is restarted too") {
         const Daemon daemon;
         REQUIRE(
-            daemon.start(worker_table("api", {worker_program("exits"), "0", "20"}, kQuick)).code ==
+            daemon.start(worker_table("api", {worker_program("exits"), "0", "20"}, kAtOnce)).code ==
             0);
         CHECK(wait_until([&] { return daemon.worker("api.0").at("restarts").get<int>() >= 2; }));
         CHECK(daemon.worker("api.0").at("last_exit").at("code") == 0);
@@ -40,7 +34,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("restart/on-failure: a success stays down and a failure comes back") {
         const Daemon daemon;
-        const std::string policy = kQuick + "restart = \"on-failure\"\n";
+        const std::string policy = kAtOnce + "restart = \"on-failure\"\n";
         REQUIRE(daemon
                     .start(worker_table("fine", {worker_program("exits"), "0", "20"}, policy) +
                            worker_table("listed", {worker_program("exits"), "3", "20"},
@@ -60,7 +54,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         REQUIRE(daemon
                     .start(worker_table("job", {worker_program("exits"), "5", "20"},
-                                        kQuick + "restart = \"never\"\n"))
+                                        kAtOnce + "restart = \"never\"\n"))
                     .code == 0);
         CHECK(daemon.wait_for_state("job.0", "exited"));
         const Json worker = daemon.worker("job.0");
@@ -114,7 +108,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         CHECK(daemon
                   .start(worker_table("api", {worker_program("exits"), "1"},
-                                      kQuick + "restart_limit = { count = 3, window = \"1m\", then "
+                                      kAtOnce + "restart_limit = { count = 3, window = \"1m\", then "
                                                "= \"fatal\" }"))
                   .code <= 1);
         REQUIRE(daemon.wait_for_state("api.0", "fatal"));
@@ -143,7 +137,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("restart/stop: a stop beats a restart that is already decided") {
         const Daemon daemon;
-        daemon.start(worker_table("api", {worker_program("exits"), "1", "5"}, kQuick));
+        daemon.start(worker_table("api", {worker_program("exits"), "1", "5"}, kAtOnce));
         REQUIRE(daemon.ctl({"stop", "api"}).code == 0);
         CHECK(daemon.state_of("api.0") == "stopped");
         const std::string before = daemon.out_log("api.0");

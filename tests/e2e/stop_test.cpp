@@ -4,14 +4,9 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
-namespace {
-
-const std::string kQuick = "min_uptime = \"50ms\"\n";
-
-}  // namespace
-
 TEST_SUITE("e2e") {
     TEST_CASE("stop/deaf: one that ignores the signal is killed after its time") {
         const Daemon daemon;

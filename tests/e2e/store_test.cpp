@@ -12,24 +12,15 @@
 
 #include "store/attach.hpp"
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
-
-const std::string kQuick =
-    "min_uptime = \"0s\"\nbackoff = { initial = \"20ms\", max = \"40ms\", jitter = 0.0 }\n";
 
 std::vector<std::string> storer(const std::vector<std::string>& steps) {
     std::vector<std::string> command{worker_program("storer")};
     command.insert(command.end(), steps.begin(), steps.end());
     return command;
-}
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
-    REQUIRE(daemon.supervisor_pid() != before);
 }
 
 /// What the worker said of itself, once it has said all.
@@ -75,7 +66,7 @@ Outcome store(const Daemon& daemon, std::vector<std::string> words) {
 TEST_SUITE("e2e") {
     TEST_CASE("store/handed over: a worker inherits it, and gets it again from its socket") {
         const Daemon daemon;
-        REQUIRE(daemon.start(worker_table("w", storer({"inherited", "ask"}), kQuick)).code == 0);
+        REQUIRE(daemon.start(worker_table("w", storer({"inherited", "ask"}), kAtOnce)).code == 0);
         const std::string words = words_of(daemon, "w.0");
         const std::string identity = identity_of_store(daemon);
         CHECK(identity_in(words, "inherited") == identity);
@@ -96,13 +87,13 @@ TEST_SUITE("e2e") {
                     .start(worker_table(
                                "in",
                                {"sh", "-c", "exec 3>&- 4>&-; " + program + " inherited ask & wait"},
-                               kQuick) +
+                               kAtOnce) +
                            worker_table("out",
                                         {"sh", "-c",
                                          "setsid -f " + program +
                                              " inherited ask; exec tail -f "
                                              "/dev/null"},
-                                        kQuick))
+                                        kAtOnce))
                     .code == 0);
         const std::string words = words_of(daemon, "in.0");
         CHECK(words.find("inherited nothing") != std::string::npos);
@@ -119,9 +110,9 @@ TEST_SUITE("e2e") {
     TEST_CASE("store/supervisor killed: the same store, for those who run and those who come") {
         const Daemon daemon;
         REQUIRE(daemon
-                    .start(worker_table("early", storer({"inherited", "set", "k", "v"}), kQuick) +
+                    .start(worker_table("early", storer({"inherited", "set", "k", "v"}), kAtOnce) +
                            worker_table("late", storer({"inherited", "ask"}),
-                                        kQuick + "autostart = false\n"))
+                                        kAtOnce + "autostart = false\n"))
                     .code == 0);
         const std::string identity = identity_in(words_of(daemon, "early.0"), "inherited");
         for (int i = 0; i < 3; ++i) kill_supervisor(daemon);
@@ -141,7 +132,7 @@ TEST_SUITE("e2e") {
                                         {"sh", "-c",
                                          "until [ -e " + go + " ]; do :; done; exec " +
                                              worker_program("storer") + " ask"},
-                                        kQuick + "nice = 10\n"))
+                                        kAtOnce + "nice = 10\n"))
                     .code == 0);
         const std::string identity = identity_of_store(daemon);
         const pid_t supervisor = daemon.supervisor_pid();
@@ -159,10 +150,10 @@ TEST_SUITE("e2e") {
         REQUIRE(
             daemon
                 .start(worker_table("w", storer({"count", "hits", "join"}),
-                                    kQuick + "restart = \"never\"\n") +
+                                    kAtOnce + "restart = \"never\"\n") +
                        worker_table(
                            "two", {"sh", "-c", program + " join & exec " + program + " count hits"},
-                           kQuick + "restart = \"never\"\n"))
+                           kAtOnce + "restart = \"never\"\n"))
                 .code == 0);
         REQUIRE(wait_until([&] { return participants_of(daemon) == 3; }));
         REQUIRE(::kill(daemon.pid_of("w.0"), SIGKILL) == 0);
@@ -178,7 +169,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("store/settle: who dies while no supervisor lives is settled by the next one") {
         const Daemon daemon;
-        REQUIRE(daemon.start(worker_table("w", storer({"join"}), kQuick + "restart = \"never\"\n"))
+        REQUIRE(daemon.start(worker_table("w", storer({"join"}), kAtOnce + "restart = \"never\"\n"))
                     .code == 0);
         REQUIRE(wait_until([&] { return participants_of(daemon) == 1; }));
         const pid_t worker = daemon.pid_of("w.0");
@@ -194,7 +185,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         REQUIRE(daemon
                     .start(worker_table(
-                        "w", storer({"set", "from-worker", "hello", "count", "hits"}), kQuick))
+                        "w", storer({"set", "from-worker", "hello", "count", "hits"}), kAtOnce))
                     .code == 0);
         words_of(daemon, "w.0");
         CHECK(store(daemon, {"get", "from-worker"}).out == "hello");
@@ -230,8 +221,8 @@ TEST_SUITE("e2e") {
         REQUIRE(
             daemon
                 .start("[store.other]\nsize = \"8MiB\"\n" +
-                       worker_table("w", {worker_program("idle")}, kQuick) +
-                       worker_table("o", {worker_program("idle")}, kQuick + "store = \"other\""))
+                       worker_table("w", {worker_program("idle")}, kAtOnce) +
+                       worker_table("o", {worker_program("idle")}, kAtOnce + "store = \"other\""))
                 .code == 0);
         const auto number_of_keys = [&](const std::string& name) {
             return store_json(daemon, {"stats", "--store", name}).at("keys").get<long>();
@@ -251,7 +242,7 @@ TEST_SUITE("e2e") {
     TEST_CASE("store/clusterctl: what cannot be done is said, with the exit codes of all verbs") {
         const Daemon daemon;
         CHECK(store(daemon, {"get", "k"}).code == 3);
-        REQUIRE(daemon.start(worker_table("w", {worker_program("idle")}, kQuick)).code == 0);
+        REQUIRE(daemon.start(worker_table("w", {worker_program("idle")}, kAtOnce)).code == 0);
         const Outcome missing = store(daemon, {"get", "k"});
         CHECK(missing.code == 1);
         CHECK(missing.err.find("there is no key \"k\"") != std::string::npos);
@@ -280,7 +271,7 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("store/clusterctl: bytes that are no text come and go as they are") {
         const Daemon daemon;
-        REQUIRE(daemon.start(worker_table("w", {worker_program("idle")}, kQuick)).code == 0);
+        REQUIRE(daemon.start(worker_table("w", {worker_program("idle")}, kAtOnce)).code == 0);
         const std::string value = std::string("\0\xFF\n", 3) + "\x1B[2J";
         const std::string file = daemon.write("value", value);
         REQUIRE(store(daemon, {"set",
@@ -305,10 +296,10 @@ TEST_SUITE("e2e") {
         REQUIRE(
             daemon
                 .start("[store.sessions]\nsize = \"8MiB\"\n" +
-                       worker_table("a", storer({"inherited"}), kQuick) +
-                       worker_table("b", storer({"inherited"}), kQuick + "store = \"sessions\"") +
+                       worker_table("a", storer({"inherited"}), kAtOnce) +
+                       worker_table("b", storer({"inherited"}), kAtOnce + "store = \"sessions\"") +
                        worker_table("c", storer({"inherited"}),
-                                    kQuick + "store = false\nchannel = false"))
+                                    kAtOnce + "store = false\nchannel = false"))
                 .code == 0);
         const std::string a = identity_in(words_of(daemon, "a.0"), "inherited");
         const std::string b = identity_in(words_of(daemon, "b.0"), "inherited");
@@ -331,13 +322,13 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("store/config: a second file must say of a store what the running one is") {
         const Daemon daemon;
-        const std::string idle = worker_table("a", {worker_program("idle")}, kQuick);
+        const std::string idle = worker_table("a", {worker_program("idle")}, kAtOnce);
         REQUIRE(daemon.start("[store]\nsize = \"16MiB\"\n" + idle).code == 0);
         const std::string identity = identity_of_store(daemon);
         const auto start = [&](const std::string& text) {
             return daemon.ctl({"start", daemon.write("second.toml", text)});
         };
-        const std::string other = worker_table("b", {worker_program("idle")}, kQuick);
+        const std::string other = worker_table("b", {worker_program("idle")}, kAtOnce);
         const Outcome larger = start("[store]\nsize = \"32MiB\"\n" + other);
         CHECK(larger.code == 1);
         CHECK(larger.err.find("[store] table (32MiB") != std::string::npos);
@@ -358,8 +349,8 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon
                     .start("[store]\nsize = \"16MiB\"\nhuge_pages = true\n[store.lazy]\nsize = "
                            "\"16MiB\"\n" +
-                           worker_table("a", {worker_program("idle")}, kQuick) +
-                           worker_table("b", {worker_program("idle")}, kQuick + "store = \"lazy\""))
+                           worker_table("a", {worker_program("idle")}, kAtOnce) +
+                           worker_table("b", {worker_program("idle")}, kAtOnce + "store = \"lazy\""))
                     .code == 0);
         const auto memory = [&](const std::string& name) {
             return store_json(daemon, {"stats", "--store", name}).at("memory_bytes").get<long>();
@@ -374,7 +365,7 @@ TEST_SUITE("e2e") {
         REQUIRE(
             daemon
                 .start("[store.sessions]\nsize = \"8MiB\"\n" +
-                       worker_table("w", storer({"inherited"}), kQuick + "store = \"sessions\""))
+                       worker_table("w", storer({"inherited"}), kAtOnce + "store = \"sessions\""))
                 .code == 0);
         REQUIRE(store(daemon, {"set", "k", "v", "--store", "sessions"}).code == 0);
         const std::string identity = identity_of_store(daemon, "sessions");
@@ -396,9 +387,9 @@ TEST_SUITE("e2e") {
         const std::string program = daemon.copy_in(worker_program("storer"));
         REQUIRE(daemon
                     .start(worker_table("none", {program, "inherited"},
-                                        kQuick + "user = \"nobody\"\ncwd = \"/\"") +
+                                        kAtOnce + "user = \"nobody\"\ncwd = \"/\"") +
                            worker_table("named", {program, "inherited", "ask"},
-                                        kQuick + "user = \"nobody\"\ncwd = \"/\"\nstore = "
+                                        kAtOnce + "user = \"nobody\"\ncwd = \"/\"\nstore = "
                                                  "\"default\""))
                     .code == 0);
         CHECK(identity_in(words_of(daemon, "none.0"), "inherited") == "nothing");
@@ -418,7 +409,7 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon
                     .start("[store]\nsize = \"8MiB\"\nparticipants = 64\n" +
                            worker_table("w", storer({"join", "count", "hits", "set", "k", "v"}),
-                                        kQuick + "instances = 2\n"))
+                                        kAtOnce + "instances = 2\n"))
                     .code == 0);
         words_of(daemon, "w.0");
         const pid_t supervisor = daemon.supervisor_pid();

@@ -7,20 +7,13 @@
 #include <vector>
 
 #include "support/daemon.hpp"
+#include "support/keys.hpp"
 
 namespace cluster::test {
 namespace {
 
-const std::string kQuick = "min_uptime = \"50ms\"\n";
-
 std::string idle(const std::string& name, const std::string& more = "") {
     return worker_table(name, {worker_program("idle")}, kQuick + more);
-}
-
-void kill_supervisor(const Daemon& daemon) {
-    const pid_t before = daemon.supervisor_pid();
-    REQUIRE(::kill(before, SIGKILL) == 0);
-    REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
 }
 
 Json describe(const Daemon& daemon, const std::string& id) {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,6 +62,12 @@ void skip(const std::string& reason) {
     std::cout << "SKIPPED: " << reason << std::endl;
 }
 
+std::string program_or_skip(const std::string& name) {
+    if (const auto path = find_program(name)) return *path;
+    skip(name + " is not installed");
+    return "";
+}
+
 bool is_root() {
     return ::geteuid() == 0;
 }
@@ -103,6 +110,16 @@ void Daemon::tell_story() const {
     std::cout << "--- clusterctl status\n"
               << tail(table, 4000) << "\n--- daemon log\n"
               << tail(text_of(log_dir() + "/clusterd.log"), 8000) << "\n---" << std::endl;
+}
+
+milliseconds kill_supervisor(const Daemon& daemon) {
+    const pid_t before = daemon.supervisor_pid();
+    const auto start = std::chrono::steady_clock::now();
+    REQUIRE(::kill(before, SIGKILL) == 0);
+    REQUIRE(wait_until([&] { return daemon.is_answering(); }));
+    const auto took = std::chrono::steady_clock::now() - start;
+    REQUIRE(wait_until([&] { return daemon.supervisor_pid() != before; }));
+    return std::chrono::duration_cast<milliseconds>(took);
 }
 
 Process Daemon::start_ctl(const std::vector<std::string>& arguments) const {

@@ -25,6 +25,8 @@ using Json = nlohmann::json;
 
 /// Says why a test cannot run here. ctest then counts it as skipped and not as passed.
 void skip(const std::string& reason);
+/// Where a program is; empty, and the test is skipped, without it.
+[[nodiscard]] std::string program_or_skip(const std::string& name);
 [[nodiscard]] bool is_root();
 
 class Daemon {
@@ -77,6 +79,9 @@ private:
     Scratch dir_;
     std::map<std::string, std::string> env_;
 };
+
+/// Kills it, and returns when its successor answers: how long the control socket was silent.
+milliseconds kill_supervisor(const Daemon& daemon);
 
 /// A raw client of the control socket, as rude as a test wants it.
 class RawClient {
