@@ -3,30 +3,14 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
+#include <vector>
 
 #include "support/daemon.hpp"
 #include "support/node_cluster.hpp"
-#include "support/ports.hpp"
-#include "support/wrk.hpp"
 
 namespace cluster::test {
 namespace {
-
-Json cluster_of(const Daemon& daemon, const std::string& id) {
-    const std::string answer = daemon.ctl({"describe", id, "--json"}).out;
-    return Json::parse(answer).at("instances").at(0).at("cluster");
-}
-
-/// What the daemon has logged.
-std::string story_of(const Daemon& daemon) {
-    std::ifstream file{daemon.log_dir() + "/clusterd.log"};
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 /// Key and certificate in the directory of the test; false, and the test is skipped, without openssl.
 bool make_certificate(const Daemon& daemon) {
@@ -51,27 +35,26 @@ require('https').createServer({ key: at('key.pem'), cert: at('cert.pem') },
 }
 
 void check_https(const std::string& schedule, bool is_kept) {
-    const std::string node = node_or_skip();
-    if (node.empty()) return;
+    const Site site;
+    if (!site.has_node()) return;
     if (!find_program("wrk")) return skip("no wrk");
-    const Daemon daemon;
-    if (!make_certificate(daemon)) return;
-    const int port = free_ports(1);
-    const std::string program = daemon.write("server.js", https_server(port));
-    REQUIRE(daemon
-                .start(worker_table("api", {node, program},
-                                    kNodeCluster + instances(4) + "node_schedule = \"" + schedule +
-                                        "\"\n"))
-                .code == 0);
-    REQUIRE(cluster_of(daemon, "api.0").at("drains") == true);
-    const LoadOutcome load = load_while(
-        {.url = "https://127.0.0.1:" + std::to_string(port) + "/", .is_kept = is_kept}, [&] {
-            for (int round = 0; round < 3; ++round) CHECK(daemon.ctl({"reload", "api"}).code == 0);
-        });
-    MESSAGE(schedule << std::string{is_kept ? ", kept: " : ", close: "} << load.count.answered
-                     << " answered, " << load.count.failed << " failed");
-    CHECK(load.count.answered > 0);
-    CHECK(load.count.failed == 0);
+    if (!make_certificate(site.daemon())) return;
+    site.start(https_server(site.port()), instances(4) + schedule_of(schedule));
+    REQUIRE(cluster_of(site.daemon(), "api.0").at("drains") == true);
+    check_lossless_reloads(site, {.url = "https://127.0.0.1:" + std::to_string(site.port()) + "/",
+                         .is_kept = is_kept});
+}
+
+/// A client that says what it hears as soon as it does.
+Process curl(const std::vector<std::string>& words) {
+    std::vector<std::string> argv{"curl", "-sN", "--max-time", "20"};
+    argv.insert(argv.end(), words.begin(), words.end());
+    return Process({.argv = argv, .env = {}, .cwd = ""});
+}
+
+bool is_draining(const Daemon& daemon, const std::string& id) {
+    const Json cluster = cluster_of(daemon, id);
+    return !cluster.is_null() && cluster.at("state") == "draining";
 }
 
 }  // namespace
@@ -91,38 +74,27 @@ TEST_SUITE("e2e") {
     }
 
     TEST_CASE("node cluster/drain: an answer that never ends is cut in time, and named") {
-        const std::string node = node_or_skip();
-        if (node.empty()) return;
-        const Daemon daemon;
-        const int port = free_ports(1);
-        const std::string program = daemon.write("server.js", R"(
+        const Site site;
+        if (!site.has_node()) return;
+        const Daemon& daemon = site.daemon();
+        site.start(R"(
 const http = require('http');
 http.createServer((req, res) => {
   res.write('begin\n');
   if (req.url !== '/endless') return setTimeout(() => res.end('end\n'), 700);
   setInterval(() => res.write('.'), 100);
-}).listen()" + std::to_string(port) + R"(, '127.0.0.1');
-)");
-        REQUIRE(daemon
-                    .start(worker_table("api", {node, program},
-                                        kNodeCluster + "stop_timeout = \"3s\"\n"))
-                    .code == 0);
+}).listen()" + std::to_string(site.port()) +
+                       R"(, '127.0.0.1');
+)",
+                   "stop_timeout = \"3s\"\n");
         REQUIRE(cluster_of(daemon, "api.0").at("drains") == true);
-        const auto curl = [&](const std::string& path) {
-            return Process({.argv = {"curl", "-sN", "--max-time", "20", url_of(port) + path},
-                            .env = {},
-                            .cwd = ""});
-        };
-        Process slow = curl("slow");
-        Process endless = curl("endless");
+        Process slow = curl({site.url() + "slow"});
+        Process endless = curl({site.url() + "endless"});
         REQUIRE(wait_until([&] {
             return has_text(slow.out(), "begin") && has_text(endless.out(), "begin");
         }));
         Process stop = daemon.start_ctl({"stop", "api"});
-        CHECK(wait_until([&] {
-            const Json cluster = cluster_of(daemon, "api.0");
-            return !cluster.is_null() && cluster.at("state") == "draining";
-        }));
+        CHECK(wait_until([&] { return is_draining(daemon, "api.0"); }));
         // Who comes now is not served, and who is served is served to the end.
         CHECK(slow.wait().out == "begin\nend\n");
         CHECK(stop.wait().code == 0);
@@ -132,20 +104,19 @@ http.createServer((req, res) => {
     }
 
     TEST_CASE("node cluster/drain: a kill of the supervisor in the middle changes nothing") {
-        const std::string node = node_or_skip();
-        if (node.empty()) return;
-        const Daemon daemon;
-        const int port = free_ports(1);
-        const std::string program = daemon.write("server.js", R"(
+        const Site site;
+        if (!site.has_node()) return;
+        const Daemon& daemon = site.daemon();
+        site.start(R"(
 const http = require('http');
 http.createServer((req, res) => {
   res.write(`${process.pid}\n`);
   setTimeout(() => res.end('end\n'), 2000);
-}).listen()" + std::to_string(port) + R"(, '127.0.0.1');
+}).listen()" + std::to_string(site.port()) +
+                   R"(, '127.0.0.1');
 )");
-        REQUIRE(daemon.start(worker_table("api", {node, program}, kNodeCluster)).code == 0);
         const std::string old = std::to_string(daemon.pid_of("api.0")) + "\n";
-        Process asked({.argv = {"curl", "-sN", "--max-time", "20", url_of(port)}, .env = {}, .cwd = ""});
+        Process asked = curl({site.url()});
         REQUIRE(wait_until([&] { return asked.out() == old; }));
         Process reload = daemon.start_ctl({"reload", "api"});
         REQUIRE(wait_until([&] { return has_text(story_of(daemon), "stopping (old"); }));
@@ -158,22 +129,16 @@ http.createServer((req, res) => {
     }
 
     TEST_CASE("node cluster/crash: clients wait while a worker that was killed is started again") {
-        const std::string node = node_or_skip();
-        if (node.empty()) return;
         for (const std::string schedule : {"shared", "round-robin"}) {
-            const Daemon daemon;
-            const int port = free_ports(1);
-            const std::string program = daemon.write("server.js", http_server(port));
-            REQUIRE(daemon
-                        .start(worker_table("api", {node, program},
-                                            kNodeCluster + "backoff = { initial = \"1s\" }\n"
-                                                           "node_schedule = \"" +
-                                                schedule + "\"\n"))
-                        .code == 0);
+            const Site site;
+            if (!site.has_node()) return;
+            const Daemon& daemon = site.daemon();
+            site.start(http_server(site.port()),
+                       "backoff = { initial = \"1s\" }\n" + schedule_of(schedule));
             const pid_t first = daemon.pid_of("api.0");
             REQUIRE(::kill(first, SIGKILL) == 0);
             CHECK(wait_until([&] { return daemon.state_of("api.0") == "backoff"; }));
-            const std::string answer = get(url_of(port));
+            const std::string answer = get(site.url());
             CHECK(answer == std::to_string(daemon.pid_of("api.0")) + "\n");
             CHECK(answer != std::to_string(first) + "\n");
         }

@@ -48,10 +48,6 @@ def query(**fields):
 tell({"cmd": "NODE_CLUSTER", "act": "online", "seq": 0})
 )";
 
-Json describe(const Daemon& daemon, const std::string& id) {
-    return Json::parse(daemon.ctl({"describe", id, "--json"}).out).at("instances").at(0);
-}
-
 /// Connections that it was handed and has not answered for; -1: it does not run.
 int unanswered(const Daemon& daemon, const std::string& id) {
     const Json cluster = describe(daemon, id).at("cluster");

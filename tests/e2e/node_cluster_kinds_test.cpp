@@ -21,10 +21,6 @@ std::string out_of(const Daemon& daemon, const std::string& worker, int count) {
     return text;
 }
 
-Json describe(const Daemon& daemon, const std::string& id) {
-    return Json::parse(daemon.ctl({"describe", id, "--json"}).out).at("instances").at(0);
-}
-
 /// What follows the word in what was written, up to the end of the line.
 std::set<std::string> words_after(const std::string& text, const std::string& word) {
     std::set<std::string> found;
@@ -82,8 +78,7 @@ socket.bind(0, '127.0.0.1', () => console.log('port', socket.address().port));
         for (const std::string schedule : {"shared", "round-robin"}) {
             REQUIRE(daemon
                         .start(worker_table(schedule, {node, program},
-                                            kNodeCluster + instances(2) + "node_schedule = \"" +
-                                                schedule + "\"\n"))
+                                            kNodeCluster + instances(2) + schedule_of(schedule)))
                         .code == 0);
             REQUIRE(wait_until(
                 [&] { return words_after(out_of(daemon, schedule, 2), "port ").size() == 1; }));
