@@ -188,6 +188,12 @@ std::vector<Slot> Fleet::take_dirty_slots() {
     std::vector<Slot> slots;
     slots.reserve(marked.size());
     for (const std::uint32_t index : marked) slots.push_back(Slot{index});
+    // Who was the instance may have left it for good, and even have made room for another one in
+    // the same turn; whoever is it now comes after all of those.
+    std::stable_partition(slots.begin(), slots.end(), [this](Slot slot) {
+        const Place* const place = find(slot);
+        return place == nullptr || place->role != Role::current;
+    });
     return slots;
 }
 

@@ -161,7 +161,9 @@ public:
 
     /// Actions since the last call, in order.
     [[nodiscard]] std::vector<SlotAction> take_actions();
-    /// Slots whose Place changed (or vanished) since the last call, each once.
+    /// Slots whose Place changed (or vanished) since the last call, each once, in the order in which
+    /// they have to be stored: a kill between any two of them never leaves two current places of
+    /// one instance.
     [[nodiscard]] std::vector<Slot> take_dirty_slots();
     /// Indices of workers whose record changed (or vanished) since the last call, each once.
     [[nodiscard]] std::vector<std::uint32_t> take_dirty_workers();

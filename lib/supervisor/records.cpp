@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <variant>
@@ -206,11 +205,6 @@ Records::Changes Records::store_changes(core::Fleet& fleet,
         if (fleet.worker(index) != nullptr) store_worker(fleet, index);
     }
     changes.slots = fleet.take_dirty_slots();
-    // Who leaves before who takes its place: never two current places of one instance.
-    std::stable_partition(changes.slots.begin(), changes.slots.end(), [&](Slot slot) {
-        const core::Place* const place = fleet.find(slot);
-        return place != nullptr && place->role == core::Role::retired;
-    });
     for (const Slot slot : changes.slots) {
         if (fleet.find(slot) == nullptr) before_forgotten(slot);
         store_place(fleet, slot, changes);

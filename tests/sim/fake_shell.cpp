@@ -1,7 +1,5 @@
 #include "sim/fake_shell.hpp"
 
-#include <algorithm>
-
 namespace cluster::sim {
 
 FakeShell::FakeShell(core::Fleet::Bounds bounds, std::uint64_t seed, FakeKeeper& keeper,
@@ -195,12 +193,7 @@ bool FakeShell::store(Instant now) {
         if (is_killed(now)) return false;
         stored_.workers[index] = *worker;
     }
-    std::vector<Slot> slots = fleet_->take_dirty_slots();
-    std::stable_partition(slots.begin(), slots.end(), [this](Slot slot) {
-        const core::Place* const place = fleet_->find(slot);
-        return place != nullptr && place->role == core::Role::retired;
-    });
-    for (const Slot slot : slots) {
+    for (const Slot slot : fleet_->take_dirty_slots()) {
         if (is_killed(now)) return false;
         changed_.push_back(slot);
         const core::Place* const place = fleet_->find(slot);

@@ -386,6 +386,26 @@ TEST_CASE("core/reload: an old run that crashes meanwhile is replaced all the sa
     CHECK(w.told(epoch) == "1 done 0 failed 0 pending");
 }
 
+TEST_CASE("core/reload: who was the instance is stored before who is, though nothing of it is left") {
+    Site w{2, overlap()};
+    w.reload();
+    w.spawned(2);
+    w.pass(500ms);
+    w.exits(0, 1);
+    static_cast<void>(w.fleet.take_dirty_slots());
+    w.pass(500ms);
+    // The slot of the old run has gone on to the next one that comes in.
+    CHECK(w.layout() == "a.0@2 a.1@1 +a.1@0");
+    CHECK(w.fleet.take_dirty_slots() == std::vector<Slot>{Slot{0}, Slot{2}, Slot{1}});
+    w.spawned(0);
+    w.pass(500ms);
+    w.exits(1, 1);
+    static_cast<void>(w.fleet.take_dirty_slots());
+    w.pass(500ms);
+    CHECK(w.layout() == "a.0@2 a.1@0");
+    CHECK(w.fleet.take_dirty_slots() == std::vector<Slot>{Slot{1}, Slot{0}});
+}
+
 TEST_CASE("core/reload: a run that is good and dies in the same turn replaces nobody") {
     Site w{1, overlap()};
     const Epoch epoch = w.reload();
