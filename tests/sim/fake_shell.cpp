@@ -49,9 +49,11 @@ void FakeShell::check_start(Slot slot) {
     const bool is_new_run = instance.generation > known.generation;
     const bool is_automatic = is_same && instance.history.restarts > known.restarts;
     known = {place->worker, place->number, instance.generation, instance.history.restarts};
-    // One that was started by itself and is restarted in the same turn will wait like the others.
+    // One that was started by itself and is restarted in the same turn, now or as soon as others
+    // have left, will wait like the others; what it says of its restarts is of the next run.
     const bool is_on_its_way = core::is_occupied(instance.state) &&
-                               !std::holds_alternative<core::Stopping>(instance.state);
+                               !std::holds_alternative<core::Stopping>(instance.state) &&
+                               instance.hold != core::Hold::restart;
     if (!is_new_run || is_automatic || !is_on_its_way) return;
     for (const std::string& name : fleet_->worker(place->worker)->spec.requirements) {
         if (!is_satisfied(name)) broken_ = "a start before what it requires is ready";
