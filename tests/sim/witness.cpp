@@ -89,11 +89,12 @@ bool Witness::has_leaving_dependent(const Stored& stored, const std::string& nam
         if (std::find(names.begin(), names.end(), name) == names.end()) continue;
         if (!core::is_occupied(place->instance.state)) continue;
         if (place->instance.desired != core::Desired::down) continue;
-        // Given up by its own reload in the very turn, and nobody asked its instance to leave.
-        const bool is_dropped = place->role == core::Role::retired &&
-                                seen_[place->slot.value].role == core::Role::incoming &&
-                                has_wanted_current(stored, *place);
-        if (!is_dropped) return true;
+        // Given up by its own reload, or replaced by it, in the very turn: after the commands of
+        // that turn, and nobody asked its instance to leave.
+        const bool is_of_reload = place->role == core::Role::retired &&
+                                  seen_[place->slot.value].role != core::Role::retired &&
+                                  has_wanted_current(stored, *place);
+        if (!is_of_reload) return true;
     }
     return false;
 }
