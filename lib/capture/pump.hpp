@@ -66,6 +66,10 @@ public:
     void set_format(const LineFormat& format) { format_ = format; }
     /// The beginning of a line of a shared log waits for its end; see flush().
     [[nodiscard]] bool has_partial() const { return staging_ && staging_->waiting() > 0; }
+    /// Something of the pipe is here and not in the log.
+    [[nodiscard]] bool has_taken() const {
+        return is_staged() || pending_begin_ != pending_.size();
+    }
     /// Writes what is staged, unfinished lines too: idle when all of it is in the log.
     [[nodiscard]] Pumped flush();
     /// Bytes go straight to the log again. Requires: flush() has said idle.

@@ -59,7 +59,8 @@ std::size_t EpollPoller::wait(std::optional<Duration> timeout, std::span<Ready> 
             Ready{.token = event.data.u64,
                   .readable = (event.events & EPOLLIN) != 0 || is_over,
                   .writable = (event.events & EPOLLOUT) != 0,
-                  .hung_up = is_over};
+                  .hung_up = is_over,
+                  .is_drained = (event.events & (EPOLLHUP | EPOLLERR | EPOLLIN)) == EPOLLHUP};
     }
     return count < 0 ? 0 : static_cast<std::size_t>(count);
 }

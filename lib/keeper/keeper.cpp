@@ -35,11 +35,10 @@ Keeper::Keeper(Options options, Process process, sys::UniqueFd table_file, sys::
       table_(*mapping_.as<wire::Table>()),
       custody_(table_),
       runs_(table_,
-            [this](Slot slot) {
-                if (link_) link_->ring(slot.value);
-            }),
+            [this](Slot slot) { ring(slot); }),
       loop_(poller_),
       guardian_(sys::monotonic_now()) {
+    changed_.reserve(Link::kMaxRung);
     write_header(sys::monotonic_now());
 }
 
@@ -75,6 +74,7 @@ int Keeper::run() {
         if (std::exchange(has_link_input_, false)) serve_link(now);
         if (std::exchange(has_signals_, false)) take_signals(now);
         act_on_time(now);
+        ring_all();
         update_link_interest();
     }
     // Failing to remove them harms nobody: the lock is what counts, and the next keeper replaces

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/time.hpp"
@@ -90,7 +91,12 @@ private:
     void update_link_interest();
     void handle(const wire::Message& request, sys::Packet& packet, Instant now);
     void handle_greeted(const wire::Message& request, sys::Packet& packet, Instant now);
-    void settle(const wire::Message& request, const Status& outcome);
+    void settle(const wire::Message& request, Run run, const Status& outcome);
+    void on_signal(const wire::Message& request);
+    void on_release(const wire::Message& request);
+    void on_drop(const wire::Message& request);
+    void ring(Slot slot);
+    void ring_all();
     [[nodiscard]] Status on_spawn(const wire::Message& request, sys::Packet& packet, Instant now);
     [[nodiscard]] Status on_hold(const wire::Message& request, sys::Packet& packet);
     [[nodiscard]] Status on_finish(const wire::Message& request, Instant now);
@@ -118,6 +124,8 @@ private:
     ev::Watch link_watch_;
     ev::Interest link_interest_;
     bool has_greeted_ = false;  // the supervisor's hello came and was right
+    bool is_batching_ = false;  // it reads doorbells that name several slots
+    std::vector<Slot> changed_;  // rung for before anything else is said
 
     /// clusterd got SIGTERM or SIGINT.
     bool is_terminating_ = false;

@@ -1,8 +1,11 @@
 #include "keeper/link.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
+
+#include "base/assert.hpp"
 
 namespace cluster::keeper {
 
@@ -23,7 +26,7 @@ constexpr std::uint32_t bit_of(wire::Kind kind) {
 }  // namespace
 
 Result<wire::Message> Link::receive(sys::Packet& packet) {
-    if (answer_) return fail(Op::receive, EAGAIN);
+    if (waiting_ != 0) return fail(Op::receive, EAGAIN);
     // One byte more than a message, so that a longer datagram shows.
     std::array<std::byte, sizeof(wire::Message) + 1> buffer;
     auto received = sys::receive_packet(socket_.get(), buffer, packet);
@@ -39,12 +42,18 @@ Result<wire::Message> Link::receive(sys::Packet& packet) {
 }
 
 void Link::answer(const wire::Message& message) {
-    if (send(message) == Outcome::no_room) answer_ = message;
+    if (waiting_ == 0 && send(message) == Outcome::sent) return;
+    CLUSTER_ASSERT(waiting_ < answers_.size());
+    answers_[waiting_++] = message;
 }
 
-void Link::ring(std::uint32_t slot) {
+void Link::ring(std::span<const Slot> slots) {
+    CLUSTER_ASSERT(!slots.empty() && slots.size() <= kMaxRung);
     wire::Message message = wire::make_message(wire::Kind::changed);
-    message.slot = slot;
+    message.slot = slots.front().value;
+    for (std::size_t i = 1; i < slots.size(); ++i) {
+        message.payload.changed.further[i - 1] = slots[i].value + 1;
+    }
     notify(message, bit_of(wire::Kind::changed));
 }
 
@@ -58,10 +67,13 @@ void Link::notify(wire::Message message, std::uint32_t bit) {
 }
 
 void Link::flush() {
-    if (answer_) {
-        if (send(*answer_) == Outcome::no_room) return;
-        answer_.reset();
+    for (std::size_t sent = 0; sent < waiting_; ++sent) {
+        if (send(answers_[sent]) == Outcome::sent) continue;
+        std::copy(answers_.begin() + sent, answers_.begin() + waiting_, answers_.begin());
+        waiting_ -= sent;
+        return;
     }
+    waiting_ = 0;
     for (const wire::Kind kind : kNotices) {
         if ((owed_ & bit_of(kind)) == 0) continue;
         // A doorbell without a slot: which ones it was meant for is not known any more.

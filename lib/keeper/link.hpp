@@ -7,11 +7,12 @@
 // socket.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 
+#include "base/ids.hpp"
 #include "base/result.hpp"
 #include "ev/poller.hpp"
 #include "sys/fd.hpp"
@@ -36,20 +37,23 @@ public:
     /// is no message: the link is not to be used any more.
     [[nodiscard]] Result<wire::Message> receive(sys::Packet& packet);
 
-    /// Sends an answer or keeps it until there is room.
+    /// Sends an answer or keeps it until there is room. Requires: as many as kMaxAnswers for one
+    /// request.
     void answer(const wire::Message& message);
-    /// Rings the doorbell for a slot (kNoSlot: for all).
-    void ring(std::uint32_t slot);
+    /// One doorbell names so many slots.
+    static constexpr std::size_t kMaxRung = 25;
+    /// Rings the doorbell for slots. Requires: 1 … kMaxRung.
+    void ring(std::span<const Slot> slots);
     /// Passes on what clusterd was asked by a signal: terminate, reload or rotate.
     void pass_on(wire::Kind kind);
     /// The socket has room: sends what waits.
     void flush();
     /// Nobody is left to read the answer that waits.
-    void forget_answer() { answer_.reset(); }
+    void forget_answer() { waiting_ = 0; }
 
     /// Readiness that the link wants: room while something waits; requests while no answer does.
     [[nodiscard]] ev::Interest interest() const {
-        return {.readable = !answer_.has_value(), .writable = owes()};
+        return {.readable = waiting_ == 0, .writable = owes()};
     }
     /// Sending failed for another reason than want of room: nobody is left at the other end. What
     /// came from there before can still be received.
@@ -58,12 +62,15 @@ public:
 private:
     enum class Outcome { sent, no_room };
     [[nodiscard]] Outcome send(wire::Message message);
-    [[nodiscard]] bool owes() const { return answer_.has_value() || owed_ != 0; }
+    [[nodiscard]] bool owes() const { return waiting_ != 0 || owed_ != 0; }
     void notify(wire::Message message, std::uint32_t bit);
 
     sys::UniqueFd socket_;
     Attach attach_;
-    std::optional<wire::Message> answer_;
+    /// A request that names seven runs may be refused for each of them.
+    static constexpr std::size_t kMaxAnswers = 7;
+    std::array<wire::Message, kMaxAnswers> answers_;  // the first waiting_ of them, in order
+    std::size_t waiting_ = 0;
     std::uint32_t owed_ = 0;  // one bit for each kind of notice in kNotices
     bool is_broken_ = false;
 };

@@ -28,6 +28,10 @@ Run run_of(const Message& message) {
     return {.slot = Slot{message.slot}, .generation = Generation{message.generation}};
 }
 
+Run run_of(const wire::FurtherRun& further) {
+    return {.slot = Slot{further.slot}, .generation = Generation{further.generation}};
+}
+
 bool has_our_sizes(const wire::Hello& hello) {
     return hello.message_bytes == sizeof(wire::Message) &&
            hello.slot_record_bytes == sizeof(wire::SlotRecord) &&
@@ -99,24 +103,25 @@ void Keeper::handle(const Message& request, sys::Packet& packet, Instant now) {
         return reject_supervisor("its hello is of another version");
     }
     has_greeted_ = true;
+    is_batching_ = request.payload.hello.batches != 0;
 }
 
 void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant now) {
     switch (request.kind) {
         case Kind::spawn:
-            return settle(request, on_spawn(request, packet, now));
+            return settle(request, run_of(request), on_spawn(request, packet, now));
         case Kind::signal:
-            return settle(request, runs_.signal(run_of(request), request.payload.signal));
+            return on_signal(request);
         case Kind::release:
-            return settle(request, runs_.release(run_of(request)));
+            return on_release(request);
         case Kind::hold:
-            return settle(request, on_hold(request, packet));
+            return settle(request, run_of(request), on_hold(request, packet));
         case Kind::drop:
-            return settle(request, custody_.drop(request.payload.hold.key));
+            return on_drop(request);
         case Kind::fetch:
             return on_fetch(request);
         case Kind::finish:
-            return settle(request, on_finish(request, now));
+            return settle(request, run_of(request), on_finish(request, now));
         case Kind::hello:
         case Kind::spawned:
         case Kind::changed:
@@ -129,14 +134,54 @@ void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant
     }
 }
 
-void Keeper::settle(const Message& request, const Status& outcome) {
+/// `run`: the one of those that the request names whose outcome this is.
+void Keeper::settle(const Message& request, Run run, const Status& outcome) {
     if (outcome || !link_) return;
-    Message refusal = wire::make_message(Kind::refused, run_of(request));
+    ring_all();
+    Message refusal = wire::make_message(Kind::refused, run);
     refusal.sequence = request.sequence;
     refusal.payload.refused = {.sequence = request.sequence,
                                .op = static_cast<std::int32_t>(outcome.error().op),
                                .code = outcome.error().code};
     link_->answer(refusal);
+}
+
+void Keeper::on_signal(const Message& request) {
+    const wire::Signal& wanted = request.payload.signal;
+    settle(request, run_of(request), runs_.signal(run_of(request), wanted));
+    for (const wire::FurtherRun& further : wanted.further) {
+        if (further.generation == 0) return;
+        settle(request, run_of(further), runs_.signal(run_of(further), wanted));
+    }
+}
+
+void Keeper::on_release(const Message& request) {
+    settle(request, run_of(request), runs_.release(run_of(request)));
+    for (const wire::FurtherRun& further : request.payload.release.further) {
+        if (further.generation == 0) return;
+        settle(request, run_of(further), runs_.release(run_of(further)));
+    }
+}
+
+void Keeper::on_drop(const Message& request) {
+    bool is_first = true;
+    for (const wire::HeldKey& key : request.payload.drop.keys) {
+        if (key.kind == wire::HeldKind::none && !is_first) return;
+        settle(request, run_of(request), custody_.drop(key));
+        is_first = false;
+    }
+}
+
+/// The table says something new of the slot. Said at the end of the turn at the latest.
+void Keeper::ring(Slot slot) {
+    if (!link_) return;
+    changed_.push_back(slot);
+    if (!is_batching_ || changed_.size() == Link::kMaxRung) ring_all();
+}
+
+void Keeper::ring_all() {
+    if (link_ && !changed_.empty()) link_->ring(changed_);
+    changed_.clear();
 }
 
 Status Keeper::on_spawn(const Message& request, sys::Packet& packet, Instant now) {
@@ -148,6 +193,7 @@ Status Keeper::on_spawn(const Message& request, sys::Packet& packet, Instant now
     const auto known = runs_.spawn(run, Epoch{request.payload.spawn.epoch}, packet.fds[0].get(),
                                    {fds.data(), packet.fd_count - 1}, process_.defaults, now);
     if (!known || !link_) return known;
+    ring_all();
     Message answer = runs_.make_answer(run);
     answer.sequence = request.sequence;
     link_->answer(answer);

@@ -119,7 +119,8 @@ void Runs::note_group_gone(Slot slot) {
 
 void Runs::signal_all(int signal, bool then_continue) {
     const wire::Signal wanted{
-        .signal = signal, .then_continue = then_continue ? 1U : 0U, .to_leader = 0, .reserved = 0};
+        .signal = signal, .then_continue = then_continue ? 1U : 0U, .to_leader = 0, .reserved = 0,
+        .further = {}};
     for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
         const SlotRecord& record = slots_.record(Slot{i});
         const bool may_be_left = record.state == SlotState::running || record.group_alive != 0;

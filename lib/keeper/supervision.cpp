@@ -71,6 +71,8 @@ void Keeper::connect_supervisor(sys::UniqueFd socket) {
         return attach(message, fds);
     });
     has_greeted_ = false;
+    is_batching_ = false;
+    changed_.clear();
     link_interest_ = link_->interest();
     const auto watch =
         loop_.add(link_->descriptor(), link_interest_, [this](const ev::Ready& ready) {
@@ -90,7 +92,9 @@ void Keeper::connect_supervisor(sys::UniqueFd socket) {
                            .is_terminating = is_terminating_ ? 1U : 0U,
                            .boot_id_low = 0,
                            .boot_id_high = 0,
-                           .supervisor_starts = header.supervisor_starts};
+                           .supervisor_starts = header.supervisor_starts,
+                           .batches = 1,
+                           .reserved = 0};
     std::memcpy(&hello.payload.hello.boot_id_low, header.boot_id, sizeof(std::uint64_t));
     std::memcpy(&hello.payload.hello.boot_id_high, header.boot_id + 8, sizeof(std::uint64_t));
     link_->answer(hello);

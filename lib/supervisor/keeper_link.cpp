@@ -20,6 +20,7 @@ wire::Hello own_hello() {
     hello.held_record_bytes = sizeof(wire::HeldRecord);
     hello.max_slots = wire::kMaxSlots;
     hello.max_held = wire::kMaxHeld;
+    hello.batches = 1;
     return hello;
 }
 
@@ -118,6 +119,52 @@ Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
 }
 
 void KeeperLink::send(wire::Message message, std::span<const int> fds) {
+    flush();
+    send_now(message, fds);
+}
+
+void KeeperLink::flush() {
+    if (!gathered_) return;
+    const wire::Message message = *gathered_;
+    gathered_.reset();
+    send_now(message, {});
+}
+
+void KeeperLink::gather(const wire::Message& message) {
+    if (join(message)) return;
+    flush();
+    gathered_ = message;
+    gathered_more_ = 0;
+}
+
+/// True: it went into what is gathered already.
+bool KeeperLink::join(const wire::Message& message) {
+    if (!gathered_ || gathered_->kind != message.kind || hello_.batches == 0) return false;
+    wire::Payload& payload = gathered_->payload;
+    std::span<wire::FurtherRun> further;
+    if (message.kind == wire::Kind::drop) {
+        const std::span keys(payload.drop.keys);
+        if (gathered_more_ + 1 == keys.size()) return false;
+        keys[++gathered_more_] = message.payload.drop.keys[0];
+        return true;
+    }
+    if (message.kind == wire::Kind::signal) {
+        const wire::Signal& ours = payload.signal;
+        const wire::Signal& theirs = message.payload.signal;
+        const bool is_same = ours.signal == theirs.signal && ours.to_leader == theirs.to_leader &&
+                             ours.then_continue == theirs.then_continue;
+        if (!is_same) return false;
+        further = payload.signal.further;
+    } else {
+        further = payload.release.further;
+    }
+    if (gathered_more_ == further.size()) return false;
+    further[gathered_more_++] = {
+        .slot = message.slot, .reserved = 0, .generation = message.generation};
+    return true;
+}
+
+void KeeperLink::send_now(wire::Message message, std::span<const int> fds) {
     message.sequence = ++sequence_;
     message.fd_count = static_cast<std::uint32_t>(fds.size());
     while (!is_broken_) {
@@ -148,18 +195,18 @@ void KeeperLink::signal(Run run, int signal, bool then_continue) {
     wire::Message message = wire::make_message(wire::Kind::signal, run);
     message.payload.signal.signal = signal;
     message.payload.signal.then_continue = then_continue ? 1U : 0U;
-    send(message, {});
+    gather(message);
 }
 
 void KeeperLink::signal_leader(Run run, int signal) {
     wire::Message message = wire::make_message(wire::Kind::signal, run);
     message.payload.signal.signal = signal;
     message.payload.signal.to_leader = 1;
-    send(message, {});
+    gather(message);
 }
 
 void KeeperLink::release(Run run) {
-    send(wire::make_message(wire::Kind::release, run), {});
+    gather(wire::make_message(wire::Kind::release, run));
 }
 
 void KeeperLink::hold(const wire::HeldKey& key, int fd) {
@@ -170,8 +217,8 @@ void KeeperLink::hold(const wire::HeldKey& key, int fd) {
 
 void KeeperLink::drop(const wire::HeldKey& key) {
     wire::Message message = wire::make_message(wire::Kind::drop);
-    message.payload.hold.key = key;
-    send(message, {});
+    message.payload.drop.keys[0] = key;
+    gather(message);
 }
 
 void KeeperLink::finish(int code) {

@@ -1,9 +1,11 @@
 // The supervisor's end of the link to the keeper.
 //
 // What was sent is in the kernel's hands when the call returns, and the keeper reads it even if we
-// are killed then: that is what makes write-ahead order simple. While the socket is full, a sender
-// goes on receiving into the inbox, so the two processes can never wait for each other. Owns: the
-// socket, the mapping of the keeper's table.
+// are killed then: that is what makes write-ahead order simple. Signals, releases and drops that
+// follow one another are gathered into one message until something else is sent or flush() is
+// called; a kill before that is a kill before they were asked for. While the socket is full, a
+// sender goes on receiving into the inbox, so the two processes can never wait for each other.
+// Owns: the socket, the mapping of the keeper's table.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +55,8 @@ public:
     void hold(const wire::HeldKey& key, int fd);
     void drop(const wire::HeldKey& key);
     void finish(int code);
+    /// Sends what was gathered. To be called before anybody waits for what follows from it.
+    void flush();
 
     /// Receives what is there into the inbox. False when the keeper is gone or talks nonsense.
     [[nodiscard]] bool receive();
@@ -68,12 +72,17 @@ public:
 private:
     KeeperLink(sys::UniqueFd socket, sys::Mapping mapping, const wire::Hello& hello);
     void send(wire::Message message, std::span<const int> fds);
+    void send_now(wire::Message message, std::span<const int> fds);
+    void gather(const wire::Message& message);
+    [[nodiscard]] bool join(const wire::Message& message);
     void wait_for_room();
 
     sys::UniqueFd socket_;
     sys::Mapping mapping_;
     wire::Hello hello_;
     std::uint64_t sequence_ = 0;
+    std::optional<wire::Message> gathered_;
+    std::size_t gathered_more_ = 0;  // what it names beyond the first
     std::deque<KeeperMessage> inbox_;
     bool is_broken_ = false;
 };

@@ -4,7 +4,9 @@
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <climits>
 #include <memory>
+#include <string>
 
 #include "sys/file.hpp"
 
@@ -14,15 +16,25 @@ namespace {
 constexpr int kStandardError = 2;
 
 /// stderr, but never a reason to wait: a reader that stalls (a journal, a pager) loses lines, and
-/// the workers lose nothing.
+/// the workers lose nothing. What one turn says is written together; what is worth a warning, at once
+/// with all before it.
 class PatientSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
         spdlog::memory_buf_t line;
         formatter_->format(message, line);
-        sys::write_if_ready(kStandardError, {line.data(), line.size()});
+        // More than a pipe that is ready takes without waiting is never written at once: pipe(7).
+        if (lines_.size() + line.size() > PIPE_BUF) flush_();
+        lines_.append(line.data(), line.size());
+        if (message.level >= spdlog::level::warn) flush_();
     }
-    void flush_() override {}
+    void flush_() override {
+        if (!lines_.empty()) sys::write_if_ready(kStandardError, lines_);
+        lines_.clear();
+    }
+
+private:
+    std::string lines_;
 };
 
 spdlog::logger& logger() {
@@ -51,6 +63,9 @@ void warn(std::string_view text) {
 }
 void error(std::string_view text) {
     logger().error(text);
+}
+void flush() {
+    logger().flush();
 }
 
 }  // namespace cluster::supervisor::log

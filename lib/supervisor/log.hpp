@@ -14,5 +14,7 @@ void debug(std::string_view text);
 void info(std::string_view text);
 void warn(std::string_view text);
 void error(std::string_view text);
+/// Writes what was said since. At the end of a turn, and before the process ends.
+void flush();
 
 }  // namespace cluster::supervisor::log

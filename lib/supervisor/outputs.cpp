@@ -180,7 +180,9 @@ Status Outputs::watch(const Key& key, Entry& entry) {
     // The map's own key stays where it is, so the handler needs no memory for one.
     const Key* const stored = &entries_.find(key)->first;
     auto added = loop_.add(entry.pump.pipe(), {},
-                           [this, stored](const ev::Ready&) { on_ready(Key{*stored}); });
+                           [this, stored](const ev::Ready& ready) {
+                               on_ready(Key{*stored}, ready.is_drained);
+                           });
     if (!added) return tl::unexpected(added.error());
     entry.watch = *added;
     return {};
@@ -211,10 +213,11 @@ void Outputs::remove(const Key& key) {
 
 // --- pumping
 
-void Outputs::on_ready(const Key& key) {
+void Outputs::on_ready(const Key& key, bool is_drained) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
     Entry& entry = found->second;
+    if (is_drained && !entry.pump.has_taken()) return remove(key);
     if (entry.flow == Flow::discards) return discard(key, entry, kBudgetPerTurn);
     act_on(key, entry, pump(entry, kBudgetPerTurn));
 }

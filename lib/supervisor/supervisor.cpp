@@ -94,10 +94,13 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
 
 int Supervisor::run() {
     while (!exit_code_) {
+        link_.flush();
+        log::flush();
         const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
         turn(now);
         if (link_.is_broken() && !exit_code_) end_without_keeper();
     }
+    log::flush();
     return *exit_code_;
 }
 
@@ -143,12 +146,14 @@ void Supervisor::turn(Instant now) {
     signal_left();
     for (const core::SlotAction& action : fleet_.take_actions()) execute(action);
     if (sockets_.take_news()) spawn_waiting();
+    link_.flush();
     sys::pass(Failpoint::actions_done);
     watch_.follow(changes.slots, now);
     handover_.follow(changes.slots);
     channels_.follow(changes.slots);
     if (!changes.is_empty()) clusters_.follow();
     report(changes, now);
+    link_.flush();
     requests_.send_answers(!changes.is_empty(), now);
     sys::pass(Failpoint::turn_done);
     if (records_.is_shutting_down()) finish_when_idle(now);
@@ -174,6 +179,10 @@ void Supervisor::on_keeper_message(const KeeperMessage& item, Instant now) {
             on_slot_changed(Slot{i}, now);
     } else if (message.kind == wire::Kind::changed) {
         on_slot_changed(slot, now);
+        for (const std::uint32_t further : message.payload.changed.further) {
+            if (further == 0) break;
+            on_slot_changed(Slot{further - 1}, now);
+        }
     } else if (message.kind == wire::Kind::terminate) {
         log::info("asked to end: stopping all workers");
         begin_shutdown(now);

@@ -9,7 +9,11 @@ namespace cluster::wire {
 static_assert(offsetof(Message, version) == 4 && offsetof(Message, kind) == 6);
 static_assert(offsetof(Message, sequence) == 8 && offsetof(Message, slot) == 16);
 static_assert(offsetof(Message, fd_count) == 20 && offsetof(Message, generation) == 24);
-static_assert(offsetof(Hello, boot_id_low) == 24 && sizeof(Hello) == 48);
+static_assert(offsetof(Hello, boot_id_low) == 24 && offsetof(Hello, batches) == 48);
+static_assert(sizeof(Hello) == 56 && sizeof(FurtherRun) == 16);
+static_assert(offsetof(FurtherRun, generation) == 8 && offsetof(Signal, further) == 16);
+static_assert(sizeof(Signal) == 96 && sizeof(Release) == 96 && sizeof(Drop) == 96);
+static_assert(sizeof(Changed) == 96);
 static_assert(offsetof(HeldKey, slot) == 4 && offsetof(HeldKey, generation) == 8);
 static_assert(sizeof(Spawned) == 16 && sizeof(Refused) == 16 && sizeof(Payload) == 96);
 

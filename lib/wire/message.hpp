@@ -33,17 +33,17 @@ enum class Kind : std::uint16_t {
     // supervisor → keeper
     spawn = 16,    // fds[0]: sealed plan; fds[1…]: the descriptors that the plan's dup operations
                    // name, from 0
-    signal = 17,   // to the process group of a run
-    release = 18,  // the exit of a run was taken note of: its slot may spawn again
+    signal = 17,   // to the process groups of one to six runs
+    release = 18,  // the exits of one to seven runs were taken note of: their slots may spawn again
     hold = 19,  // keep a duplicate of the attached descriptors under the given key (index counts up
                 // from `index`)
-    drop = 20,  // close what is held under the key
+    drop = 20,  // close what is held under one to six keys
     fetch = 21,   // send what is held, from custody record `first` on
     finish = 22,  // exit with `code`; refused while a slot is occupied
     // keeper → supervisor
     spawned = 32,    // answer to spawn; on success fds[0] is the pidfd (none when the run has ended
                      // meanwhile)
-    changed = 33,    // doorbell: look at this slot of the table again (kNoSlot: at all of them)
+    changed = 33,    // doorbell: look at these slots of the table again (kNoSlot: at all of them)
     held = 34,       // the one answer to each fetch: descriptors of custody records [first, first +
                      // count) that are in
                      // use, in order; ask again from first + count until count is 0
@@ -100,6 +100,15 @@ struct Hello {
     std::uint64_t boot_id_high;
     std::uint64_t
         supervisor_starts;  // keeper: how often it has started a supervisor, this one included
+    std::uint32_t batches;  // 1: the sender reads what a message names beyond its first run or key
+    std::uint32_t reserved;
+};
+
+/// One more run that a message concerns.
+struct FurtherRun {
+    std::uint32_t slot;
+    std::uint32_t reserved;
+    std::uint64_t generation;  // 0: none, nor any behind it
 };
 
 struct Spawn {
@@ -111,11 +120,23 @@ struct Signal {
     std::uint32_t then_continue;  // 1: SIGCONT after it, so that a stopped process can obey
     std::uint32_t to_leader;  // 1: to the leader alone, and not noted as the last signal of the run
     std::uint32_t reserved;
+    FurtherRun further[5];  // the same for these
 };
 
-/// Payload of hold, drop and (as the position) fetch and held.
+struct Release {
+    FurtherRun further[6];  // these as well
+};
+
 struct Hold {
     HeldKey key;
+};
+
+struct Drop {
+    HeldKey keys[6];  // up to the first of kind none
+};
+
+struct Changed {
+    std::uint32_t further[24];  // slots that are to be looked at as well, each plus one; 0: none
 };
 
 struct Fetch {
@@ -147,7 +168,10 @@ union Payload {
     Hello hello;
     Spawn spawn;
     Signal signal;
+    Release release;
     Hold hold;
+    Drop drop;
+    Changed changed;
     Fetch fetch;
     Finish finish;
     Spawned spawned;

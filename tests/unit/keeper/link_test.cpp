@@ -36,7 +36,7 @@ struct Fixture {
     /// Doorbells until one does not fit.
     std::uint32_t fill() {
         std::uint32_t count = 0;
-        while (!link.interest().writable) link.ring(count++);
+        while (!link.interest().writable) link.ring(std::array{cluster::Slot{count++}});
         return count - 1;
     }
     Error receive_error() {
@@ -53,8 +53,8 @@ TEST_CASE("keeper/link: doorbells that do not fit become one for all slots, in t
     Fixture f;
     const std::uint32_t sent = f.fill();
     CHECK(sent > 10);
-    f.link.ring(1);
-    f.link.ring(2);
+    f.link.ring(std::array{cluster::Slot{1}});
+    f.link.ring(std::array{cluster::Slot{2}});
     for (std::uint32_t i = 0; i < sent; ++i) CHECK(f.receive()->slot == i);
     CHECK_FALSE(f.receive());
     f.link.flush();
@@ -87,16 +87,27 @@ TEST_CASE(
 
 TEST_CASE("keeper/link: what a peer sent before it died is read, unread doorbells or not") {
     Fixture f;
-    f.link.ring(3);
+    f.link.ring(std::array{cluster::Slot{3}});
     f.send(wire::make_message(Kind::fetch));
     f.send(wire::make_message(Kind::finish));
     f.peer.reset();
     sys::Packet packet;
     CHECK(f.link.receive(packet)->kind == Kind::fetch);
-    f.link.ring(4);
+    f.link.ring(std::array{cluster::Slot{4}});
     CHECK(f.link.is_broken());
     CHECK(f.link.receive(packet)->kind == Kind::finish);
     CHECK(f.receive_error() == Error{Op::receive, EPIPE});
+}
+
+TEST_CASE("keeper/link: one doorbell names several slots") {
+    Fixture f;
+    f.link.ring(std::array{cluster::Slot{3}, cluster::Slot{0}, cluster::Slot{9}});
+    const auto message = f.receive();
+    REQUIRE(message);
+    CHECK(message->slot == 3);
+    CHECK(message->payload.changed.further[0] == 1);
+    CHECK(message->payload.changed.further[1] == 10);
+    CHECK(message->payload.changed.further[2] == 0);
 }
 
 TEST_CASE("keeper/link: a datagram that is no message ends the link") {

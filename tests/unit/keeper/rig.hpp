@@ -138,7 +138,7 @@ public:
         return error;
     }
 
-    void greet() {
+    void greet(std::uint32_t batches = 0) {
         wire::Message message = wire::make_message(wire::Kind::hello);
         message.payload.hello = {.message_bytes = sizeof(wire::Message),
                                  .slot_record_bytes = sizeof(wire::SlotRecord),
@@ -148,7 +148,9 @@ public:
                                  .is_terminating = 0,
                                  .boot_id_low = 0,
                                  .boot_id_high = 0,
-                                 .supervisor_starts = 0};
+                                 .supervisor_starts = 0,
+                                 .batches = batches,
+                                 .reserved = 0};
         send(message);
     }
     void send_plan(Run run, int plan, const std::vector<int>& fds = {}) {

@@ -187,6 +187,14 @@ TEST_CASE("keeper/session: custody holds, replaces, drops and lists") {
     drop.payload.hold.key = {.kind = HeldKind::state};
     supervisor.send(drop);
     CHECK(supervisor.expect_refusal() == Error{Op::not_held, ENOENT});
+    for (std::uint16_t i = 0; i < 3; ++i) {
+        supervisor.hold({.kind = HeldKind::spec, .index = i}, {null->get()});
+    }
+    drop.payload.drop.keys[0] = {.kind = HeldKind::spec, .index = 0};
+    drop.payload.drop.keys[1] = {.kind = HeldKind::spec, .index = 2};
+    drop.payload.drop.keys[3] = {.kind = HeldKind::spec, .index = 1};
+    supervisor.send(drop);
+    CHECK(fetch_all(supervisor).size() == 3);
     supervisor.hold({.kind = HeldKind::state}, {});
     CHECK(supervisor.expect_refusal() == Error{Op::message, EINVAL});
 }

@@ -81,6 +81,64 @@ TEST_CASE("keeper/signal: a grandchild that outlives its leader can still be sig
     CHECK(rig.keeper_children() == std::vector{supervisor.pid});
 }
 
+TEST_CASE("keeper/signal: one message names several runs, and each is answered for itself") {
+    Rig rig;
+    Supervisor supervisor = rig.accept();
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        REQUIRE(supervisor.spawn(run_of(i, 1), shell_done(kLasts)).op == 0);
+    }
+    wire::Message message = wire::make_message(Kind::signal, run_of(0, 1));
+    message.payload.signal.signal = SIGKILL;
+    message.payload.signal.further[0] = {.slot = 7, .reserved = 0, .generation = 1};
+    message.payload.signal.further[1] = {.slot = 1, .reserved = 0, .generation = 1};
+    message.payload.signal.further[3] = {.slot = 2, .reserved = 0, .generation = 1};
+    supervisor.send(message);
+    const wire::Message refused = supervisor.expect(Kind::refused).message;
+    CHECK(refused.slot == 7);
+    CHECK(refused.payload.refused.sequence == supervisor.last_sequence());
+    CHECK(refused.payload.refused.code == ESRCH);
+    CHECK(supervisor.wait_exited(0).exit_status == SIGKILL);
+    CHECK(supervisor.wait_exited(1).exit_status == SIGKILL);
+    // What stands behind the end of the list is not looked at.
+    CHECK(supervisor.slot(2).state == wire::SlotState::running);
+
+    message = wire::make_message(Kind::release, run_of(0, 1));
+    message.payload.release.further[0] = {.slot = 2, .reserved = 0, .generation = 1};
+    message.payload.release.further[1] = {.slot = 1, .reserved = 0, .generation = 1};
+    supervisor.send(message);
+    CHECK(supervisor.expect(Kind::refused).message.slot == 2);
+    CHECK(wait_until([&] { return supervisor.slot(1).state == wire::SlotState::free; }));
+    CHECK(supervisor.slot(0).state == wire::SlotState::free);
+}
+
+TEST_CASE("keeper/signal: seven refusals of one message wait for room, in order") {
+    Rig rig;
+    Supervisor supervisor = rig.accept();
+    wire::Message release = wire::make_message(Kind::release, run_of(0, 1));
+    for (std::uint32_t i = 0; i < 6; ++i) {
+        release.payload.release.further[i] = {.slot = i + 1, .reserved = 0, .generation = 1};
+    }
+    std::uint32_t answered = 0;
+    const auto take_all = [&] {
+        while (const auto answer = supervisor.try_receive()) {
+            REQUIRE(answer->message.kind == Kind::refused);
+            CHECK(answer->message.slot == answered++ % 7);
+        }
+    };
+    for (std::uint32_t sent = 0; sent < 300;) {
+        if (supervisor.try_send(release)) {
+            ++sent;
+        } else {
+            REQUIRE(wait_readable(supervisor.link.get()));
+            take_all();
+        }
+    }
+    CHECK(wait_until([&] {
+        take_all();
+        return answered == 2100;
+    }));
+}
+
 TEST_CASE("keeper/signal: a slot is free for the next run while the old group lives on") {
     Rig rig;
     Supervisor supervisor = rig.accept();
