@@ -213,6 +213,13 @@ const Place* Fleet::find(Slot slot) const {
     return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
 }
 
+const Place* Fleet::find(Run run) const {
+    const Place* const place = find(run.slot);
+    const bool is_present = place != nullptr && place->instance.generation == run.generation &&
+                            is_occupied(place->instance.state);
+    return is_present ? place : nullptr;
+}
+
 const Worker* Fleet::find_worker(std::string_view name) const {
     const auto found = by_name_.find(name);
     return found == by_name_.end() ? nullptr : &entries_[found->second]->worker;

@@ -175,6 +175,8 @@ public:
     [[nodiscard]] Epoch last_epoch() const;
 
     [[nodiscard]] const Place* find(Slot slot) const;
+    /// The place that this run is the present one of, and not over; null: there is none.
+    [[nodiscard]] const Place* find(Run run) const;
     /// The spec that the runs of a place are started with. Requires: a place of this fleet.
     [[nodiscard]] const WorkerSpec& spec_of(const Place& place) const;
     /// The incoming place of an instance; null: none.

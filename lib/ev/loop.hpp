@@ -17,6 +17,8 @@
 
 #include "ev/poller.hpp"
 
+struct epoll_event;  // <sys/epoll.h>
+
 namespace cluster::ev {
 
 /// epoll(7). Errors of its creation are found by `is_open`.
@@ -34,7 +36,10 @@ public:
     std::size_t wait(std::optional<Duration> timeout, std::span<Ready> ready) override;
 
 private:
+    [[nodiscard]] int wait_for(std::optional<Duration> timeout, std::span<epoll_event> events);
+
     int epoll_ = -1;
+    bool is_fine_ = true;  // the kernel waits to the nanosecond (epoll_pwait2, Linux 5.11)
 };
 
 /// Names one watch. Comparing equal means the same watch, not the same descriptor.

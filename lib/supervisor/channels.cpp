@@ -53,11 +53,6 @@ std::string_view basename_of(std::string_view path) {
     return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-bool is_of_run(const core::Place* place, Run run) {
-    return place != nullptr && place->instance.generation == run.generation &&
-           core::is_occupied(place->instance.state);
-}
-
 }  // namespace
 
 core::ChannelMode channel_mode(const core::Launch& launch) {
@@ -115,8 +110,8 @@ void Channels::resume(std::vector<HeldDescriptor>& held) {
     for (HeldDescriptor& item : held) {
         if (item.key.kind != wire::HeldKind::channel) continue;
         const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
-        const core::Place* place = fleet_.find(run.slot);
-        if (!is_of_run(place, run)) {
+        const core::Place* const place = fleet_.find(run);
+        if (place == nullptr) {
             keeper_.drop(item.key);
             continue;
         }
@@ -197,8 +192,8 @@ void Channels::close(Run run) {
 }
 
 Result<sys::UniqueFd> Channels::renew(Run run) {
-    const core::Place* place = fleet_.find(run.slot);
-    if (!is_of_run(place, run)) return fail(Op::socket, ENOENT);
+    const core::Place* const place = fleet_.find(run);
+    if (place == nullptr) return fail(Op::socket, ENOENT);
     const core::Launch& launch = fleet_.spec_of(*place).launch;
     // A worker of a Node.js cluster ends with its channel.
     if (launch.node.cluster || channel_mode(launch) == core::ChannelMode::off) {
@@ -460,7 +455,7 @@ void Channels::follow(const std::vector<Slot>& slots) {
         const auto found = entries_.find(slot);
         if (found == entries_.end()) continue;
         const Run run = found->second.run;
-        if (!is_of_run(fleet_.find(slot), run)) close(run);
+        if (fleet_.find(run) == nullptr) close(run);
     }
 }
 

@@ -92,10 +92,8 @@ void RunWatch::resume(std::vector<HeldDescriptor>& held) {
     for (HeldDescriptor& item : held) {
         if (item.key.kind != wire::HeldKind::notify) continue;
         const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
-        const core::Place* place = fleet_.find(run.slot);
-        const bool is_current = place != nullptr && place->instance.generation == run.generation &&
-                                core::is_occupied(place->instance.state);
-        if (!is_current) {
+        const core::Place* const place = fleet_.find(run);
+        if (place == nullptr) {
             keeper_.drop(item.key);
             continue;
         }

@@ -1,10 +1,17 @@
 #include "ev/loop.hpp"
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <vector>
@@ -214,6 +221,42 @@ TEST_CASE("ev/epoll: a wait ends when its time has passed, not earlier") {
     const Instant start = sys::monotonic_now();
     CHECK(poller.wait(milliseconds{20}, ready) == 0);
     CHECK(sys::monotonic_now() - start >= milliseconds{20});
+}
+
+/// From now on the kernel answers this process as an old sandbox would.
+bool deny_fine_waits(std::uint16_t error) {
+    std::array<sock_filter, 4> program{{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    const sock_fprog filter{.len = program.size(), .filter = program.data()};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST_CASE("ev/epoll: a sandbox that denies epoll_pwait2 is waited in all the same") {
+    for (const int error : {ENOSYS, EPERM}) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            constexpr auto kWait = std::chrono::microseconds{1500};
+            EpollPoller poller;
+            int ends[2];
+            bool is_right = deny_fine_waits(static_cast<std::uint16_t>(error)) && ::pipe(ends) == 0;
+            std::array<Ready, 4> ready;
+            const Instant begin = sys::monotonic_now();
+            is_right = is_right && poller.wait(kWait, ready) == 0 &&
+                       sys::monotonic_now() - begin >= kWait;
+            is_right = is_right && poller.add(ends[0], {}, 7).has_value() &&
+                       ::write(ends[1], "x", 1) == 1 && poller.wait(std::nullopt, ready) == 1 &&
+                       ready[0].token == 7;
+            ::_exit(is_right ? 0 : 1);
+        }
+        int status = -1;
+        REQUIRE(::waitpid(child, &status, 0) == child);
+        CHECK(status == 0);
+    }
 }
 
 TEST_CASE("ev/loop: with epoll, a closed end is seen through the loop") {
