@@ -117,6 +117,7 @@ void Primary::on_time(Instant now) {
         if (entry.drains_until && now >= *entry.drains_until) disconnect(entry);
         if (entry.signal_at && now >= *entry.signal_at) {
             entry.signal_at.reset();
+            entry.is_signalled = true;
             actions_.push_back(action::Signal{entry.member.run});
         }
         if (entry.backs_off_until && now >= *entry.backs_off_until) {

@@ -74,6 +74,8 @@ bool Primary::stop(Run run, Duration grace, Instant now) {
     if (!is_member || !entry->has_channel) return false;
     entry->is_stopping = true;
     take_out_of_turns(*entry);
+    grace = std::max(grace, Duration{0});
+    if (!entry->is_signalled) entry->signal_at = now + grace - std::min(kBeforeKill, grace / 4);
     const std::uint32_t notes = entry->member.notes;
     if ((notes & note::kDisconnected) != 0) return true;
     const bool can_drain = entry->member.drains && (notes & note::kCanDrain) != 0;
@@ -81,7 +83,6 @@ bool Primary::stop(Run run, Duration grace, Instant now) {
         disconnect(*entry);
         return true;
     }
-    grace = std::max(grace, Duration{0});
     const Duration drain = std::max(grace - kAfterDrain - kDrainLate, grace / 2);
     if ((notes & note::kDrainAsked) == 0) {
         // In this order: over a kill it may be asked twice, and never not at all.
@@ -108,7 +109,9 @@ void Primary::on_channel_closed(Run run, Instant now) {
     if (entry == nullptr || !entry->has_channel) return;
     entry->has_channel = false;
     entry->drains_until.reset();
-    if (entry->is_stopping) entry->signal_at = now + kAfterChannel;
+    if (entry->is_stopping && !entry->is_signalled) {
+        entry->signal_at = earliest(entry->signal_at, now + kAfterChannel);
+    }
     take_out_of_turns(*entry);
     take_back(*entry);
 }

@@ -51,6 +51,9 @@ inline constexpr Duration kLinger = std::chrono::seconds{5};
 inline constexpr Duration kAfterChannel = std::chrono::seconds{1};
 /// Of the grace of a run, kept for what comes behind the drain.
 inline constexpr Duration kAfterDrain = std::chrono::milliseconds{500};
+/// Before the end of the grace of a run, the stop signal. Why: a program that closes on it what never
+/// ends by itself (websockets) is to hear it, whatever else the run waits for.
+inline constexpr Duration kBeforeKill = std::chrono::milliseconds{250};
 /// From when a run is to have drained until that is believed to have failed.
 inline constexpr Duration kDrainLate = std::chrono::milliseconds{250};
 /// Addresses of one run, and sockets of one app.
@@ -152,7 +155,7 @@ struct Note {
 struct Listening {
     Run run;
 };
-/// Its channel has been closed for kAfterChannel, or it never had anything to do with us.
+/// Its channel has been closed for kAfterChannel, or its grace is nearly over.
 struct Signal {
     Run run;
 };
@@ -189,8 +192,8 @@ public:
     void on_channel_closed(Run run, Instant now);
     /// It is over.
     void remove(Run run, Instant now);
-    /// Asks a run to end: to drain, where it can, then to disconnect; `grace`: it will be killed
-    /// then. False: it is no worker of a cluster, or has no channel; a signal is all there is.
+    /// Asks a run to end: to drain, where it can, then to disconnect, and in the end by its stop
+    /// signal; `grace`: it will be killed then. False: it is no worker of a cluster, or has no channel; a signal is all there is.
     [[nodiscard]] bool stop(Run run, Duration grace, Instant now);
     /// It will be asked to end in another way: it is handed no more connections.
     void withdraw(Run run);
@@ -263,6 +266,7 @@ private:
         std::optional<Instant> backs_off_until;
         std::optional<Instant> drains_until;
         std::optional<Instant> signal_at;
+        bool is_signalled = false;
         std::map<HandleId, std::uint64_t> handed_over;
     };
 

@@ -101,10 +101,12 @@ void NodeClusters::withdraw(Run run) {
     execute();
 }
 
-void NodeClusters::on_killed(Run run) {
-    if (!primary_.is_ending(run)) return;
-    log::warn(fmt::format("{}: what its clients had open did not end within stop_timeout, and is "
-                          "cut",
+/// Whoever has drained has said by itself what is left.
+void NodeClusters::say_what_is_cut(Run run) {
+    const auto facts = primary_.facts(run);
+    if (!facts || !primary_.is_ending(run) || (facts->notes & note::kDrained) != 0) return;
+    if (!cut_.insert(run).second) return;
+    log::warn(fmt::format("{}: what its clients have open did not end in time, and is cut",
                           name_of(run)));
 }
 
@@ -125,6 +127,7 @@ void NodeClusters::on_run_closed(Run run) {
     now_ = std::max(now_, sys::monotonic_now());
     primary_.remove(run, now_);
     problems_.erase(run);
+    cut_.erase(run);
     execute();
 }
 
@@ -240,6 +243,7 @@ void NodeClusters::execute(const action::Listening& action) {
 }
 
 void NodeClusters::execute(const action::Signal& action) {
+    say_what_is_cut(action.run);
     signals_.push_back(action.run);
 }
 

@@ -39,8 +39,8 @@ public:
     [[nodiscard]] bool stop(Run run, Duration grace, Instant now);
     /// It was asked to end in another way: it is handed no more connections.
     void withdraw(Run run);
-    /// It is killed: says what is lost.
-    void on_killed(Run run);
+    /// It is killed: says what is lost, if that was not said before.
+    void on_killed(Run run) { say_what_is_cut(run); }
 
     void on_time(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
@@ -103,6 +103,7 @@ private:
     [[nodiscard]] static std::string address_text(const Socket& socket);
     [[nodiscard]] static std::string refusal_text(const std::string& key, int error);
     void on_connections(nodecluster::HandleId handle);
+    void say_what_is_cut(Run run);
     [[nodiscard]] nodecluster::Member member_of(const core::Place& place,
                                                 const core::WorkerSpec& spec, Run run);
     [[nodiscard]] std::string name_of(Run run) const;
@@ -117,6 +118,7 @@ private:
     std::uint64_t last_connection_;
     std::map<std::pair<std::string, std::string>, std::string> complaints_;  // by app and key
     std::unordered_map<Run, std::string> problems_;  // the last one of each run that has one
+    std::set<Run> cut_;             // runs whose connections were said to be cut
     std::set<std::string> warned_;  // workers that are started through a wrapper: said once
     std::vector<Run> ready_;
     std::vector<Run> signals_;

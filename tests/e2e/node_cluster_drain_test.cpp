@@ -99,7 +99,7 @@ http.createServer((req, res) => {
         CHECK(slow.wait().out == "begin\nend\n");
         CHECK(stop.wait().code == 0);
         CHECK(has_text(story_of(daemon), "what did not end in time is cut: 1 answers"));
-        CHECK(daemon.worker("api.0").at("last_exit").at("reason") == "killed");
+        CHECK(daemon.worker("api.0").at("last_exit").at("signal") == "SIGTERM");
         static_cast<void>(endless.wait());
     }
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,55 @@ server.on('upgrade', (request, socket) => {
         CHECK(daemon.state_of("api.0") == "running");
         CHECK(has_text(story_of(daemon), "api.0: what did not end in time is cut: 1 answers, "
                                          "1 upgraded connections, 0 others"));
+    }
+
+    TEST_CASE("node cluster/end: a program that is blocked gets its stop signal in time") {
+        const Site site;
+        if (!site.has_node()) return;
+        const Daemon& daemon = site.daemon();
+        site.start(http_server(site.port(), R"(
+server.prependListener('request', (request) => {
+  if (request.url === '/block') for (console.log('blocked');;);
+});
+)"),
+                   "stop_timeout = \"2s\"\n");
+        const Client client(internet(site.port()));
+        client.send("GET /block HTTP/1.1\r\nHost: x\r\n\r\n");
+        REQUIRE(wait_until([&] { return daemon.out_log("api.0") == "blocked\n"; }));
+        CHECK(daemon.ctl({"stop", "api"}).code == 0);
+        const Json exit = daemon.worker("api.0").at("last_exit");
+        CHECK(exit.at("reason") == "stopped");
+        CHECK(exit.at("signal") == "SIGTERM");
+        CHECK(has_text(story_of(daemon), "api.0: what its clients have open did not end in time"));
+    }
+
+    TEST_CASE("node cluster/end: who closes its websockets on the stop signal gets to do so") {
+        for (const std::string drain : {"true", "false"}) {
+            const Site site;
+            if (!site.has_node()) return;
+            const Daemon& daemon = site.daemon();
+            site.start(http_server(site.port(), R"(
+const sockets = new Set();
+server.on('upgrade', (request, socket) => {
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
+  sockets.add(socket);
+});
+process.on('SIGTERM', () => { for (const socket of sockets) socket.end('bye\n'); });
+)"),
+                       "stop_timeout = \"2s\"\nnode_drain = " + drain + "\n");
+            std::optional<Client> client(internet(site.port()));
+            client->send(
+                "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+            REQUIRE(has_text(client->read(), "HTTP/1.1 101"));
+            Process stop = daemon.start_ctl({"stop", "api"});
+            CHECK(client->read() == "bye\n");
+            client.reset();
+            CHECK(stop.wait().code == 0);
+            const Json exit = daemon.worker("api.0").at("last_exit");
+            CHECK(exit.at("reason") == "stopped");
+            CHECK(exit.at("code") == 0);
+            CHECK(has_text(story_of(daemon), "api.0: what "));  // did not end by itself
+        }
     }
 
     TEST_CASE("node cluster/habits: SIGINT as PM2 sends it, for what outlives the connections") {

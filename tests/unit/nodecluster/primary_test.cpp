@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -166,6 +167,27 @@ TEST_CASE("nodecluster/stop: a drain that does not end is ended before the grace
     CHECK(world.take_lines(kFirst).empty());
     world.pass(1ms);
     CHECK(contains(world.take_lines(kFirst).back(), R"("act":"disconnect")"));
+}
+
+TEST_CASE("nodecluster/stop: who keeps its channel gets the signal before it is killed, once") {
+    for (const bool drains : {true, false}) {
+        World world = with_runs(1, false);
+        if (drains) world.say(kFirst, kHello);
+        CHECK(world.stop(kFirst, 10s));
+        world.pass(9749ms);
+        CHECK(world.events.back() != "signal run 1/1");
+        world.pass(1ms);
+        CHECK(world.events.back() == "signal run 1/1");
+        CHECK_FALSE(world.primary.next_deadline().has_value());
+        // The channel is closed late: no second one.
+        world.close_channel(kFirst);
+        world.pass(5s);
+        CHECK(std::count(world.events.begin(), world.events.end(), "signal run 1/1") == 1);
+    }
+    World hasty = with_runs(1, false);
+    CHECK(hasty.stop(kFirst, 400ms));
+    hasty.pass(300ms);
+    CHECK(hasty.events.back() == "signal run 1/1");
 }
 
 TEST_CASE("nodecluster/stop: without a preload, or without the wish, nobody is asked to drain") {
