@@ -75,6 +75,7 @@ enum class ExitReason : std::uint8_t {
     max_memory,  // its processes together held more than max_memory, so we ended it
     watchdog,    // it did not say in time that it lives, or said that it hangs, so we ended it
     liveness,    // its liveness probe failed too often, so we ended it
+    channel,     // we closed its channel, and it ended with that
 };
 
 struct LastExit {
@@ -228,7 +229,7 @@ struct ExtendTimeout {
 struct OverMemory {
     Generation generation;
 };
-/// It does not do its work any more. `reason`: watchdog or liveness.
+/// It does not do its work any more. `reason`: watchdog, liveness or channel.
 struct Hung {
     Generation generation;
     ExitReason reason;

@@ -28,7 +28,8 @@ void release(Turn& turn) {
 /// Nobody asked for an end for this reason.
 bool is_failure(ExitReason reason) {
     return reason == ExitReason::start_timeout || reason == ExitReason::max_memory ||
-           reason == ExitReason::watchdog || reason == ExitReason::liveness;
+           reason == ExitReason::watchdog || reason == ExitReason::liveness ||
+           reason == ExitReason::channel;
 }
 
 void begin_stopping(Turn& turn, ExitReason reason) {

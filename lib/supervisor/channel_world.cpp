@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/selector.hpp"
 #include "supervisor/channels.hpp"
 #include "supervisor/log.hpp"
 
@@ -15,6 +16,12 @@ namespace {
 constexpr std::size_t kMaxLogged = 1024;
 
 }  // namespace
+
+std::string Channels::name_of(Run run) const {
+    const core::Place* place = fleet_.find(run.slot);
+    if (place == nullptr) return fmt::format("slot {}", run.slot.value);
+    return core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
+}
 
 void Channels::on_ready(Run run) {
     Entry* const entry = find(run);

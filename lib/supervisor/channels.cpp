@@ -10,7 +10,6 @@
 #include <map>
 #include <utility>
 
-#include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
@@ -188,6 +187,7 @@ void Channels::close(Run run) {
     end(*entry, "the run is over");
     if (peer_ != nullptr) peer_->on_run_closed(run);
     if (entry->opened != nullptr) keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
+    cut_off_.erase(run);
     entries_.erase(run.slot);
 }
 
@@ -220,12 +220,6 @@ Result<sys::UniqueFd> Channels::renew(Run run) {
 Channels::Entry* Channels::find(Run run) {
     const auto found = entries_.find(run.slot);
     return found != entries_.end() && found->second.run == run ? &found->second : nullptr;
-}
-
-std::string Channels::name_of(Run run) const {
-    const core::Place* place = fleet_.find(run.slot);
-    if (place == nullptr) return fmt::format("slot {}", run.slot.value);
-    return core::instance_id(fleet_.worker(place->worker)->spec.name, place->number);
 }
 
 // --- moving
@@ -399,6 +393,7 @@ void Channels::flush() {
         Entry* const entry = find(doomed.run);
         if (entry == nullptr || !entry->ended.empty()) continue;
         log::warn(fmt::format("{}: its channel is closed: {}", name_of(doomed.run), doomed.reason));
+        cut_off_.insert(doomed.run);
         end(*entry, std::move(doomed.reason));
     }
     for (const Run run : std::exchange(dirty_, {})) {

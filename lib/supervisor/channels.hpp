@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -84,6 +85,8 @@ public:
     void begin(Instant now);
     /// The run never came to be, or is over.
     void close(Run run);
+    /// We have closed it, and not its worker.
+    [[nodiscard]] bool is_cut_off(Run run) const { return cut_off_.count(run) != 0; }
     /// A channel instead of the one whose end the run's process has lost: the other end of it. What
     /// the old one still holds is read; what waits for a reader is gone, and so are subscriptions
     /// and requests. Errors: {socket, ENOENT} the run has none by its table; {socket, errno};
@@ -186,6 +189,7 @@ private:
         Run run;
         std::string reason;
     };
+    std::set<Run> cut_off_;       // whose channel we have closed, until they end
     std::vector<Doomed> doomed_;  // to be ended when nobody stands in the router
     std::vector<Run> ready_;
     Instant now_{};

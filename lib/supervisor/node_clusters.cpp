@@ -110,6 +110,11 @@ void NodeClusters::say_what_is_cut(Run run) {
                           name_of(run)));
 }
 
+bool NodeClusters::is_cut_off(Run run) const {
+    const auto facts = primary_.facts(run);
+    return facts && (facts->notes & note::kOnline) != 0 && channels_.is_cut_off(run);
+}
+
 bool NodeClusters::on_node_message(Run run, std::string_view line, Instant now) {
     now_ = now;
     const bool makes_sense = primary_.on_message(run, line, now);

@@ -41,6 +41,8 @@ public:
     void withdraw(Run run);
     /// It is killed: says what is lost, if that was not said before.
     void on_killed(Run run) { say_what_is_cut(run); }
+    /// We have closed its channel, and a worker of a cluster ends with that as if all were well.
+    [[nodiscard]] bool is_cut_off(Run run) const;
 
     void on_time(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;

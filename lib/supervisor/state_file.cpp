@@ -16,7 +16,7 @@
 namespace cluster::supervisor {
 namespace {
 
-constexpr auto kLastReason = static_cast<std::uint8_t>(core::ExitReason::liveness);
+constexpr auto kLastReason = static_cast<std::uint8_t>(core::ExitReason::channel);
 
 template <class Payload>
 std::uint64_t checksum_of(std::uint64_t sequence, const Payload& payload) {

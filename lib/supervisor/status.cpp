@@ -40,6 +40,8 @@ ctl::LastExit describe_exit(const core::LastExit& last, const core::Launch& laun
         result.detail = "it hung: its watchdog ran out";
     } else if (last.reason == core::ExitReason::liveness) {
         result.detail = "it hung: its liveness probe failed too often in a row";
+    } else if (last.reason == core::ExitReason::channel) {
+        result.detail = "its channel was closed, as the log says, and it ended with that";
     }
     return result;
 }

@@ -262,6 +262,9 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     if (watch_.mains().is_alive(run)) return;
     const core::ExitStatus status = watch_.mains().exit_status(run).value_or(exit_status(*record));
     const bool is_group_alive = record->group_alive != 0;
+    if (clusters_.is_cut_off(run)) {
+        fleet_.on_event(slot, core::event::Hung{run.generation, core::ExitReason::channel}, now);
+    }
     fleet_.on_event(slot, core::event::ProcessExited{run.generation, status, is_group_alive}, now);
     sys::pass(Failpoint::exit_told);
     if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{run.generation}, now);

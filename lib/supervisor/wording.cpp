@@ -115,6 +115,9 @@ std::string reason_text(const core::WorkerSpec& spec, core::ExitReason reason) {
         return fmt::format("its liveness probe failed {} times in a row",
                            spec.policy.liveness.failure_threshold);
     }
+    if (reason == core::ExitReason::channel) {
+        return "its channel was closed, as the log says, and it ended with that";
+    }
     return fmt::format("said that it ends, and did not within stop_timeout ({})",
                        conf::format_duration(spec.policy.stop_timeout));
 }
@@ -166,6 +169,7 @@ std::string failure_text(const core::WorkerSpec& spec, const core::Instance& ins
         case core::ExitReason::max_memory:
         case core::ExitReason::watchdog:
         case core::ExitReason::liveness:
+        case core::ExitReason::channel:
             return reason_text(spec, last.reason);
         case core::ExitReason::exited:
         case core::ExitReason::stopped:
@@ -215,6 +219,8 @@ const char* reason_name(core::ExitReason reason) {
             return "watchdog";
         case core::ExitReason::liveness:
             return "liveness";
+        case core::ExitReason::channel:
+            return "channel";
     }
     return "unknown";
 }

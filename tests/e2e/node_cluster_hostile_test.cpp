@@ -122,6 +122,29 @@ signal.pause()
         CHECK(daemon.ctl({"stop", "flood"}).code == 0);
     }
 
+    TEST_CASE("node cluster/hostile: who ends with the channel that we closed has failed") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        const Daemon daemon;
+        // As Node.js does it: without its channel a worker of a cluster ends with 0.
+        const std::string program = daemon.write("worker.py", kPython + R"(
+try:
+    while True: query(port=8000)
+except OSError as error:
+    sys.exit(0)
+)");
+        REQUIRE(daemon
+                    .start(worker_table("flood", {python, program},
+                                        kNodeCluster + "ready = \"exec\"\nrestart = \"on-failure\"\n" +
+                                            "backoff = { initial = \"1h\", max = \"1h\" }\n"))
+                    .code == 0);
+        REQUIRE(daemon.wait_for_state("flood.0", "backoff", seconds{60}));
+        const Json exit = daemon.worker("flood.0").at("last_exit");
+        CHECK(exit.at("reason") == "channel");
+        CHECK(exit.at("code") == 0);
+        CHECK(has_text(daemon.ctl({"describe", "flood.0"}).out, "its channel was closed"));
+    }
+
     TEST_CASE("node cluster/hostile: a hundred thousand questions are answered, within bounds") {
         const std::string python = program_or_skip("python3");
         if (python.empty()) return;
