@@ -252,6 +252,31 @@ process.on('SIGINT', () => { console.log('SIGINT', process.connected); clearInte
         check();
     }
 
+    TEST_CASE("node cluster/descriptor: listen({ fd: 3 }) is for workers without node_cluster") {
+        const Site site;
+        if (!site.has_node()) return;
+        const Daemon& daemon = site.daemon();
+        const std::string program = daemon.write("server.js", R"(
+require('http').createServer((request, response) => response.end(`${process.pid}\n`))
+  .on('error', (error) => console.log(error.code)).listen({ fd: 3 });
+)");
+        const std::string socket =
+            "[socket.web]\nlisten = \"127.0.0.1:" + std::to_string(site.port()) + "\"\n";
+        const std::string keys = "sockets = \"web\"\nmin_uptime = \"50ms\"\n" + instances(2);
+        REQUIRE(daemon.start(socket + worker_table("plain", {site.node(), program}, keys)).code == 0);
+        const std::string answer = get(site.url());
+        CHECK((answer == std::to_string(daemon.pid_of("plain.0")) + "\n" ||
+               answer == std::to_string(daemon.pid_of("plain.1")) + "\n"));
+        REQUIRE(daemon.ctl({"delete", "plain"}).code == 0);
+        REQUIRE(daemon
+                    .start(socket + worker_table("api", {site.node(), program},
+                                                 keys + "node_cluster = true\nready = \"exec\"\n"))
+                    .code == 0);
+        CHECK(wait_until([&] { return daemon.out_log("api.0") == "EBADF\n"; }));
+        CHECK(has_text(cluster_of(daemon, "api.0").at("problem"),
+                       "a worker of a cluster has to name an address"));
+    }
+
     TEST_CASE("node cluster/explained: a number of its own, and a command without a script") {
         const Daemon daemon;
         const Outcome own = daemon.start(worker_table(
