@@ -126,5 +126,15 @@ TEST_CASE("core/ready: a run that failed its liveness probe gets its stop signal
     CHECK(subject.instance.history.last_exit->reason == ExitReason::liveness);
 }
 
+TEST_CASE("core/ready: who ended with the channel that we closed has failed, whatever its code") {
+    Subject subject;
+    subject.policy.restart = RestartPolicy::on_failure;
+    subject.run();
+    subject.send(event::Hung{subject.instance.generation, ExitReason::channel});
+    subject.exits(exit_code(0));
+    CHECK(subject.instance.history.last_exit->reason == ExitReason::channel);
+    CHECK(subject.state() == std::string{"backoff"});
+}
+
 }  // namespace
 }  // namespace cluster::core::test
