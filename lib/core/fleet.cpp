@@ -10,25 +10,15 @@
 
 namespace cluster::core {
 
-namespace {
-
-/// A run that has to prove itself first gets one chance.
-Policy once(Policy policy) {
-    policy.restart = RestartPolicy::never;
-    return policy;
-}
-
-}  // namespace
-
 void Fleet::MarkedOnce::mark(std::uint32_t index) {
     if (is_marked_[index]) return;
     is_marked_[index] = true;
     order_.push_back(index);
 }
 
-std::vector<std::uint32_t> Fleet::MarkedOnce::take() {
+void Fleet::MarkedOnce::clear() {
     for (const std::uint32_t index : order_) is_marked_[index] = false;
-    return std::exchange(order_, {});
+    order_.clear();
 }
 
 Fleet::Fleet(Bounds bounds, std::uint64_t seed)
@@ -73,8 +63,8 @@ Refusal Fleet::insert(WorkerSpec spec) {
     entry->worker.index = *index;
     entry->worker.revision = ++last_revision_;
     entry->worker.spec = std::move(spec);
-    count_requiring(entry->worker.spec, true);
-    by_name_.emplace(entry->worker.spec.name, *index);
+    names_[entry->worker.spec.name].worker = *index;
+    link(*entry);
     order_.push_back(*index);
     entries_[*index] = std::move(entry);
     dirty_workers_.mark(*index);
@@ -83,9 +73,9 @@ Refusal Fleet::insert(WorkerSpec spec) {
 }
 
 Refusal Fleet::update(WorkerSpec spec, Instant now) {
-    const auto found = by_name_.find(spec.name);
-    if (found == by_name_.end()) return Refusal::no_such_worker;
-    Entry& entry = *entries_[found->second];
+    const auto found = names_.find(spec.name);
+    if (found == names_.end() || !found->second.worker) return Refusal::no_such_worker;
+    Entry& entry = *entries_[*found->second.worker];
     Worker& worker = entry.worker;
     const auto used = static_cast<std::uint32_t>(worker.slots.size());
     const Refusal refusal = check_growth(used, spec.instances);
@@ -128,8 +118,8 @@ void Fleet::remove(std::uint32_t worker, Instant now) {
         return;
     }
     Entry& entry = *entries_[worker];
-    by_name_.erase(entry.worker.spec.name);
-    dirty_workers_.mark(worker);
+    names_[entry.worker.spec.name].worker.reset();
+    note_change(entry);
     // What was scaled away before is part of what this operation waits for.
     const std::vector<Slot> retired = entry.retired;
     const std::vector<Slot> live = std::exchange(entry.worker.slots, {});
@@ -144,7 +134,7 @@ bool Fleet::reset(Slot slot, Instant now) {
     if (place == nullptr || place->role != Role::current) return false;
     Instance& instance = place->instance;
     forget_restarts(instance.history);
-    dirty_slots_.mark(slot.value);
+    note_change(*place);
     const bool has_given_up = std::holds_alternative<Fatal>(instance.state) ||
                               std::holds_alternative<BackingOff>(instance.state);
     if (!has_given_up || instance.desired == Desired::down) return false;
@@ -184,21 +174,25 @@ std::vector<SlotAction> Fleet::take_actions() {
 }
 
 std::vector<Slot> Fleet::take_dirty_slots() {
-    const std::vector<std::uint32_t> marked = dirty_slots_.take();
     std::vector<Slot> slots;
-    slots.reserve(marked.size());
-    for (const std::uint32_t index : marked) slots.push_back(Slot{index});
+    slots.reserve(dirty_slots_.list().size());
     // Who was the instance may have left it for good, and even have made room for another one in
     // the same turn; whoever is it now comes after all of those.
-    std::stable_partition(slots.begin(), slots.end(), [this](Slot slot) {
-        const Place* const place = find(slot);
-        return place == nullptr || place->role != Role::current;
-    });
+    for (const bool is_current : {false, true}) {
+        for (const std::uint32_t index : dirty_slots_.list()) {
+            const Place* const place = find(Slot{index});
+            const bool is_it = place != nullptr && place->role == Role::current;
+            if (is_it == is_current) slots.push_back(Slot{index});
+        }
+    }
+    dirty_slots_.clear();
     return slots;
 }
 
 std::vector<std::uint32_t> Fleet::take_dirty_workers() {
-    return dirty_workers_.take();
+    std::vector<std::uint32_t> workers = dirty_workers_.list();
+    dirty_workers_.clear();
+    return workers;
 }
 
 std::optional<Instant> Fleet::next_deadline() const {
@@ -209,20 +203,11 @@ Epoch Fleet::last_epoch() const {
     return last_epoch_;
 }
 
-const Place* Fleet::find(Slot slot) const {
-    return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
-}
-
 const Place* Fleet::find(Run run) const {
     const Place* const place = find(run.slot);
     const bool is_present = place != nullptr && place->instance.generation == run.generation &&
                             is_occupied(place->instance.state);
     return is_present ? place : nullptr;
-}
-
-const Worker* Fleet::find_worker(std::string_view name) const {
-    const auto found = by_name_.find(name);
-    return found == by_name_.end() ? nullptr : &entries_[found->second]->worker;
 }
 
 const Worker* Fleet::worker(std::uint32_t index) const {
@@ -302,18 +287,17 @@ bool Fleet::is_wanted_up(const Worker& worker) const {
     });
 }
 
-Place* Fleet::place(Slot slot) {
-    return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
-}
-
 void Fleet::insert_place(Place place) {
     const std::uint32_t slot = place.slot.value;
-    if (place.reload.phase != ReloadPhase::none) ++reloading_;
+    if (place.reload.phase != ReloadPhase::none) {
+        ++reloading_;
+        ++entries_[place.worker]->reloading;
+    }
     generations_[slot] = std::max(generations_[slot], place.instance.generation);
-    count(place.instance, true);
+    count(*entries_[place.worker], place.instance, true);
     places_[slot] = std::make_unique<Place>(std::move(place));
     refresh_deadline(*places_[slot]);
-    dirty_slots_.mark(slot);
+    note_change(*places_[slot]);
     const bool is_over = std::holds_alternative<Stopped>(places_[slot]->instance.state);
     if (is_over && places_[slot]->role == Role::retired) to_forget_.push_back(Slot{slot});
 }
@@ -359,25 +343,25 @@ void Fleet::retire(Entry& entry, Slot slot, Instant now) {
     if (place == nullptr) return;
     cancel_reload(*place, now);
     place->role = Role::retired;
+    entry.standing.reset();
     entry.retired.push_back(slot);
     apply(*place, event::Stop{last_epoch_, is_blocked(*place, {})}, now);
 }
 
 void Fleet::apply(Place& place, const Event& event, Instant now) {
-    const Policy& policy = spec_of(place).policy;
-    const bool is_on_trial = place.role == Role::incoming;
-    const Transition next = step(is_on_trial ? once(policy) : policy, place.instance, event, now,
-                                 prng_, gate_of(place));
+    const Transition next =
+        step(spec_of(place).policy, place.instance, event, now, prng_, gate_of(place));
     for (const Action& action : next.actions) actions_.push_back({place.slot, action});
     // A command that changes nothing else still changes the epoch, so this misses none.
     const bool is_same = next.instance == place.instance;
     if (!is_same) {
         ++changes_;
-        count(place.instance, false);
-        count(next.instance, true);
+        Entry& entry = *entries_[place.worker];
+        count(entry, place.instance, false);
+        count(entry, next.instance, true);
         may_proceed_ = true;
         place.instance = next.instance;
-        dirty_slots_.mark(place.slot.value);
+        note_change(place);
     }
     // After a recovery the operation that stopped it may be the very last one: nothing changed
     // then.
@@ -388,24 +372,27 @@ void Fleet::apply(Place& place, const Event& event, Instant now) {
     }
 }
 
-void Fleet::count(const Instance& instance, bool is_added) {
+void Fleet::note_change(const Place& place) {
+    dirty_slots_.mark(place.slot.value);
+    entries_[place.worker]->standing.reset();
+}
+
+void Fleet::note_change(Entry& entry) {
+    dirty_workers_.mark(entry.worker.index);
+    entry.standing.reset();
+}
+
+void Fleet::count(Entry& entry, const Instance& instance, bool is_added) {
     const auto* const running = std::get_if<Running>(&instance.state);
     const bool is_coming_up = std::holds_alternative<Starting>(instance.state) ||
                               (running != nullptr && !running->ready_at);
-    const bool is_held_back =
-        std::holds_alternative<Waiting>(instance.state) || instance.hold != Hold::none;
     const auto change = [is_added](std::uint32_t& counter, bool counts) {
         if (counts) counter += is_added ? 1U : ~0U;
     };
     change(occupied_, is_occupied(instance.state));
     change(coming_up_, is_coming_up);
-    change(held_back_, is_held_back);
-}
-
-void Fleet::count_requiring(const WorkerSpec& spec, bool is_added) {
-    const bool is_ordered =
-        !spec.requirements.empty() || !spec.wants.empty() || !spec.after.empty();
-    if (is_ordered) requiring_ += is_added ? 1U : ~0U;
+    change(held_back_, is_held_back(instance));
+    change(entry.held_back, is_held_back(instance));
 }
 
 void Fleet::refresh_deadline(const Place& place) {
@@ -417,7 +404,7 @@ void Fleet::refresh_deadline(const Place& place) {
 void Fleet::forget_place(Place& place) {
     const Slot slot = place.slot;
     const std::uint32_t worker = place.worker;
-    dirty_slots_.mark(slot.value);
+    note_change(place);
     generations_[slot.value] = std::max(generations_[slot.value], place.instance.generation);
     deadlines_.set(slot, std::nullopt);
     std::vector<Slot>& retired = entries_[worker]->retired;
@@ -429,10 +416,10 @@ void Fleet::forget_place(Place& place) {
 
 void Fleet::forget_worker_if_gone(std::uint32_t index) {
     if (!entries_[index]) return;
-    const Entry& entry = *entries_[index];
+    Entry& entry = *entries_[index];
     if (!entry.worker.is_deleted || !entry.worker.slots.empty() || !entry.retired.empty()) return;
     order_.erase(std::remove(order_.begin(), order_.end(), index), order_.end());
-    count_requiring(entry.worker.spec, false);
+    unlink(entry);
     entries_[index].reset();
     dirty_workers_.mark(index);
 }

@@ -165,6 +165,10 @@ public:
     /// they have to be stored: a kill between any two of them never leaves two current places of
     /// one instance.
     [[nodiscard]] std::vector<Slot> take_dirty_slots();
+    /// These, in the order of the changes, and they stay listed.
+    [[nodiscard]] const std::vector<std::uint32_t>& dirty_slots() const {
+        return dirty_slots_.list();
+    }
     /// Indices of workers whose record changed (or vanished) since the last call, each once.
     [[nodiscard]] std::vector<std::uint32_t> take_dirty_workers();
 
@@ -174,7 +178,9 @@ public:
     [[nodiscard]] static std::optional<Outcome> outcome(const Place& place, Epoch epoch);
     [[nodiscard]] Epoch last_epoch() const;
 
-    [[nodiscard]] const Place* find(Slot slot) const;
+    [[nodiscard]] const Place* find(Slot slot) const {
+        return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
+    }
     /// The place that this run is the present one of, and not over; null: there is none.
     [[nodiscard]] const Place* find(Run run) const;
     /// The spec that the runs of a place are started with. Requires: a place of this fleet.
@@ -230,24 +236,45 @@ public:
     void set_slot_busy(Slot slot, bool is_busy);
 
 private:
+    /// What a worker is called or a spec mentions, for as long as one of them does: whoever comes
+    /// after another worker need not search for it, whether there is one of that name or not.
+    struct Name {
+        std::optional<std::uint32_t> worker;   // the live one
+        std::vector<std::uint32_t> followers;  // who comes after it, deleted ones included; once
+                                               // for each mention
+        std::uint32_t bearers = 0;             // workers of that name, deleted ones included
+    };
+    enum class Requirement : std::uint8_t { met, not_yet, failed };
+    /// What a worker is to those who come after it.
+    struct Standing {
+        Requirement requirement = Requirement::failed;
+        /// Something of it is wanted up, and it is not decided yet whether it gets there.
+        bool is_on_its_way = false;
+    };
     struct Entry {
         Worker worker;
-        std::vector<Slot> retired;   // scaled away, replaced or deleted, still being stopped
-        std::vector<Slot> incoming;  // each beside a current one
+        std::vector<Slot> retired{};   // scaled away, replaced or deleted, still being stopped
+        std::vector<Slot> incoming{};  // each beside a current one
+        const Name* name = nullptr;
+        std::vector<const Name*> required{};  // as spec.requirements
+        std::vector<const Name*> awaited{};   // as spec.wants and spec.after
+        std::uint32_t held_back = 0;          // places that wait, or are held
+        std::uint32_t reloading = 0;          // places in a phase of reload
+        /// As it was found out when somebody asked; none: something has changed since.
+        mutable std::optional<Standing> standing{};
     };
     /// A list in which each index stands once, in the order in which it was first marked.
     class MarkedOnce {
     public:
         explicit MarkedOnce(std::uint32_t bound) : is_marked_(bound, false) {}
         void mark(std::uint32_t index);
-        [[nodiscard]] std::vector<std::uint32_t> take();
+        [[nodiscard]] const std::vector<std::uint32_t>& list() const { return order_; }
+        void clear();
 
     private:
         std::vector<bool> is_marked_;
         std::vector<std::uint32_t> order_;
     };
-
-    enum class Requirement : std::uint8_t { met, not_yet, failed };
 
     Refusal insert(WorkerSpec spec);
     [[nodiscard]] bool is_free(std::uint32_t slot) const;
@@ -255,7 +282,9 @@ private:
     [[nodiscard]] Refusal check_growth(std::uint32_t now_used, std::uint32_t wanted) const;
     [[nodiscard]] std::optional<std::uint32_t> free_worker_index() const;
     [[nodiscard]] bool is_wanted_up(const Worker& worker) const;
-    [[nodiscard]] Place* place(Slot slot);
+    [[nodiscard]] Place* place(Slot slot) {
+        return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
+    }
     void insert_place(Place place);
     std::vector<Slot> grow(Entry& entry, std::uint32_t instances);
     void shrink(Entry& entry, std::uint32_t instances, Instant now);
@@ -266,8 +295,18 @@ private:
     void refresh_deadline(const Place& place);
     void forget_place(Place& place);
     void forget_worker_if_gone(std::uint32_t index);
-    void count(const Instance& instance, bool is_added);
-    void count_requiring(const WorkerSpec& spec, bool is_added);
+    void count(Entry& entry, const Instance& instance, bool is_added);
+    /// The record of the place, or of the worker, is another one now: it has to be stored, and what
+    /// others make of the worker may have changed with it.
+    void note_change(const Place& place);
+    void note_change(Entry& entry);
+
+    // --- who comes after whom (fleet_names.cpp) ---
+    void link(Entry& entry);
+    void unlink(Entry& entry);
+    const Name* follow(const std::string& name, std::uint32_t follower);
+    void unfollow(const std::string& name, std::uint32_t follower);
+    void forget_name_if_unused(const std::string& name);
 
     // --- order of starts and stops (fleet_order.cpp) ---
     [[nodiscard]] std::vector<Slot> live_places(const std::vector<Slot>& slots) const;
@@ -280,12 +319,13 @@ private:
     [[nodiscard]] bool is_blocked(const Place& place, const std::vector<bool>& is_about_to) const;
     [[nodiscard]] bool has_to_leave(const Worker& dependent,
                                     const std::vector<bool>& is_about_to) const;
-    [[nodiscard]] Requirement requirement_state(std::string_view name) const;
-    [[nodiscard]] bool is_on_its_way(std::string_view name) const;
+    [[nodiscard]] Standing standing_of(const Name& name) const;
+    [[nodiscard]] Standing find_standing(const Worker& worker) const;
+    [[nodiscard]] Requirement requirement_of(const Entry& entry) const;
     [[nodiscard]] bool has_room() const;
     [[nodiscard]] Gate gate_of(const Place& place) const;
     void let_proceed(Instant now);
-    void consider(const Place& place, Instant now);
+    void consider(Place& place, Requirement requirement, Instant now);
 
     // --- specs of places (fleet_specs.cpp) ---
     void replace_spec(Entry& entry, WorkerSpec spec);
@@ -309,6 +349,7 @@ private:
     void cancel_reload(Place& place, Instant now);
     void restore_reloads(Entry& entry, bool is_deleted, Instant now);
     [[nodiscard]] ReloadStep reload_step_of(const Place& place, bool may_begin, Instant now) const;
+    [[nodiscard]] bool has_room_in_batch(const Entry& entry) const;
     [[nodiscard]] bool may_begin_reload(const Entry& entry, const Place& place) const;
 
     Bounds bounds_;
@@ -320,13 +361,13 @@ private:
     std::vector<bool> is_busy_;                    // by slot
     std::vector<std::unique_ptr<Entry>> entries_;  // by worker index
     std::vector<std::uint32_t> order_;             // worker indices, in the order of creation
-    std::map<std::string, std::uint32_t, std::less<>> by_name_;  // live workers
+    std::map<std::string, Name, std::less<>> names_;
     Deadlines deadlines_;
     std::uint32_t occupied_ = 0;
     std::uint32_t coming_up_ = 0;  // between spawn and ready
     std::uint32_t held_back_ = 0;  // waiting, or held
     std::uint32_t requiring_ = 0;  // workers, deleted ones included, that come after others
-    std::uint32_t reloading_ = 0;  // places in a phase of reload
+    std::uint32_t reloading_ = 0;  // places in a phase of reload, of all workers
     std::uint32_t parallel_starts_ = 0;
     std::uint64_t changes_ = 0;    // of instances, ever
     bool has_more_to_do_ = false;  // at once, though no deadline is due

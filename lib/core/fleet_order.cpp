@@ -12,11 +12,6 @@ namespace cluster::core {
 
 namespace {
 
-using Names = std::vector<std::string>;
-/// Why one worker may come after another.
-constexpr Names WorkerSpec::*kOrders[] = {&WorkerSpec::requirements, &WorkerSpec::wants,
-                                          &WorkerSpec::after};
-
 /// It did what it was there for, and nobody wants more of it.
 bool has_succeeded(const Policy& policy, const Instance& instance) {
     return std::holds_alternative<Exited>(instance.state) && instance.history.last_exit &&
@@ -207,36 +202,6 @@ void Fleet::name_incoming(const std::vector<Slot>& slots, std::vector<bool>& is_
     }
 }
 
-/// Deleted ones too, while something of them is left.
-std::vector<const Worker*> Fleet::dependents_of(std::string_view name) const {
-    std::vector<const Worker*> dependents;
-    if (requiring_ == 0) return dependents;
-    for (const std::uint32_t index : order_) {
-        const Worker& worker = entries_[index]->worker;
-        const std::vector<std::string>& required = worker.spec.requirements;
-        if (std::find(required.begin(), required.end(), name) != required.end()) {
-            dependents.push_back(&worker);
-        }
-    }
-    return dependents;
-}
-
-std::vector<const Worker*> Fleet::followers_of(std::string_view name) const {
-    std::vector<const Worker*> followers;
-    if (requiring_ == 0) return followers;
-    for (const std::uint32_t index : order_) {
-        const Worker& worker = entries_[index]->worker;
-        const WorkerSpec& spec = worker.spec;
-        const bool follows =
-            std::any_of(std::begin(kOrders), std::end(kOrders), [&](Names WorkerSpec::*names) {
-                return std::find((spec.*names).begin(), (spec.*names).end(), name) !=
-                       (spec.*names).end();
-            });
-        if (follows) followers.push_back(&worker);
-    }
-    return followers;
-}
-
 /// By worker index: how long the longest chain of those that come before it is.
 std::vector<std::uint32_t> Fleet::requirement_depths() const {
     std::vector<std::uint32_t> depths(entries_.size(), 0);
@@ -246,11 +211,12 @@ std::vector<std::uint32_t> Fleet::requirement_depths() const {
     for (std::uint32_t round = 0; has_changed && round < requiring_; ++round) {
         has_changed = false;
         for (const std::uint32_t index : order_) {
-            for (const std::string& name : predecessors_of(entries_[index]->worker.spec)) {
-                const Worker* const required = find_worker(name);
-                if (required == nullptr || depths[index] > depths[required->index]) continue;
-                depths[index] = depths[required->index] + 1;
-                has_changed = true;
+            for (const auto* names : {&entries_[index]->required, &entries_[index]->awaited}) {
+                for (const Name* const name : *names) {
+                    if (!name->worker || depths[index] > depths[*name->worker]) continue;
+                    depths[index] = depths[*name->worker] + 1;
+                    has_changed = true;
+                }
             }
         }
     }
@@ -271,9 +237,9 @@ void Fleet::sort_requirements_first(std::vector<Slot>& slots) const {
 /// it is going already, or (by slot) it is about to.
 bool Fleet::is_blocked(const Place& place, const std::vector<bool>& is_about_to) const {
     if (requiring_ == 0) return false;
-    const auto dependents = followers_of(entries_[place.worker]->worker.spec.name);
-    return std::any_of(dependents.begin(), dependents.end(), [&](const Worker* dependent) {
-        return has_to_leave(*dependent, is_about_to);
+    const std::vector<std::uint32_t>& followers = entries_[place.worker]->name->followers;
+    return std::any_of(followers.begin(), followers.end(), [&](std::uint32_t follower) {
+        return has_to_leave(entries_[follower]->worker, is_about_to);
     });
 }
 
@@ -290,90 +256,93 @@ bool Fleet::has_to_leave(const Worker& dependent, const std::vector<bool>& is_ab
            std::any_of(entry.retired.begin(), entry.retired.end(), is_in_the_way);
 }
 
-Fleet::Requirement Fleet::requirement_state(std::string_view name) const {
-    const Worker* const required = find_worker(name);
-    if (required == nullptr || !is_wanted_up(*required)) return Requirement::failed;
-    Requirement result = Requirement::met;
-    for (const Slot slot : required->slots) {
-        const Place* const place = find(slot);
-        if (place == nullptr || place->instance.desired == Desired::down) continue;
-        const Policy& policy = required->spec.policy;
-        if (is_ready(place->instance) || has_succeeded(policy, place->instance)) continue;
-        if (has_failed(policy, place->instance)) return Requirement::failed;
-        result = Requirement::not_yet;
-    }
-    return result;
+Fleet::Standing Fleet::standing_of(const Name& name) const {
+    if (!name.worker) return {};
+    const Entry& entry = *entries_[*name.worker];
+    if (!entry.standing) entry.standing = find_standing(entry.worker);
+    return *entry.standing;
 }
 
-/// Wanted up, and it is not decided yet whether it gets there. One that waits for its next try has
-/// been tried.
-bool Fleet::is_on_its_way(std::string_view name) const {
-    const Worker* const worker = find_worker(name);
-    if (worker == nullptr) return false;
-    return std::any_of(worker->slots.begin(), worker->slots.end(), [&](Slot slot) {
+Fleet::Standing Fleet::find_standing(const Worker& worker) const {
+    const Policy& policy = worker.spec.policy;
+    bool is_any_wanted = false;
+    bool has_any_failed = false;
+    bool are_all_met = true;
+    Standing standing;
+    for (const Slot slot : worker.slots) {
         const Place* const place = find(slot);
-        if (place == nullptr || place->instance.desired == Desired::down) return false;
+        if (place == nullptr || place->instance.desired == Desired::down) continue;
         const Instance& instance = place->instance;
-        const Policy& policy = worker->spec.policy;
-        return !is_ready(instance) && !has_succeeded(policy, instance) &&
-               !has_failed(policy, instance) && !std::holds_alternative<BackingOff>(instance.state);
-    });
+        is_any_wanted = true;
+        if (is_ready(instance) || has_succeeded(policy, instance)) continue;
+        are_all_met = false;
+        if (has_failed(policy, instance)) {
+            has_any_failed = true;
+        } else if (!std::holds_alternative<BackingOff>(instance.state)) {
+            standing.is_on_its_way = true;  // one that waits for its next try has been tried
+        }
+    }
+    if (!is_any_wanted || has_any_failed) {
+        standing.requirement = Requirement::failed;
+    } else {
+        standing.requirement = are_all_met ? Requirement::met : Requirement::not_yet;
+    }
+    return standing;
 }
 
 bool Fleet::has_room() const {
     return parallel_starts_ == 0 || coming_up_ < parallel_starts_;
 }
 
+/// Of all that the worker comes after.
+Fleet::Requirement Fleet::requirement_of(const Entry& entry) const {
+    Requirement result = Requirement::met;
+    for (const Name* const name : entry.required) {
+        const Requirement one = standing_of(*name).requirement;
+        if (one == Requirement::failed) return one;
+        if (one != Requirement::met) result = one;
+    }
+    const bool is_early =
+        std::any_of(entry.awaited.begin(), entry.awaited.end(),
+                    [this](const Name* name) { return standing_of(*name).is_on_its_way; });
+    return is_early ? Requirement::not_yet : result;
+}
+
 Gate Fleet::gate_of(const Place& place) const {
-    Gate gate;
-    gate.has_room = has_room();
-    for (const std::string& name : entries_[place.worker]->worker.spec.requirements) {
-        if (requirement_state(name) != Requirement::met) gate.requirements_met = false;
-    }
-    const WorkerSpec& spec = entries_[place.worker]->worker.spec;
-    for (const auto* names : {&spec.wants, &spec.after}) {
-        for (const std::string& name : *names) {
-            if (is_on_its_way(name)) gate.requirements_met = false;
-        }
-    }
-    return gate;
+    const bool are_met = requirement_of(*entries_[place.worker]) == Requirement::met;
+    return {are_met, has_room(), place.role != Role::incoming};
 }
 
 /// Everything that waits and need not any more goes on.
 void Fleet::let_proceed(Instant now) {
     while (std::exchange(may_proceed_, false) && held_back_ > 0) {
-        std::vector<Slot> slots;
+        // Nothing comes or goes meanwhile: whoever goes on starts, or is told to end.
         for (const std::uint32_t index : order_) {
             const Entry& entry = *entries_[index];
-            slots.insert(slots.end(), entry.worker.slots.begin(), entry.worker.slots.end());
-            slots.insert(slots.end(), entry.incoming.begin(), entry.incoming.end());
-            slots.insert(slots.end(), entry.retired.begin(), entry.retired.end());
-        }
-        for (const Slot slot : slots) {
-            if (const Place* const place = find(slot)) consider(*place, now);
+            if (entry.held_back == 0) continue;
+            const Requirement requirement = requirement_of(entry);
+            for (const auto* slots : {&entry.worker.slots, &entry.incoming, &entry.retired}) {
+                for (const Slot slot : *slots) {
+                    Place* const place = this->place(slot);
+                    const bool waits = place != nullptr && is_held_back(place->instance);
+                    if (waits) consider(*place, requirement, now);
+                }
+            }
         }
     }
 }
 
-void Fleet::consider(const Place& place, Instant now) {
+/// `requirement`: of its worker.
+void Fleet::consider(Place& place, Requirement requirement, Instant now) {
     const Instance& instance = place.instance;
-    Place& own = *places_[place.slot.value];
-    if (instance.hold != Hold::none) {
-        if (!is_blocked(place, {})) apply(own, event::Proceed{}, now);
-        return;
-    }
     const auto* const waiting = std::get_if<Waiting>(&instance.state);
-    if (waiting == nullptr) return;
-    const Names& required = entries_[place.worker]->worker.spec.requirements;
-    const auto is_failed = [this](const std::string& name) {
-        return requirement_state(name) == Requirement::failed;
-    };
-    const Gate gate = gate_of(place);
-    if (gate.has_room && (waiting->is_automatic || gate.requirements_met)) {
-        apply(own, event::Proceed{}, now);
+    if (waiting == nullptr) {
+        if (!is_blocked(place, {})) apply(place, event::Proceed{}, now);
+    } else if (has_room() && (waiting->is_automatic || requirement == Requirement::met)) {
+        apply(place, event::Proceed{}, now);
     } else if (!waiting->is_automatic && instance.outcome == Outcome::pending &&
-               std::any_of(required.begin(), required.end(), is_failed)) {
-        apply(own, event::RequirementFailed{}, now);
+               requirement == Requirement::failed) {
+        apply(place, event::RequirementFailed{}, now);
     }
 }
 
@@ -390,7 +359,7 @@ WaitsFor Fleet::waits_for(const Place& place) const {
     result.for_room = !has_room();
     if (waiting->is_automatic) return result;
     for (const std::string& name : spec.requirements) {
-        const Requirement state = requirement_state(name);
+        const Requirement state = standing_of(names_.find(name)->second).requirement;
         if (state != Requirement::met) result.workers.push_back(name);
         if (state == Requirement::failed && result.failed.empty()) result.failed = name;
     }
@@ -398,7 +367,8 @@ WaitsFor Fleet::waits_for(const Place& place) const {
         for (const std::string& name : *names) {
             const bool is_named = std::find(result.workers.begin(), result.workers.end(), name) !=
                                   result.workers.end();
-            if (!is_named && is_on_its_way(name)) result.workers.push_back(name);
+            if (is_named || !standing_of(names_.find(name)->second).is_on_its_way) continue;
+            result.workers.push_back(name);
         }
     }
     return result;

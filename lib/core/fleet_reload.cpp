@@ -54,6 +54,7 @@ bool Fleet::advance_reloads(Instant now) {
     bool has_acted = false;
     for (const std::uint32_t index : order_) {
         Entry& entry = *entries_[index];
+        if (entry.reloading == 0) continue;
         // A promotion puts another slot at the same number; none comes or goes.
         const std::vector<Slot>& slots = entry.worker.slots;
         for (std::size_t number = 0; number < slots.size(); ++number) {
@@ -61,6 +62,7 @@ bool Fleet::advance_reloads(Instant now) {
             if (place == nullptr || place->reload.phase == ReloadPhase::none) continue;
             if (judge_reload(entry, *place, now)) has_acted = true;
         }
+        if (!has_room_in_batch(entry)) continue;
         for (std::size_t number = 0; number < slots.size(); ++number) {
             Place* const place = this->place(slots[number]);
             if (place != nullptr && begin_reload(entry, *place, now)) has_acted = true;
@@ -141,18 +143,23 @@ ReloadStep Fleet::reload_step_of(const Place& place, bool may_begin, Instant now
             replacement = signalled_run(spec_of(place).policy, place.instance, reload, now);
             break;
     }
-    return reload_step(reload.phase, reload_mode_of(place), old_run(place.instance), replacement,
-                       may_begin);
+    // Only a beginning depends on the mode.
+    const ReloadMode mode = may_begin ? reload_mode_of(place) : ReloadMode::overlap;
+    return reload_step(reload.phase, mode, old_run(place.instance), replacement, may_begin);
 }
 
-bool Fleet::may_begin_reload(const Entry& entry, const Place& place) const {
-    const ReloadSpec& spec = entry.worker.spec.reload;
+bool Fleet::has_room_in_batch(const Entry& entry) const {
     std::size_t in_progress = 0;
     for (const Slot slot : entry.worker.slots) {
         const Place* const other = find(slot);
         if (other != nullptr && is_in_progress(other->reload)) ++in_progress;
     }
-    if (in_progress >= spec.batch) return false;
+    return in_progress < entry.worker.spec.reload.batch;
+}
+
+bool Fleet::may_begin_reload(const Entry& entry, const Place& place) const {
+    const ReloadSpec& spec = entry.worker.spec.reload;
+    if (!has_room_in_batch(entry)) return false;
     const bool needs_slot =
         reload_mode_of(place) == ReloadMode::overlap && old_run(place.instance) != OldRun::down;
     if (!needs_slot) return true;
@@ -191,7 +198,7 @@ void Fleet::promote(Entry& entry, Place& place, Instant now) {
     settle_reload(successor, Outcome::done, std::nullopt);
     place.role = Role::retired;
     entry.retired.push_back(place.slot);
-    dirty_slots_.mark(place.slot.value);
+    note_change(place);
     apply(place, event::Stop{reload.epoch, is_blocked(place, {})}, now);
     forget_unused_specs(entry.worker.index);
 }
@@ -249,7 +256,7 @@ void Fleet::drop_incoming(Entry& entry, const Place& place, Epoch epoch, Instant
     Place& leaving = *places_[other->slot.value];
     erase_slot(entry.incoming, leaving.slot);
     entry.retired.push_back(leaving.slot);
-    dirty_slots_.mark(leaving.slot.value);
+    note_change(leaving);
     apply(leaving, event::Stop{epoch}, now);
     leaving.role = Role::retired;
     // How it ended is told before it is forgotten.
@@ -273,10 +280,17 @@ void Fleet::cancel_reload(Place& place, Instant now) {
 }
 
 void Fleet::set_reload(Place& place, const Reload& reload) {
-    if (place.reload.phase != ReloadPhase::none) --reloading_;
-    if (reload.phase != ReloadPhase::none) ++reloading_;
+    std::uint32_t& of_worker = entries_[place.worker]->reloading;
+    if (place.reload.phase != ReloadPhase::none) {
+        --reloading_;
+        --of_worker;
+    }
+    if (reload.phase != ReloadPhase::none) {
+        ++reloading_;
+        ++of_worker;
+    }
     place.reload = reload;
-    dirty_slots_.mark(place.slot.value);
+    note_change(place);
     refresh_deadline(place);
 }
 

@@ -26,11 +26,14 @@ void Fleet::restore_epoch(Epoch epoch) {
 void Fleet::restore_worker(Worker worker) {
     const std::uint32_t index = worker.index;
     if (index >= bounds_.workers || entries_[index]) return;
-    if (!worker.is_deleted && !by_name_.emplace(worker.spec.name, index).second) return;
+    if (!worker.is_deleted) {
+        if (find_worker(worker.spec.name) != nullptr) return;
+        names_[worker.spec.name].worker = index;
+    }
     worker.slots.clear();
     last_revision_ = std::max(last_revision_, worker.revision);
-    count_requiring(worker.spec, true);
-    entries_[index] = std::make_unique<Entry>(Entry{std::move(worker), {}, {}});
+    entries_[index] = std::make_unique<Entry>(Entry{std::move(worker)});
+    link(*entries_[index]);
     order_.push_back(index);
 }
 
@@ -62,7 +65,7 @@ void Fleet::note_generation(Slot slot, Generation generation) {
     Generation& known = generations_[slot.value];
     known = std::max(known, generation);
     Place* const place = this->place(slot);
-    if (place != nullptr && raise_generation(place->instance, known)) dirty_slots_.mark(slot.value);
+    if (place != nullptr && raise_generation(place->instance, known)) note_change(*place);
 }
 
 void Fleet::complete_restored(Instant now) {

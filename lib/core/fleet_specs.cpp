@@ -21,12 +21,12 @@ bool Fleet::is_behind(const Place& place) const {
 
 void Fleet::replace_spec(Entry& entry, WorkerSpec spec) {
     Worker& worker = entry.worker;
-    count_requiring(worker.spec, false);
+    unlink(entry);
     worker.older.emplace(worker.revision, std::move(worker.spec));
     worker.spec = std::move(spec);
     worker.revision = ++last_revision_;
-    count_requiring(worker.spec, true);
-    dirty_workers_.mark(worker.index);
+    link(entry);
+    note_change(entry);
     adopt_spec(entry);
     forget_unused_specs(worker.index);
 }
@@ -50,7 +50,7 @@ void Fleet::adopt_spec(Entry& entry) {
 void Fleet::take_newest_spec(Place& place) {
     if (!is_behind(place)) return;
     place.revision = entries_[place.worker]->worker.revision;
-    dirty_slots_.mark(place.slot.value);
+    note_change(place);
     refresh_deadline(place);
     forget_unused_specs(place.worker);
 }
@@ -74,7 +74,7 @@ void Fleet::forget_unused_specs(std::uint32_t index) {
             continue;
         }
         spec = older.erase(spec);
-        dirty_workers_.mark(index);
+        note_change(entry);
     }
 }
 

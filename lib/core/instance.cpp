@@ -242,7 +242,7 @@ void Actions::add(Action action) {
     ++size_;
 }
 
-Transition step(const Policy& policy, Instance instance, const Event& event, Instant now,
+Transition step(const Policy& policy, const Instance& instance, const Event& event, Instant now,
                 Prng& prng, Gate gate) {
     Transition result{instance, {}};
     if (is_of_another_run(instance, event)) return result;

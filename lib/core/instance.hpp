@@ -297,9 +297,10 @@ struct Transition {
 struct Gate {
     bool requirements_met = true;  // counts for starts that somebody asked for
     bool has_room = true;          // counts for every start
+    bool has_more_chances = true;  // false: a run that has to prove itself first is never restarted
 };
 
-[[nodiscard]] Transition step(const Policy& policy, Instance instance, const Event& event,
+[[nodiscard]] Transition step(const Policy& policy, const Instance& instance, const Event& event,
                               Instant now, Prng& prng, Gate gate = {});
 
 /// When a Tick will do something; none while only an event can. Derived from the state alone.
@@ -321,6 +322,9 @@ inline constexpr Duration kKillInterval = std::chrono::seconds{1};
 
 /// True while something of the run may be alive: starting, running, stopping.
 [[nodiscard]] bool is_occupied(const State& state);
+
+/// True while it waits for others: to be started, or to be ended.
+[[nodiscard]] bool is_held_back(const Instance& instance);
 
 /// True while others may rely on it: running and ready, and nothing is about to end it.
 [[nodiscard]] bool is_ready(const Instance& instance);

@@ -60,6 +60,10 @@ bool is_occupied(const State& state) {
                       state);
 }
 
+bool is_held_back(const Instance& instance) {
+    return std::holds_alternative<Waiting>(instance.state) || instance.hold != Hold::none;
+}
+
 bool is_ready(const Instance& instance) {
     const auto* const running = std::get_if<Running>(&instance.state);
     return running != nullptr && running->ready_at && !running->is_leaving &&

@@ -69,7 +69,7 @@ ReloadMode reload_mode(const WorkerSpec& from, const WorkerSpec& to) {
     }
     // Both runs get the same sockets, so neither takes them from the other.
     const bool is_cluster = from.launch.node.cluster && to.launch.node.cluster;
-    const bool shares_sockets = is_cluster || !sockets_of(to).empty();
+    const bool shares_sockets = is_cluster || !to.sockets.empty() || to.stdin_socket;
     return shares_sockets ? ReloadMode::overlap : ReloadMode::stop_first;
 }
 

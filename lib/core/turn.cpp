@@ -69,9 +69,13 @@ void back_off(Turn& turn, RestartLimit::Then then) {
     }
 }
 
+RestartPolicy restart_policy(const Turn& turn) {
+    return turn.gate.has_more_chances ? turn.policy.restart : RestartPolicy::never;
+}
+
 /// The run is over and nobody asked for its end: the restart policy decides.
 void follow_policy(Turn& turn, bool was_success) {
-    switch (turn.policy.restart) {
+    switch (restart_policy(turn)) {
         case RestartPolicy::always:
             settle(turn, Outcome::failed);
             back_off(turn, turn.policy.restart_limit.then);
@@ -185,7 +189,7 @@ void fail_to_spawn(Turn& turn, const event::SpawnFailed& failure) {
     settle(turn, Outcome::failed);
     if (is_shortage(failure.code)) {
         back_off(turn, RestartLimit::Then::slow);
-    } else if (turn.policy.restart == RestartPolicy::never) {
+    } else if (restart_policy(turn) == RestartPolicy::never) {
         turn.instance.state = Fatal{};
     } else {
         back_off(turn, turn.policy.restart_limit.then);

@@ -220,6 +220,30 @@ TEST_CASE("core/requires: what is not there, or not to run, fails the wait and d
     CHECK(world.actions() == "spawn 0#1");
 }
 
+TEST_CASE("core/requires: a name is waited for, whoever has it by then") {
+    Pair w;
+    w.come_up();
+    w.remove("db");
+    w.dies(0);
+    w.restart({Slot{1}});
+    w.dies(1);
+    CHECK(w.waits(1).failed == "db");
+    REQUIRE(w.add(w.db) == Refusal::none);  // another one of that name, in another place
+    w.fleet.on_time(w.now);
+    CHECK(w.waits(1).workers == std::vector<std::string>{"db"});
+    CHECK(w.waits(1).failed.empty());
+    w.spawned(0);
+    w.ready(0);
+    CHECK(w.waits(1).is_nothing());
+    w.api.requirements.clear();
+    w.fleet.begin_operation();
+    REQUIRE(w.fleet.update(w.api, w.now) == Refusal::none);
+    CHECK(w.fleet.followers_of("db").empty());
+    static_cast<void>(w.actions());
+    w.stop({Slot{0}});
+    CHECK(w.actions() == "signal 0#2:15");
+}
+
 TEST_CASE("core/requires: parallel_starts lets so many start at a time, in order") {
     World world;
     world.fleet.set_parallel_starts(2);
