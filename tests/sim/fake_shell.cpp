@@ -29,7 +29,7 @@ void FakeShell::deliver(const Delivery& delivery, Instant now) {
 }
 
 void FakeShell::check_starts() {
-    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
+    for (const std::uint32_t slot : fleet_->dirty_slots()) {
         const core::Place* const place = fleet_->find(Slot{slot});
         const Known& known = known_[slot];
         const bool is_known = place == nullptr ||

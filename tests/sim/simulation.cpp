@@ -68,6 +68,7 @@ void Simulation::calm() {
         turn(now_, false);
     }
     note_broken(witness_.inspect(shell_.fleet(), now_));
+    note_broken(Witness::inspect_stored(shell_));
     note_broken(witness_.inspect_calm(shell_.fleet()));
 }
 
@@ -91,7 +92,10 @@ void Simulation::turn(Instant now, bool is_stormy) {
     }
     note_broken(witness_.watch(shell_, now_));
     note_broken(witness_.watch_room(shell_));
-    if (++turns_ % kTurnsPerInspection == 0) note_broken(witness_.inspect(shell_.fleet(), now_));
+    if (++turns_ % kTurnsPerInspection == 0) {
+        note_broken(witness_.inspect(shell_.fleet(), now_));
+        note_broken(Witness::inspect_stored(shell_));
+    }
     note_broken(keeper_.broken());
     note_broken(shell_.broken());
 }

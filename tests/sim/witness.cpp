@@ -31,6 +31,19 @@ bool has_wanted_current(const Stored& stored, const core::Place& place) {
     });
 }
 
+bool is_same_record(const core::Place& a, const core::Place& b) {
+    return a.worker == b.worker && a.number == b.number && a.slot == b.slot && a.role == b.role &&
+           a.revision == b.revision && a.reload == b.reload && a.instance == b.instance;
+}
+
+/// Between spawn and ready.
+bool is_coming_up(const core::Place* place) {
+    if (place == nullptr) return false;
+    const auto* const running = std::get_if<core::Running>(&place->instance.state);
+    return std::holds_alternative<core::Starting>(place->instance.state) ||
+           (running != nullptr && !running->ready_at);
+}
+
 bool is_in_progress(core::ReloadPhase phase) {
     return phase != core::ReloadPhase::none && phase != core::ReloadPhase::queued;
 }
@@ -194,18 +207,30 @@ std::string Witness::watch_place(const core::Place& place, bool is_fatal, Instan
 std::string Witness::watch_room(const FakeShell& shell) {
     const std::uint32_t limit = shell.parallel_starts();
     if (limit == 0) return "";
-    std::uint32_t coming_up = 0;
-    for (std::uint32_t slot = 0; slot < seen_.size(); ++slot) {
-        const core::Place* const place = shell.fleet().find(Slot{slot});
-        if (place == nullptr) continue;
-        const auto* const running = std::get_if<core::Running>(&place->instance.state);
-        const bool is_coming_up = std::holds_alternative<core::Starting>(place->instance.state) ||
-                                  (running != nullptr && !running->ready_at);
-        coming_up += is_coming_up ? 1U : 0U;
+    const std::uint32_t before = coming_up_;
+    const auto look_at = [&](Slot slot) {
+        coming_up_ -= is_coming_up_[slot.value] ? 1U : 0U;
+        is_coming_up_[slot.value] = is_coming_up(shell.fleet().find(slot));
+        coming_up_ += is_coming_up_[slot.value] ? 1U : 0U;
+    };
+    if (shell.is_after_kill()) {  // not all that changed was stored, and this is another fleet
+        for (std::uint32_t slot = 0; slot < seen_.size(); ++slot) look_at(Slot{slot});
+        return "";
     }
-    const std::uint32_t before = std::exchange(coming_up_, coming_up);
-    const bool is_too_much = coming_up > std::max(limit, before) && !shell.is_after_kill();
-    return is_too_much ? "too many starts at a time" : "";
+    for (const Slot slot : shell.changed()) look_at(slot);
+    return coming_up_ > std::max(limit, before) ? "too many starts at a time" : "";
+}
+
+std::string Witness::inspect_stored(const FakeShell& shell) {
+    const Stored& stored = shell.stored();
+    for (std::uint32_t slot = 0; slot < stored.places.size(); ++slot) {
+        const core::Place* const place = shell.fleet().find(Slot{slot});
+        const auto& record = stored.places[slot];
+        const bool is_same = place == nullptr || !record ? (place == nullptr) == !record
+                                                         : is_same_record(*place, *record);
+        if (!is_same) return "a place changed and was not listed, slot " + std::to_string(slot);
+    }
+    return "";
 }
 
 std::string Witness::inspect(const core::Fleet& fleet, Instant now) const {

@@ -16,7 +16,8 @@ namespace cluster::sim {
 
 class Witness {
 public:
-    Witness(std::uint32_t slots, const FakeKeeper& keeper) : keeper_(keeper), seen_(slots) {}
+    Witness(std::uint32_t slots, const FakeKeeper& keeper)
+        : keeper_(keeper), seen_(slots), is_coming_up_(slots, false) {}
 
     /// After each turn, about what changed in it: the restart limit, counted here once more; a
     /// stop came after those that require it had left; a reload took no run down before another
@@ -27,6 +28,10 @@ public:
     /// was killed while it stored a turn may leave more: who takes the room is stored, and who made
     /// it is not. Those may go on; nobody joins them.
     [[nodiscard]] std::string watch_room(const FakeShell& shell);
+
+    /// Now and then, after a turn that was stored: nothing changed that the fleet did not list,
+    /// which the rules above rely on as much as a successor does.
+    [[nodiscard]] static std::string inspect_stored(const FakeShell& shell);
 
     /// Now and then, about everything: slots and places fit, stops end.
     [[nodiscard]] std::string inspect(const core::Fleet& fleet, Instant now) const;
@@ -59,8 +64,9 @@ private:
                                                  const core::Place& place) const;
 
     const FakeKeeper& keeper_;
-    std::vector<Seen> seen_;  // by slot
-    std::uint32_t coming_up_ = 0;  // at the end of the turn before
+    std::vector<Seen> seen_;          // by slot
+    std::vector<bool> is_coming_up_;  // by slot, at the end of the turn before
+    std::uint32_t coming_up_ = 0;     // so many of them
 };
 
 }  // namespace cluster::sim
