@@ -1,15 +1,66 @@
 // Answers and errors: rendered by the supervisor, parsed by clusterctl. Field order is that of
 // CONTROL.md.
 #include <limits>
+#include <string>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "ctl/answer_fields.hpp"
 #include "ctl/field_reader.hpp"
+#include "ctl/line_writer.hpp"
 #include "ctl/protocol.hpp"
 
 namespace cluster::ctl {
+
+// --- fields, in the order of CONTROL.md: a document is made of them, or a line. Not in the namespace
+// below, where a writer of another file would not find them.
+
+template <class Visit>
+static void visit_fields(const InstanceOutcome& instance, Visit& visit) {
+    visit("id", instance.id);
+    visit("outcome", instance.outcome);
+    visit("state", instance.state);
+    visit("detail", instance.detail);
+    visit("err_log", instance.err_log);
+    visit("serving", instance.is_serving);
+}
+
+template <class Visit>
+static void visit_fields(const LastExit& exit, Visit& visit) {
+    visit("code", exit.code);
+    visit("signal", exit.signal);
+    visit("reason", exit.reason);
+    visit("detail", exit.detail);
+    visit("at_ms", exit.at_ms);
+}
+
+template <class Visit>
+static void visit_fields(const WorkerStatus& worker, Visit& visit) {
+    visit("id", worker.id);
+    visit("name", worker.name);
+    visit("instance", worker.instance);
+    visit("group", worker.group);
+    visit("state", worker.state);
+    visit("ready", worker.ready);
+    visit("pid", worker.pid);
+    visit("restarts", worker.restarts);
+    visit("uptime_ms", worker.uptime_ms);
+    visit("rss_bytes", worker.rss_bytes);
+    visit("cpu_percent", worker.cpu_percent);
+    visit("last_exit", worker.last_exit);
+    visit("next_start_ms", worker.next_start_ms);
+    visit("wanted", worker.is_wanted);
+    visit("out_log", worker.out_log);
+    visit("err_log", worker.err_log);
+    visit("status_text", worker.status_text);
+    visit("log_problem", worker.log_problem);
+    visit("log_lost_bytes", worker.log_lost_bytes);
+    visit("waits_for", worker.waits_for);
+    visit("reload", worker.reload);
+    visit("outdated", worker.is_outdated);
+}
+
 namespace {
 
 constexpr std::int64_t kMaxInt = std::numeric_limits<std::int64_t>::max();
@@ -29,13 +80,30 @@ Json daemon_fields(const DaemonStatus& daemon) {
                 {"supervisor_starts", daemon.supervisor_starts}};
 }
 
-Json instance_fields(const InstanceOutcome& instance) {
-    return Json{{"id", instance.id},
-                {"outcome", instance.outcome},
-                {"state", instance.state},
-                {"detail", or_null(instance.detail)},
-                {"err_log", or_null(instance.err_log)},
-                {"serving", instance.is_serving}};
+class DocumentWriter {
+public:
+    template <class T>
+    void operator()(const char* name, const T& value) {
+        object_[name] = value;
+    }
+    template <class T>
+    void operator()(const char* name, const std::optional<T>& value) {
+        object_[name] = or_null(value);
+    }
+    void operator()(const char* name, const std::optional<LastExit>& value) {
+        object_[name] = value ? last_exit_fields(*value) : Json();
+    }
+    [[nodiscard]] Json take() { return std::move(object_); }
+
+private:
+    Json object_ = Json::object();
+};
+
+template <class T>
+Json document_of(const T& value) {
+    DocumentWriter writer;
+    visit_fields(value, writer);
+    return writer.take();
 }
 
 Json plan_fields(const std::vector<PlannedWorker>& plan) {
@@ -55,9 +123,49 @@ Json plan_fields(const std::vector<PlannedWorker>& plan) {
     return list;
 }
 
-std::string envelope(const RequestId& id, const char* member, const Json& value) {
-    return R"({"jsonrpc":"2.0","id":)" + id.json + ",\"" + member + "\":" + dump_line(value) +
-           "}\n";
+std::string envelope(const RequestId& id, const char* member, const std::string& value) {
+    std::string line;
+    line.reserve(value.size() + 64);
+    line.append(R"({"jsonrpc":"2.0","id":)").append(id.json).append(",\"").append(member);
+    return line.append("\":").append(value).append("}\n");
+}
+
+template <class T>
+void write_list(std::string& line, const std::vector<T>& list) {
+    LineWriter writer(line);
+    line += '[';
+    for (const T& element : list) {
+        if (&element != list.data()) line += ',';
+        writer.write(element);
+    }
+    line += ']';
+}
+
+/// What answer_fields makes a document of, as a line.
+template <class T>
+std::string answer_line(const T& answer) {
+    return dump_line(answer_fields(answer));
+}
+
+std::string answer_line(const StatusAnswer& answer) {
+    std::string line = R"({"daemon":)" + dump_line(daemon_fields(answer.daemon));
+    line.reserve(answer.workers.size() * 512 + 1024);
+    line += R"(,"workers":)";
+    write_list(line, answer.workers);
+    line += R"(,"sockets":)" + dump_line(sockets_fields(answer.sockets));
+    return line += '}';
+}
+
+std::string answer_line(const OperationAnswer& answer) {
+    std::string line = R"({"operation":)" + std::to_string(answer.operation);
+    line += R"(,"state":)" + dump_line(Json(answer.state)) + R"(,"instances":)";
+    write_list(line, answer.instances);
+    line += R"(,"done":)" + std::to_string(answer.done) + R"(,"selected":)";
+    write_list(line, answer.selected);
+    line += R"(,"notes":)";
+    write_list(line, answer.notes);
+    line += R"(,"plan":)" + dump_line(plan_fields(answer.plan));
+    return line += '}';
 }
 
 // --- parsing
@@ -155,36 +263,11 @@ RotateAnswer read_rotate_answer(FieldReader& fields) {
 }  // namespace
 
 Json last_exit_fields(const LastExit& exit) {
-    return Json{{"code", or_null(exit.code)},
-                {"signal", or_null(exit.signal)},
-                {"reason", exit.reason},
-                {"detail", or_null(exit.detail)},
-                {"at_ms", exit.at_ms}};
+    return document_of(exit);
 }
 
 Json worker_fields(const WorkerStatus& worker) {
-    return Json{{"id", worker.id},
-                {"name", worker.name},
-                {"instance", worker.instance},
-                {"group", or_null(worker.group)},
-                {"state", worker.state},
-                {"ready", worker.ready},
-                {"pid", or_null(worker.pid)},
-                {"restarts", worker.restarts},
-                {"uptime_ms", or_null(worker.uptime_ms)},
-                {"rss_bytes", or_null(worker.rss_bytes)},
-                {"cpu_percent", or_null(worker.cpu_percent)},
-                {"last_exit", worker.last_exit ? last_exit_fields(*worker.last_exit) : Json()},
-                {"next_start_ms", or_null(worker.next_start_ms)},
-                {"wanted", worker.is_wanted},
-                {"out_log", worker.out_log},
-                {"err_log", worker.err_log},
-                {"status_text", or_null(worker.status_text)},
-                {"log_problem", or_null(worker.log_problem)},
-                {"log_lost_bytes", worker.log_lost_bytes},
-                {"waits_for", or_null(worker.waits_for)},
-                {"reload", or_null(worker.reload)},
-                {"outdated", worker.is_outdated}};
+    return document_of(worker);
 }
 
 std::optional<std::int64_t> optional_integer(FieldReader& fields, std::string_view name) {
@@ -272,7 +355,7 @@ Json answer_fields(const StatusAnswer& answer) {
 Json answer_fields(const OperationAnswer& answer) {
     Json instances = Json::array();
     for (const InstanceOutcome& instance : answer.instances) {
-        instances.push_back(instance_fields(instance));
+        instances.push_back(document_of(instance));
     }
     return Json{{"operation", answer.operation},   {"state", answer.state},
                 {"instances", instances},          {"done", answer.done},
@@ -286,14 +369,14 @@ Json answer_fields(const RotateAnswer& answer) {
 
 std::string render_answer(const RequestId& id, const Answer& answer) {
     return std::visit(
-        [&id](const auto& specific) { return envelope(id, "result", answer_fields(specific)); },
+        [&id](const auto& specific) { return envelope(id, "result", answer_line(specific)); },
         answer);
 }
 
 std::string render_error(const RequestId& id, const RpcError& error) {
     Json fields{{"code", static_cast<std::int32_t>(error.code)}, {"message", error.message}};
     if (!error.diagnostics.empty()) fields["data"] = Json{{"diagnostics", error.diagnostics}};
-    return envelope(id, "error", fields);
+    return envelope(id, "error", dump_line(fields));
 }
 
 tl::expected<VersionAnswer, RpcError> parse_version(std::string_view line) {

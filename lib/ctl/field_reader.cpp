@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -25,7 +24,7 @@ public:
                 break;
             case Json::parse_event_t::object_end:
             case Json::parse_event_t::array_end:
-                keys_.pop_back();
+                keys_[--open_].clear();
                 break;
             case Json::parse_event_t::key:
                 add_key(parsed.get_ref<const std::string&>());
@@ -40,10 +39,10 @@ public:
 private:
     void enter() {
         count();
-        if (keys_.size() >= bounds_.depth) {
+        if (open_ >= bounds_.depth) {
             throw FieldError("nested more than " + std::to_string(bounds_.depth) + " deep");
         }
-        keys_.emplace_back();
+        if (open_++ == keys_.size()) keys_.emplace_back();
     }
 
     void count() {
@@ -53,19 +52,23 @@ private:
     }
 
     void add_key(const std::string& key) {
-        if (keys_.back().size() >= bounds_.keys_per_object) {
+        std::vector<std::string>& keys = keys_[open_ - 1];
+        if (keys.size() >= bounds_.keys_per_object) {
             throw FieldError("more than " + std::to_string(bounds_.keys_per_object) +
                              " fields in one object");
         }
-        if (!keys_.back().insert(key).second) {
+        if (std::find(keys.begin(), keys.end(), key) != keys.end()) {
             throw FieldError("field \"" + clip(key) + "\" stands twice in one object");
         }
+        keys.push_back(key);
     }
 
     ParseBounds bounds_;
     std::size_t values_ = 0;
-    std::vector<std::set<std::string>>
-        keys_;  // of the objects that are open; an array has an empty set
+    /// Of the objects that are open, an array has none; and the memory of those that are closed. They
+    /// are few enough to be looked through, which takes no memory for each.
+    std::vector<std::vector<std::string>> keys_;
+    std::size_t open_ = 0;
 };
 
 [[nodiscard]] std::string type_of(const Json& value) {
