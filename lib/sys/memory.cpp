@@ -1,6 +1,7 @@
 #include "sys/memory.hpp"
 
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -95,6 +96,23 @@ void keep_heap_small() {
 
 void give_back_free_memory() {
     ::malloc_trim(0);
+}
+
+void let_go_of_code() {
+    const auto let_go = [](dl_phdr_info* object, std::size_t, void*) {
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        for (int i = 0; i < object->dlpi_phnum; ++i) {
+            const ElfW(Phdr)& part = object->dlpi_phdr[i];
+            // What can be written was relocated: it is nowhere else.
+            if (part.p_type != PT_LOAD || (part.p_flags & PF_W) != 0) continue;
+            const std::uintptr_t begin = (object->dlpi_addr + part.p_vaddr) & ~(page - 1);
+            const std::uintptr_t end = object->dlpi_addr + part.p_vaddr + part.p_memsz;
+            // Of the kernel's own object, which is in nobody's memory, nothing is taken: EINVAL.
+            ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+        }
+        return 0;
+    };
+    ::dl_iterate_phdr(let_go, nullptr);
 }
 
 }  // namespace cluster::sys

@@ -57,5 +57,8 @@ void keep_heap_small();
 /// Gives back what is free between the blocks that are in use. Takes a millisecond for some
 /// megabytes.
 void give_back_free_memory();
+/// Takes the code and the constants of this process out of its memory: what is needed again comes
+/// back from the files' pages at a touch, and what only a start or a command needed stays away.
+void let_go_of_code();
 
 }  // namespace cluster::sys
