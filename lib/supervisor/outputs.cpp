@@ -219,7 +219,12 @@ void Outputs::on_ready(const Key& key, bool is_drained) {
     Entry& entry = found->second;
     if (is_drained && !entry.pump.has_taken()) return remove(key);
     if (entry.flow == Flow::discards) return discard(key, entry, kBudgetPerTurn);
-    act_on(key, entry, pump(entry, kBudgetPerTurn));
+    const capture::Pumped result = pump(entry, kBudgetPerTurn);
+    // It writes as fast as we read: fewer and larger steps cost both of us less.
+    if (result == capture::Pumped::more && !std::exchange(entry.is_wide, true)) {
+        sys::widen_pipe(entry.pump.pipe());
+    }
+    act_on(key, entry, result);
 }
 
 /// Pumps through as many rotations as the budget leads to, and writes what it took out of the pipe:

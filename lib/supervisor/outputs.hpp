@@ -121,6 +121,7 @@ private:
         std::uint64_t lost_bytes = 0;          // since the log took something last
         std::uint64_t all_lost_bytes = 0;
         bool is_path_held = false;
+        bool is_wide = false;   // the pipe has been given more room
         bool is_over = false;   // the run has ended
         bool is_stale = false;  // its target has changed, and what is staged could not be written
     };

@@ -236,6 +236,12 @@ Result<std::size_t> bytes_in_pipe(int pipe) {
     return static_cast<std::size_t>(count);
 }
 
+void widen_pipe(int pipe) {
+    // The kernel's own default of /proc/sys/fs/pipe-max-size. Refused, it stays as it is.
+    constexpr int kWidest = 1024 * 1024;
+    if (::fcntl(pipe, F_GETPIPE_SZ) < kWidest) ::fcntl(pipe, F_SETPIPE_SZ, kWidest);
+}
+
 Status make_directory(const std::string& path, std::uint32_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail(Op::mkdir, errno);

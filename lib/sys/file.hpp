@@ -78,6 +78,9 @@ void write_if_ready(int fd, std::string_view line);
 
 /// Bytes that wait in a pipe or stream socket (FIONREAD).
 [[nodiscard]] Result<std::size_t> bytes_in_pipe(int pipe);
+/// Up to what an unprivileged user may ask for, or less where this user has too much already: only
+/// ever more than before. pipe(7), F_SETPIPE_SZ.
+void widen_pipe(int pipe);
 
 /// Creates `path` as a directory with `mode`; an existing directory is fine.
 [[nodiscard]] Status make_directory(const std::string& path, std::uint32_t mode);
