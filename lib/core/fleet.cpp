@@ -343,7 +343,6 @@ void Fleet::retire(Entry& entry, Slot slot, Instant now) {
     if (place == nullptr) return;
     cancel_reload(*place, now);
     place->role = Role::retired;
-    entry.standing.reset();
     entry.retired.push_back(slot);
     apply(*place, event::Stop{last_epoch_, is_blocked(*place, {})}, now);
 }

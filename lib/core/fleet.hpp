@@ -40,7 +40,7 @@ struct Place {
     Slot slot;
     Role role = Role::current;
     std::uint64_t revision = 0;  // of the spec that its runs are started with: Fleet::spec_of
-    Reload reload;               // of a current one
+    Reload reload;               // of a current one, and what an incoming one must know of it
     Instance instance;
 };
 
@@ -341,8 +341,12 @@ private:
     bool judge_reload(Entry& entry, Place& place, Instant now);
     bool begin_reload(Entry& entry, Place& place, Instant now);
     void begin_overlap(Entry& entry, Place& place, Instant now);
+    void begin_restart(Place& place, Instant now);
+    void remember_requests(Place& incoming, const Reload& reload);
     void promote(Entry& entry, Place& place, Instant now);
     void fail_reload(Entry& entry, Place& place, Instant now);
+    void fail_untouched(Entry& entry, Epoch epoch, Instant now);
+    void end_failed_reloads(Entry& entry, Instant now);
     void settle_reload(Place& place, Outcome outcome, const std::optional<LastExit>& exit);
     void drop_incoming(Entry& entry, const Place& place, Epoch epoch, Instant now);
     void forget_dropped();

@@ -34,18 +34,26 @@ void Fleet::request_reload(Place& place, bool force, Instant now) {
     const Instance& instance = place.instance;
     if (instance.desired == Desired::down || std::holds_alternative<Exited>(instance.state)) return;
     Reload reload = place.reload;
+    bool is_down_for_it = false;
     if (is_in_progress(reload) && !force) {
         reload.next = last_epoch_;
+        if (const Place* const other = incoming(place)) {
+            remember_requests(*places_[other->slot.value], reload);
+        }
     } else {
         if (reload.phase == ReloadPhase::overlapping) {
             drop_incoming(*entries_[place.worker], place, last_epoch_, now);
         }
+        is_down_for_it = reload.phase == ReloadPhase::restarting;
         reload = Reload{};
         reload.phase = ReloadPhase::queued;
         reload.outcome = Outcome::pending;
         reload.epoch = last_epoch_;
     }
     set_reload(place, reload);
+    // It has had its turn, and goes on counting in its batch: another one that is taken down now
+    // would be one too many.
+    if (is_down_for_it) begin_restart(place, now);
 }
 
 // --- what comes next ---
@@ -109,10 +117,7 @@ bool Fleet::begin_reload(Entry& entry, Place& place, Instant now) {
     if (step == ReloadStep::begin_overlap) {
         begin_overlap(entry, place, now);
     } else if (step == ReloadStep::begin_restart) {
-        reload.phase = ReloadPhase::restarting;
-        set_reload(place, reload);
-        apply(place, event::Restart{reload.epoch, is_blocked(place, {})}, now);
-        take_newest_spec(place);  // after it: the old run ends by the spec that it was started with
+        begin_restart(place, now);
     } else if (step == ReloadStep::begin_signal) {
         reload.phase = ReloadPhase::signalled;
         reload.since = now;
@@ -180,10 +185,29 @@ void Fleet::begin_overlap(Entry& entry, Place& place, Instant now) {
     incoming.instance.generation = generations_[slot.value];
     entry.incoming.push_back(slot);
     insert_place(std::move(incoming));
+    remember_requests(*places_[slot.value], place.reload);
     Reload reload = place.reload;
     reload.phase = ReloadPhase::overlapping;
     set_reload(place, reload);
     apply(*places_[slot.value], event::Start{reload.epoch}, now);
+}
+
+void Fleet::begin_restart(Place& place, Instant now) {
+    Reload reload = place.reload;
+    reload.phase = ReloadPhase::restarting;
+    set_reload(place, reload);
+    apply(place, event::Restart{reload.epoch, is_blocked(place, {})}, now);
+    take_newest_spec(place);  // after it: the old run ends by the spec that it was started with
+}
+
+/// What a successor of the supervisor goes by that finds the new run and no old one any more.
+void Fleet::remember_requests(Place& incoming, const Reload& reload) {
+    Reload remembered;
+    remembered.epoch = reload.epoch;
+    remembered.next = reload.next;
+    remembered.former = reload.former;
+    remembered.former_outcome = reload.former_outcome;
+    set_reload(incoming, remembered);
 }
 
 /// The new run has proved itself: it is the instance from now on.
@@ -221,6 +245,11 @@ void Fleet::fail_reload(Entry& entry, Place& place, Instant now) {
     }
     drop_incoming(entry, place, epoch, now);
     settle_reload(place, Outcome::failed, exit);
+    fail_untouched(entry, epoch, now);
+}
+
+/// Whoever of the request has not been replaced, and has not lost its old run to it.
+void Fleet::fail_untouched(Entry& entry, Epoch epoch, Instant now) {
     for (const Slot slot : entry.worker.slots) {
         Place* const sibling = this->place(slot);
         if (sibling == nullptr || sibling->reload.epoch != epoch) continue;
@@ -256,7 +285,7 @@ void Fleet::drop_incoming(Entry& entry, const Place& place, Epoch epoch, Instant
     Place& leaving = *places_[other->slot.value];
     erase_slot(entry.incoming, leaving.slot);
     entry.retired.push_back(leaving.slot);
-    note_change(leaving);
+    set_reload(leaving, Reload{});
     apply(leaving, event::Stop{epoch}, now);
     leaving.role = Role::retired;
     // How it ended is told before it is forgotten.
@@ -312,13 +341,26 @@ void Fleet::restore_reloads(Entry& entry, bool is_deleted, Instant now) {
             if (!has_number) slots.resize(place.number + 1, Slot{~0U});
             slots[place.number] = slot;
             place.role = Role::current;
-            Reload reload;
-            reload.outcome = Outcome::done;
-            reload.epoch = place.instance.epoch;
-            set_reload(place, reload);
+            // A predecessor of an earlier version did not note it.
+            if (place.reload.epoch.value == 0) place.reload.epoch = place.instance.epoch;
+            settle_reload(place, Outcome::done, std::nullopt);
         } else {
+            set_reload(place, Reload{});
             retire(entry, slot, now);
         }
+    }
+    end_failed_reloads(entry, now);
+}
+
+/// A failure stores one place after the other; a kill in between leaves some that still wait for
+/// their turn.
+void Fleet::end_failed_reloads(Entry& entry, Instant now) {
+    for (const Slot slot : entry.worker.slots) {
+        const Place* const place = find(slot);
+        if (place == nullptr) continue;
+        const Reload reload = place->reload;
+        if (reload.outcome == Outcome::failed) fail_untouched(entry, reload.epoch, now);
+        if (reload.former_outcome == Outcome::failed) fail_untouched(entry, reload.former, now);
     }
 }
 

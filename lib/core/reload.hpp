@@ -69,7 +69,8 @@ enum class ReloadStep : std::uint8_t {
 [[nodiscard]] ReloadStep reload_step(ReloadPhase phase, ReloadMode mode, OldRun old_run,
                                      NewRun new_run, bool may_begin);
 
-/// What a place knows of its reload. It stays with the place that serves.
+/// What a place knows of its reload. It stays with the place that serves; the one that comes in for
+/// it knows epoch, next, former and former_outcome.
 struct Reload {
     ReloadPhase phase = ReloadPhase::none;
     Outcome outcome = Outcome::none;  // the answer to operation `epoch`

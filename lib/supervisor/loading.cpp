@@ -166,6 +166,7 @@ Requests::Reply Requests::load_text(const ctl::request::Load& request, Scope sco
     }
     std::vector<const core::Place*> reloaded;
     for (const core::Place* place : fleet_.places()) {
+        if (place->role != core::Role::current) continue;
         const bool is_next = place->reload.next == fleet_.last_epoch();
         if (place->reload.epoch == fleet_.last_epoch() || is_next) reloaded.push_back(place);
     }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,34 @@ World successor_of(const World& dead) {
         if (const Worker* worker = dead.fleet.worker(index)) w.fleet.restore_worker(*worker);
     }
     for (const Place* place : dead.fleet.places()) w.fleet.restore_place(*place);
+    return w;
+}
+
+/// The same, of one that was killed when it had stored `fresh` of a turn and nothing else of it.
+World successor_of(const World& before, const World& dead, const std::vector<Slot>& fresh) {
+    World w;
+    w.now = dead.now;
+    w.fleet.restore_epoch(dead.fleet.last_epoch());
+    w.fleet.restore_worker(*dead.fleet.worker(0));
+    for (std::uint32_t slot = 0; slot < 8; ++slot) {
+        const bool is_fresh = std::find(fresh.begin(), fresh.end(), Slot{slot}) != fresh.end();
+        const Place* const place = (is_fresh ? dead : before).fleet.find(Slot{slot});
+        if (place != nullptr) w.fleet.restore_place(*place);
+    }
+    w.fleet.complete_restored(w.now);
+    return w;
+}
+
+/// "a" with two instances, good; its reload has begun with the first one.
+World reloading(ReloadSpec::Mode mode) {
+    World w;
+    WorkerSpec spec = worker_spec("a", 2);
+    spec.reload.mode = mode;
+    w.add(spec);
+    w.settle();
+    w.fleet.begin_operation();
+    w.fleet.reload(w.fleet.find_worker("a")->slots, false, w.now);
+    w.pass(0s);
     return w;
 }
 
@@ -148,6 +177,44 @@ TEST_CASE("core/recovery: the order of workers is that of their creation, before
         CHECK(fleet->workers()[0]->spec.name == "b");
         CHECK(fleet->workers()[1]->spec.name == "c");
     }
+}
+
+TEST_CASE("core/recovery: a kill in a promotion costs no request that waits for its end") {
+    const auto begun = [] {
+        World w = reloading(ReloadSpec::Mode::overlap);
+        w.spawned(2);
+        w.fleet.begin_operation();
+        w.fleet.reload(w.fleet.find_worker("a")->slots, false, w.now);
+        return w;
+    };
+    const World before = begun();
+    World dead = begun();
+    dead.pass(1s);
+    CHECK(dead.layout() == "a.0@2 -a.0@0 a.1@1");
+    World w = successor_of(before, dead, {Slot{0}});  // the old run, as retired
+    CHECK(w.layout() == "a.0@2 -a.0@0 a.1@1");
+    CHECK(w.fleet.progress(Epoch{3}).pending_slots == std::vector<Slot>{Slot{1}, Slot{2}});
+    const Reload& reload = w.fleet.find(Slot{2})->reload;
+    CHECK(reload.phase == ReloadPhase::queued);
+    CHECK(reload.former == Epoch{2});
+    CHECK(reload.former_outcome == Outcome::done);
+}
+
+TEST_CASE("core/recovery: a reload that has failed takes nobody down after a kill") {
+    const auto begun = [] {
+        World w = reloading(ReloadSpec::Mode::stop_first);
+        w.exits(0, 0);
+        return w;
+    };
+    const World before = begun();
+    World dead = begun();
+    dead.fleet.on_event(Slot{0}, event::SpawnFailed{dead.generation(0), Op::exec, 2}, dead.now);
+    dead.pass(0s);
+    World w = successor_of(before, dead, {Slot{0}});  // not that a.1 stays as it is
+    static_cast<void>(w.actions());
+    w.pass(0s);
+    CHECK(w.actions().empty());
+    CHECK(w.fleet.progress(Epoch{2}).failed == 2);
 }
 
 }  // namespace cluster::core::test

@@ -307,6 +307,24 @@ TEST_CASE("core/reload: a second request waits for the first, a forced one takes
     CHECK(w.actions() == "release 2#1 spawn 2#2");
 }
 
+TEST_CASE("core/reload: a forced one of who is down for a reload takes nobody else down with it") {
+    ReloadSpec spec;
+    spec.mode = ReloadSpec::Mode::stop_first;
+    Site w{2, spec};
+    w.reload();
+    w.leave(0);
+    w.prove(0);
+    CHECK(w.actions() == "signal 0#1:15 release 0#1 spawn 0#2 signal 1#1:15");
+    const Epoch forced = w.reload(true);
+    CHECK(w.actions().empty());
+    w.leave(1);
+    w.prove(1);
+    CHECK(w.actions() == "release 1#1 spawn 1#2 signal 0#2:15");
+    w.leave(0);
+    w.prove(0);
+    CHECK(w.told(forced) == "2 done 0 failed 0 pending");
+}
+
 TEST_CASE("core/reload: a request that waits is carried out after the one before, good or bad") {
     for (const bool is_good : {true, false}) {
         Site w{1, overlap(1, 2)};
@@ -386,7 +404,7 @@ TEST_CASE("core/reload: an old run that crashes meanwhile is replaced all the sa
     CHECK(w.told(epoch) == "1 done 0 failed 0 pending");
 }
 
-TEST_CASE("core/reload: who was the instance is stored before who is, though nothing of it is left") {
+TEST_CASE("core/reload: who was the instance is stored before who is, also when it is gone") {
     Site w{2, overlap()};
     w.reload();
     w.spawned(2);
