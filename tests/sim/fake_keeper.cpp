@@ -28,7 +28,8 @@ void FakeKeeper::spawn(Slot slot, Generation generation, Instant now) {
     record.generation = generation;
     trace_.note("spawn", slot, generation.value, 0, now);
     if (prng_.chance(faults_.spawn_shortage + faults_.exec_failure)) {
-        const bool is_shortage = prng_.chance(0.4);
+        const bool is_shortage = prng_.chance(
+            faults_.spawn_shortage / (faults_.spawn_shortage + faults_.exec_failure));
         const int code = is_shortage ? EAGAIN : ENOENT;
         const Op op = is_shortage ? Op::clone : Op::exec;
         record.state = RecordState::exited;
@@ -130,6 +131,19 @@ void FakeKeeper::release(Slot slot, Generation generation, Instant now) {
 
 void FakeKeeper::drop_messages() {
     ++link_;
+}
+
+void FakeKeeper::strike(Slot slot, const core::ExitStatus& status, Instant now,
+                        std::vector<Delivery>& arrived) {
+    Record& record = table_[slot.value];
+    if (!record.leader_alive) return;
+    trace_.note("struck", slot, record.generation.value, status.value, now);
+    ++counts_.reaped;
+    record.leader_alive = false;
+    record.group_alive = false;
+    record.state = RecordState::exited;
+    record.status = status;
+    arrived.push_back({slot, core::event::ProcessExited{record.generation, status, false}});
 }
 
 void FakeKeeper::make_mortal(Instant now) {

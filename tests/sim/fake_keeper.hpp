@@ -79,6 +79,9 @@ public:
 
     // --- the world ---
     void set_faults(const Faults& faults) { faults_ = faults; }
+    /// Ends a run at this very moment, and its group; the message arrives with it.
+    void strike(Slot slot, const core::ExitStatus& status, Instant now,
+                std::vector<Delivery>& arrived);
     /// After a calm: runs that live become mortal again.
     void make_mortal(Instant now);
     [[nodiscard]] std::optional<Instant> next_time() const;

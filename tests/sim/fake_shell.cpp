@@ -234,7 +234,9 @@ void FakeShell::execute(const core::SlotAction& item, Instant now) {
 }
 
 bool FakeShell::is_killed(Instant now) {
-    if (kill_probability_ == 0 || !prng_.chance(kill_probability_)) return false;
+    const bool is_chosen = ++boundaries_ == kill_at_;
+    const bool is_unlucky = kill_probability_ > 0 && prng_.chance(kill_probability_);
+    if (!is_chosen && !is_unlucky) return false;
     trace_.note("supervisor killed", {}, 0, 0, now);
     ++deaths_;
     is_after_kill_ = true;

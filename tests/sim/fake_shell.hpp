@@ -34,6 +34,10 @@ public:
     [[nodiscard]] core::Fleet& fleet() const { return *fleet_; }
     [[nodiscard]] const Stored& stored() const { return stored_; }
     void set_kill_probability(double probability) { kill_probability_ = probability; }
+    /// At the boundary of that number, counted from 1; 0: at none.
+    void kill_at(std::uint64_t boundary) { kill_at_ = boundary; }
+    /// Moments so far at which it might have been killed.
+    [[nodiscard]] std::uint64_t boundaries() const { return boundaries_; }
 
     void deliver(const Delivery& delivery, Instant now);
     /// After a command: a start that somebody asked for comes when all that it requires is ready.
@@ -82,6 +86,8 @@ private:
     std::vector<Slot> changed_;
     std::vector<Known> known_;  // by slot: the run that was seen last
     double kill_probability_ = 0;
+    std::uint64_t kill_at_ = 0;
+    std::uint64_t boundaries_ = 0;
     std::uint64_t inputs_ = 0;
     std::uint64_t deaths_ = 0;
     std::string broken_;

@@ -1,6 +1,6 @@
 // cluster_sim [--seed N] [--events N] [--twice]: plays one seed, or a fresh one, and says how to
-// replay it. Exit code 1: a rule was broken, or the same seed gave two different lives. Its speed is
-// also given by seconds of the processor, which a busy machine does not stretch.
+// replay it. Exit code 1: a rule was broken, or the same seed gave two different lives. Its speed
+// is also given by seconds of the processor, which a busy machine does not stretch.
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
