@@ -137,6 +137,17 @@ TEST_CASE("core/reload: a new run that fails leaves every old one alone") {
     }
 }
 
+TEST_CASE("core/reload: a new run beside the old one gets one chance, whatever the backoff") {
+    Site w{1, overlap()};
+    w.spec.policy.backoff.initial = 0s;
+    w.update();
+    w.reload();
+    w.spawned(1);
+    static_cast<void>(w.actions());
+    w.exits(1, 1);
+    CHECK(w.actions() == "release 1#1");
+}
+
 TEST_CASE("core/reload: batch and surge bound what happens at a time") {
     Site w{4, overlap(2, 3)};
     w.reload();
