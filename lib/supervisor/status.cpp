@@ -183,10 +183,11 @@ std::optional<ctl::ClusterStatus> StatusReader::cluster_of(const core::Place& pl
                                     seen.handed_over});
     }
     if (!facts->problem.empty()) status.problem = facts->problem;
-    if (has(note::kOnline)) return status;
+    // A wrapper takes itself for the worker, and is online then, but it is its child that listens.
     const auto wrapper = core::node_wrapper(fleet_.spec_of(place).launch);
-    if (wrapper) status.warning = wrapper_text(*wrapper);
-    if (!wrapper && uptime_ms >= kSilentMs) {
+    if (wrapper && !has(note::kListening)) {
+        status.warning = wrapper_text(*wrapper);
+    } else if (!has(note::kOnline) && uptime_ms >= kSilentMs) {
         status.warning = "it has not said that it is a worker of a cluster: is the program that "
                          "was executed node, with a script?";
     }

@@ -234,7 +234,10 @@ next();
         REQUIRE(daemon
                     .start(worker_table("web", {npm, "start"}, kNodeCluster + "ready = \"exec\"\n"))
                     .code == 0);
-        CHECK(has_text(describe(daemon, "web.0").at("cluster").at("warning"), "npm"));
+        // It takes itself for the worker, and says so when it has loaded.
+        const auto cluster = [&] { return describe(daemon, "web.0").at("cluster"); };
+        CHECK(wait_until([&] { return cluster().at("state") == "online"; }));
+        CHECK(has_text(cluster().at("warning"), "npm"));
         CHECK(has_text(daemon.ctl({"describe", "web.0"}).out, "npm is a Node.js program itself"));
     }
 

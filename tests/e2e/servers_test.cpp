@@ -221,7 +221,7 @@ TEST_SUITE("e2e") {
         const Daemon daemon;
         const int port = free_port();
         const std::string text = replaced(text_of(CLUSTER_SOURCE_DIR "/config/quickstart.toml"),
-                                          "PORT = 8000", "PORT = " + std::to_string(port));
+                                          "PORT = 8080", "PORT = " + std::to_string(port));
         const std::string file = daemon.write("quickstart.toml", text);
         std::filesystem::copy(CLUSTER_SOURCE_DIR "/config/quickstart", daemon.dir() / "quickstart");
         const Outcome started = daemon.ctl({"start", file});
