@@ -19,8 +19,6 @@ namespace {
 constexpr std::uint64_t kMostRemovedAtOnce = std::uint64_t{64} << 20U;
 /// How much a log grows before a rotation that failed is tried again.
 constexpr std::uint64_t kGrowthBeforeRetry = std::uint64_t{1} << 20U;
-/// Logs of workers that are gone are forgotten when there are so many more than are open.
-constexpr std::size_t kMaxUnused = 4096;
 
 std::string directory_of(const std::string& path) {
     return path.substr(0, path.rfind('/') + 1);
@@ -132,7 +130,6 @@ bool Logs::make_archive(Entry& entry, capture::LogFile& file) {
 
 void Logs::on_time() {
     read_directories();
-    if (logs_.size() > kMaxUnused) forget_unused();
 }
 
 void Logs::read_directories() {
@@ -221,9 +218,7 @@ void Logs::on_packed(const std::string& path, const std::string& plain,
 }
 
 void Logs::forget_unused() {
-    std::size_t unused = 0;
-    for (const auto& [path, log] : logs_) unused += log.file.expired() ? 1U : 0U;
-    if (unused <= kMaxUnused || packing_ > 0) return;
+    if (packing_ > 0) return;  // at the next time: the packed twin of an archive has to be noted
     std::erase_if(logs_, [](const Entry& entry) { return entry.second.file.expired(); });
 }
 

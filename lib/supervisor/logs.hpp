@@ -51,6 +51,9 @@ public:
     /// Reads the directory for the logs that are new, removes what is too much and starts packing
     /// what was left plain.
     void on_time();
+    /// A worker was deleted, or has fewer instances: what is known of logs that nobody has open goes.
+    /// Those of a worker that only waits for its next start are looked up in their directory again.
+    void forget_unused();
 
 private:
     struct Log {
@@ -71,8 +74,6 @@ private:
     void remove(const std::string& directory, const std::vector<std::string>& names);
     void pack(Entry& entry);
     void on_packed(const std::string& path, const std::string& plain, const std::string& failure);
-    void forget_unused();
-
     Jobs& jobs_;
     std::map<std::string, Log> logs_;  // by path
     std::size_t packing_ = 0;

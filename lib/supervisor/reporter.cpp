@@ -77,8 +77,7 @@ Told reload_told(const core::Reload& reload) {
 Reporter::Reporter(const core::Fleet& fleet, Journal& journal) : fleet_(fleet), journal_(journal) {}
 
 Reporter::Shown& Reporter::shown_of(Slot slot) {
-    if (slot.value >= shown_.size()) shown_.resize(slot.value + 1);
-    return shown_[slot.value];
+    return shown_[slot];
 }
 
 void Reporter::resume() {
@@ -175,7 +174,10 @@ void Reporter::report_state(Slot slot, Instant now) {
         journal_.add(event);
         shown = Shown{};
     }
-    if (place == nullptr) return;
+    if (place == nullptr) {
+        shown_.erase(slot);
+        return;
+    }
     const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
     const core::Instance& instance = place->instance;
     const char* state = core::state_name(instance.state);

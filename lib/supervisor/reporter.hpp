@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -57,8 +58,8 @@ private:
 
     const core::Fleet& fleet_;
     Journal& journal_;
-    std::vector<Shown> shown_;  // by slot, as far as slots were used: the fleet takes the lowest
-    int tails_ = 0;             // read in this turn
+    std::unordered_map<Slot, Shown> shown_;  // of slots that are taken
+    int tails_ = 0;                          // read in this turn
 };
 
 }  // namespace cluster::supervisor

@@ -19,6 +19,7 @@
 #include "supervisor/plan_compiler.hpp"
 #include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
+#include "sys/memory.hpp"
 #include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
@@ -442,11 +443,18 @@ void Supervisor::remember_all() {
 }
 
 void Supervisor::report(const Records::Changes& changes, Instant now) {
+    bool has_gone = false;
     for (const Slot slot : changes.slots) {
-        if (fleet_.find(slot) == nullptr) status_.forget(slot);
+        if (fleet_.find(slot) != nullptr) continue;
+        status_.forget(slot);
+        has_gone = true;
     }
     reporter_.report(changes, records_.daemon().log_dir, now);
     journal_.flush(sys::wall_ms());
+    if (has_gone) {
+        logs_.forget_unused();
+        sys::give_back_free_memory();
+    }
 }
 
 }  // namespace cluster::supervisor
