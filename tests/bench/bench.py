@@ -157,11 +157,21 @@ def row(name: str, ours: float, floor: float, unit: str = "ms", scale: float = 1
 
 
 def figure(name: str, value: str) -> None:
-    print(f"{name:<44} {value}")
+    print(f"{name:<50} {value}")
+
+
+def memory(bench: Bench, what: str, count: int) -> None:
+    bench.ctl("start", bench.config(count))
+    pids = bench.daemon_pids()
+    figures.pause(0.2)  # the code of the last command is let go of when its client has gone
+    figure(f"memory at {what} (PSS of both processes)", f"{figures.pss_kib(pids) / 1024:.1f} MiB")
 
 
 def measure(bench: Bench, rounds: int, idle: float) -> None:
     print(f"{'':<44} {'clusterd':>13} {'floor':>13} {'ratio':>8}")
+    memory(bench, "100 workers", 100)
+    memory(bench, "1,000 workers", 1000)
+    bench.ctl("delete", "w")
     for count in (100, 1000):
         ours, floor = in_turn(rounds, lambda: bench.start(count), lambda: bench.floor("start", count)["seconds"])
         row(f"start of {count} workers", ours, floor)
@@ -179,13 +189,12 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     bench.ctl("start", bench.config(100))
     ours, floor = in_turn(20, lambda: bench.seconds_of("status"), lambda: bench.seconds_of("version"))
     row("status with 100 workers; floor: version", ours, floor)
+    memory(bench, "100 after 1,000", 100)
     pids = bench.daemon_pids()
-    figure("memory at 100 workers (PSS of both processes)", f"{figures.pss_kib(pids) / 1024:.1f} MiB")
     before = figures.switches(pids)
     figures.pause(idle)
     figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(figures.switches(pids) - before))
     bench.ctl("start", bench.config(1000))
-    figure("memory at 1,000 workers", f"{figures.pss_kib(pids) / 1024:.1f} MiB")
     before_cpu = figures.cpu_seconds(pids)
     for _ in range(20):
         bench.ctl("status")
