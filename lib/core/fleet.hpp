@@ -354,6 +354,7 @@ private:
     void restore_reloads(Entry& entry, bool is_deleted, Instant now);
     [[nodiscard]] ReloadStep reload_step_of(const Place& place, bool may_begin, Instant now) const;
     [[nodiscard]] bool has_room_in_batch(const Entry& entry) const;
+    [[nodiscard]] bool awaits_reload_while_down(const Entry& entry) const;
     [[nodiscard]] bool may_begin_reload(const Entry& entry, const Place& place) const;
 
     Bounds bounds_;

@@ -162,12 +162,22 @@ bool Fleet::has_room_in_batch(const Entry& entry) const {
     return in_progress < entry.worker.spec.reload.batch;
 }
 
+/// Some instance that nothing runs of has not had its turn yet.
+bool Fleet::awaits_reload_while_down(const Entry& entry) const {
+    return std::any_of(entry.worker.slots.begin(), entry.worker.slots.end(), [this](Slot slot) {
+        const Place* const other = find(slot);
+        return other != nullptr && other->reload.phase == ReloadPhase::queued &&
+               old_run(other->instance) == OldRun::down;
+    });
+}
+
 bool Fleet::may_begin_reload(const Entry& entry, const Place& place) const {
     const ReloadSpec& spec = entry.worker.spec.reload;
     if (!has_room_in_batch(entry)) return false;
-    const bool needs_slot =
-        reload_mode_of(place) == ReloadMode::overlap && old_run(place.instance) != OldRun::down;
-    if (!needs_slot) return true;
+    // Who serves nobody has nothing to lose, and shows whether the new version is any good.
+    if (old_run(place.instance) == OldRun::down) return true;
+    if (awaits_reload_while_down(entry)) return false;
+    if (reload_mode_of(place) != ReloadMode::overlap) return true;
     return entry.incoming.size() + entry.retired.size() < spec.surge &&
            !lowest_free_slots(1).empty();
 }

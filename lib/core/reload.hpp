@@ -14,8 +14,8 @@
 //   signal      the program does it itself; it has failed if its run ends within min_uptime, or if it
 //               says RELOADING=1 and not READY=1 within start_timeout.
 //
-// What every mode keeps to: the first failure of a worker's reload ends it. Who has not been
-// replaced by then keeps the run that it has.
+// What every mode keeps to: the first failure of a worker's reload ends it, and who has not been
+// replaced by then keeps the run that it has. Those that nothing runs of have their turn first.
 #pragma once
 
 #include <cstdint>

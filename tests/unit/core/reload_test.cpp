@@ -189,6 +189,27 @@ TEST_CASE("core/reload: stop_first goes no further than the first that fails") {
     CHECK(w.generation(2).value == 1);
 }
 
+TEST_CASE("core/reload: whom a failed one left down is replaced before anybody who serves") {
+    Site w{2, ReloadSpec{}};
+    w.reload();
+    w.leave(0);
+    w.prove(0);
+    w.leave(1);
+    w.spawned(1);
+    w.exits(1, 1);
+    w.pass(0s);
+    REQUIRE(w.state(1) == "backoff");
+    static_cast<void>(w.actions());
+    const Epoch epoch = w.reload();
+    CHECK(w.actions() == "spawn 1#3");
+    CHECK(w.state(0) == "running");
+    w.prove(1);
+    CHECK(w.actions() == "signal 0#2:15");
+    w.leave(0);
+    w.prove(0);
+    CHECK(w.told(epoch) == "2 done 0 failed 0 pending");
+}
+
 TEST_CASE("core/reload: a run that reloads itself is told to, and has to outlive it") {
     ReloadSpec reload;
     reload.signal = 1;
