@@ -11,6 +11,7 @@
 
 #include "heap.hpp"
 #include "place/directories.hpp"
+#include "supervisor/log.hpp"
 #include "supervisor/supervisor.hpp"
 #include "sys/memory.hpp"
 #include "sys/process.hpp"
@@ -92,6 +93,7 @@ int main(int argc, char** argv) try {
     return (*supervisor)->run();
 } catch (const std::exception& error) {
     // Crash-only: the keeper starts the next one, which takes everything over.
+    cluster::supervisor::log::flush();
     std::fprintf(stderr, "cluster-supervisor: %s\n", error.what());
     return EXIT_FAILURE;
 }

@@ -22,7 +22,7 @@ struct Ready {
     bool readable = false;  // or at its end, or in error: a read will tell
     bool writable = false;
     bool hung_up = false;  // the other end is gone; what it wrote may still be there
-    bool is_drained = false;  // hung up, and nothing that it wrote is left
+    bool is_drained = false;  // hung up, and what it wrote was gone a moment before that
 };
 
 /// Level-triggered.

@@ -11,10 +11,6 @@
 namespace cluster::supervisor {
 namespace {
 
-/// Half of a pipe's default capacity: a worker that has so much room left is not held up before we
-/// look again.
-constexpr std::size_t kMostWaiting = std::size_t{32} << 10U;
-
 std::string reason_of(const capture::Pump& pump) {
     return std::strerror(pump.last_error().code);
 }
@@ -51,7 +47,8 @@ void Outputs::retry(const Key& key, Entry& entry, Instant now) {
         return discard(key, entry, entry.pump.drain_budget());
     }
     const auto waiting = sys::bytes_in_pipe(entry.pump.pipe());
-    const bool is_filling = !waiting || *waiting >= kMostWaiting;
+    // A worker that has half of it left is not held up before we look again.
+    const bool is_filling = !waiting || *waiting >= sys::pipe_capacity(entry.pump.pipe()) / 2;
     if (entry.flow == Flow::discards || !is_filling || !watch(key, entry)) return;
     entry.flow = Flow::discards;
     log::error(

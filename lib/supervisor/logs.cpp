@@ -217,9 +217,10 @@ void Logs::on_packed(const std::string& path, const std::string& plain,
     }
 }
 
-void Logs::forget_unused() {
-    if (packing_ > 0) return;  // at the next time: the packed twin of an archive has to be noted
+bool Logs::forget_unused() {
+    if (packing_ > 0) return false;
     std::erase_if(logs_, [](const Entry& entry) { return entry.second.file.expired(); });
+    return true;
 }
 
 }  // namespace cluster::supervisor

@@ -53,7 +53,8 @@ public:
     void on_time();
     /// A worker was deleted, or has fewer instances: what is known of logs that nobody has open goes.
     /// Those of a worker that only waits for its next start are looked up in their directory again.
-    void forget_unused();
+    /// False: not now, an archive is being packed and its twin has to be noted.
+    [[nodiscard]] bool forget_unused();
 
 private:
     struct Log {

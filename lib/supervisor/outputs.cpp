@@ -71,6 +71,7 @@ Status Outputs::open_entry(const Key& key, Held held, const std::string& path,
         // one by now.
         loop_.remove(present->second.watch);
         if (present->second.flow != Flow::runs) --blocked_;
+        if (present->second.is_wide) --wide_;
         --open_per_slot_[key.run.slot];
         entries_.erase(present);
         partials_.erase(key);
@@ -199,6 +200,7 @@ void Outputs::remove(const Key& key) {
     const Entry& entry = found->second;
     loop_.remove(entry.watch);
     if (entry.flow != Flow::runs) --blocked_;
+    if (entry.is_wide) --wide_;
     if (entry.is_path_held) keeper_.drop(path_key(key.run, key.stream));
     if (entry.pump.is_staged()) keeper_.drop(staging_key(key.run, key.stream));
     entries_.erase(found);
@@ -217,11 +219,16 @@ void Outputs::on_ready(const Key& key, bool is_drained) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
     Entry& entry = found->second;
-    if (is_drained && !entry.pump.has_taken()) return remove(key);
+    // The poll may have looked at the pipe before the last line and at its writers after that.
+    const bool is_over = is_drained && entry.flow == Flow::runs && !entry.pump.has_taken() &&
+                         sys::bytes_in_pipe(entry.pump.pipe()).value_or(1) == 0;
+    if (is_over) return remove(key);
     if (entry.flow == Flow::discards) return discard(key, entry, kBudgetPerTurn);
     const capture::Pumped result = pump(entry, kBudgetPerTurn);
     // It writes as fast as we read: fewer and larger steps cost both of us less.
-    if (result == capture::Pumped::more && !std::exchange(entry.is_wide, true)) {
+    if (result == capture::Pumped::more && !entry.is_wide && wide_ < kMostWide) {
+        entry.is_wide = true;
+        ++wide_;
         sys::widen_pipe(entry.pump.pipe());
     }
     act_on(key, entry, result);

@@ -50,6 +50,8 @@ public:
     /// Four pipes' capacity: enough to keep a firehose flowing, little enough to let others have
     /// their turn.
     static constexpr std::size_t kBudgetPerTurn = std::size_t{256} << 10U;
+    /// So many pipes are widened: a user who is not root has 16,384 pages for all pipes (pipe(7)).
+    static constexpr std::size_t kMostWide = 16;
 
     /// `on_slot_change(slot, is_busy)`: the first pipe of a slot was opened, or its last one
     /// closed.
@@ -165,6 +167,7 @@ private:
     std::vector<Unopened> unopened_;
     /// Unfinished lines, and until when they wait; no time yet: noted in this turn.
     std::unordered_map<Key, std::optional<Instant>, KeyHash> partials_;
+    std::size_t wide_ = 0;
     std::size_t blocked_ = 0;
     std::optional<Instant> retry_at_;
 };

@@ -125,7 +125,7 @@ void Supervisor::turn(Instant now) {
     }
     watch_.on_time(now, tell_fleet(now));
     for (const Run run : watch_.take_ended()) on_slot_changed(run.slot, now);
-    for (const Run run : watch_.take_forgiven()) forgive_restarts(run, now);
+    forgive_restarts(now);
     handover_.on_time(now);
     clusters_.on_time(now);
     channels_.on_time(now);
@@ -257,6 +257,7 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     sys::pass(Failpoint::exit_drained);
     watch_.drain(run);
     watch_.tell_heard(tell_fleet(now));
+    forgive_restarts(now);
     channels_.drain(run);
     tell_ready(now);
     // What was spawned has ended, and the run goes on in the background.
@@ -271,11 +272,12 @@ void Supervisor::on_slot_changed(Slot slot, Instant now) {
     if (!is_group_alive) fleet_.on_event(slot, core::event::GroupEmptied{run.generation}, now);
 }
 
-/// It asked for that itself, by RESTART_RESET=1.
-void Supervisor::forgive_restarts(Run run, Instant now) {
-    const core::Place* place = fleet_.find(run.slot);
-    if (place == nullptr || place->instance.generation != run.generation) return;
-    static_cast<void>(fleet_.reset(run.slot, now));
+/// Runs have asked for it themselves, by RESTART_RESET=1.
+void Supervisor::forgive_restarts(Instant now) {
+    for (const Run run : watch_.take_forgiven()) {
+        // Of a run that is over it would be a start by hand.
+        if (fleet_.find(run) != nullptr) static_cast<void>(fleet_.reset(run.slot, now));
+    }
 }
 
 RunWatch::Tell Supervisor::tell_fleet(Instant now) {
@@ -447,12 +449,14 @@ void Supervisor::report(const Records::Changes& changes, Instant now) {
     for (const Slot slot : changes.slots) {
         if (fleet_.find(slot) != nullptr) continue;
         status_.forget(slot);
-        has_gone = true;
+        has_gone = true;  // or it is the old run of a reload, which costs a look
     }
     reporter_.report(changes, records_.daemon().log_dir, now);
     journal_.flush(sys::wall_ms());
     if (has_gone) {
-        logs_.forget_unused();
+        has_leftovers_ = true;
+    } else if (has_leftovers_ && logs_.forget_unused()) {
+        has_leftovers_ = false;
         sys::give_back_free_memory();
     }
 }

@@ -80,7 +80,7 @@ private:
     void on_keeper_message(const KeeperMessage& message, Instant now);
     void on_slot_changed(Slot slot, Instant now);
     [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
-    void forgive_restarts(Run run, Instant now);
+    void forgive_restarts(Instant now);
     void tell_ready(Instant now);
     void signal_left();
     void close_run(Run run);
@@ -143,6 +143,7 @@ private:
     std::string log_dir_;                  // where logs were opened last
     bool is_forgetful_ = false;            // the remembered state could not be written; said once
     std::optional<Instant> strays_killed_at_;
+    bool has_leftovers_ = false;  // of instances that are gone
     bool is_finishing_ = false;
     std::optional<int> exit_code_;
 };

@@ -242,6 +242,12 @@ void widen_pipe(int pipe) {
     if (::fcntl(pipe, F_GETPIPE_SZ) < kWidest) ::fcntl(pipe, F_SETPIPE_SZ, kWidest);
 }
 
+std::size_t pipe_capacity(int pipe) {
+    constexpr std::size_t kDefault = 64 * 1024;
+    const int bytes = ::fcntl(pipe, F_GETPIPE_SZ);
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : kDefault;
+}
+
 Status make_directory(const std::string& path, std::uint32_t mode) {
     if (::mkdir(path.c_str(), mode) == 0) return {};
     if (errno != EEXIST) return fail(Op::mkdir, errno);

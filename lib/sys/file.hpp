@@ -81,6 +81,8 @@ void write_if_ready(int fd, std::string_view line);
 /// Up to what an unprivileged user may ask for, or less where this user has too much already: only
 /// ever more than before. pipe(7), F_SETPIPE_SZ.
 void widen_pipe(int pipe);
+/// Bytes that it holds at most. Where the kernel does not say: its default, 64 KiB.
+[[nodiscard]] std::size_t pipe_capacity(int pipe);
 
 /// Creates `path` as a directory with `mode`; an existing directory is fine.
 [[nodiscard]] Status make_directory(const std::string& path, std::uint32_t mode);

@@ -208,6 +208,18 @@ TEST_SUITE("e2e") {
         }));
     }
 
+    TEST_CASE("notify/restart_reset: who asks with its last words is not started by that") {
+        const Daemon daemon;
+        const std::string table =
+            speaks({"say=READY=1", "say=RESTART_RESET=1", "end=1"},
+                   "ready = \"notify\"\nmin_uptime = \"0s\"\nbackoff = { initial = \"1h\", max = \"1h\" }\n");
+        REQUIRE(daemon.ctl({"start", "--no-wait", daemon.write("c.toml", table)}).code == 0);
+        CHECK(wait_until([&] { return daemon.state_of("w.0") == "backoff"; }));
+        pause(milliseconds{100});
+        CHECK(daemon.state_of("w.0") == "backoff");
+        CHECK(daemon_log(daemon).find("(run 2)") == std::string::npos);
+    }
+
     TEST_CASE("notify/reloading: a reload by signal waits for READY=1, or says that it never came") {
         const Daemon daemon;
         const std::string go = daemon.dir() / "go";
