@@ -1,6 +1,9 @@
 // toml++ in, plain nodes out; and the loop that goes on behind broken statements.
 #include "conf/document.hpp"
 
+// Its assertions hold for documents, not for broken ones: "[#" trips one of them a line before it is
+// reported as the error that it is. A builder's NDEBUG must not decide what a mistake does.
+#define TOML_ASSERT(expr) static_assert(true)
 #include <toml++/toml.h>
 
 #include <algorithm>
