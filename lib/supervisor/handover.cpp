@@ -60,11 +60,7 @@ void Handover::resume(std::vector<HeldDescriptor>& held) {
 void Handover::follow(const std::vector<Slot>& slots) {
     for (const Slot slot : slots) {
         const auto socket = attach_.run_of(slot);
-        if (!socket) continue;
-        const core::Place* place = fleet_.find(slot);
-        const bool is_over = place == nullptr || !core::is_occupied(place->instance.state) ||
-                             place->instance.generation != socket->generation;
-        if (is_over) attach_.close(*socket);
+        if (socket && fleet_.find(*socket) == nullptr) attach_.close(*socket);
     }
 }
 

@@ -70,8 +70,7 @@ Status Outputs::open_entry(const Key& key, Held held, const std::string& path,
         // A pipe that a predecessor made for this run, which then never began: custody has the new
         // one by now.
         loop_.remove(present->second.watch);
-        if (present->second.flow != Flow::runs) --blocked_;
-        if (present->second.is_wide) --wide_;
+        uncount(present->second);
         --open_per_slot_[key.run.slot];
         entries_.erase(present);
         partials_.erase(key);
@@ -195,12 +194,17 @@ void Outputs::close(Run run) {
     }
 }
 
+/// It is about to be erased.
+void Outputs::uncount(const Entry& entry) {
+    if (entry.flow != Flow::runs) --blocked_;
+    if (entry.is_wide) --wide_;
+}
+
 void Outputs::remove(const Key& key) {
     const auto found = entries_.find(key);
     const Entry& entry = found->second;
     loop_.remove(entry.watch);
-    if (entry.flow != Flow::runs) --blocked_;
-    if (entry.is_wide) --wide_;
+    uncount(entry);
     if (entry.is_path_held) keeper_.drop(path_key(key.run, key.stream));
     if (entry.pump.is_staged()) keeper_.drop(staging_key(key.run, key.stream));
     entries_.erase(found);

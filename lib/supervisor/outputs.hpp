@@ -144,6 +144,7 @@ private:
     void apply_format(const Key& key, capture::Pump& pump, const core::LogSpec& spec);
     void open_again();
     void retarget(const Key& key, Entry& entry);
+    void uncount(const Entry& entry);
     void on_ready(const Key& key, bool is_drained);
     [[nodiscard]] capture::Pumped pump(Entry& entry, std::size_t budget);
     [[nodiscard]] capture::Pumped flush(Entry& entry);
