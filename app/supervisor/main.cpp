@@ -66,10 +66,21 @@ int take_memory(const char* bytes) {
     return file && done.error().code != ENOMEM ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/// `cluster-supervisor --use-huge-pages BYTES`: the same for what of it is in use.
+int use_huge_pages(const char* bytes) {
+    constexpr int kSegment = cluster::supervisor::Jobs::kInheritedFd;
+    const auto done =
+        cluster::sys::collapse_used_memory(kSegment, std::strtoull(bytes, nullptr, 10));
+    if (done) return EXIT_SUCCESS;
+    std::fprintf(stderr, "store: no huge pages here: %s\n", std::strerror(done.error().code));
+    return EXIT_FAILURE;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
     if (argc == 3 && std::strcmp(argv[1], "--take-memory") == 0) return take_memory(argv[2]);
+    if (argc == 3 && std::strcmp(argv[1], "--use-huge-pages") == 0) return use_huge_pages(argv[2]);
     end_when_out_of_memory();
     cluster::sys::keep_heap_small();
     auto options = parse(argc, argv);

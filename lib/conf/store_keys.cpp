@@ -27,6 +27,11 @@ struct StoreDraft {
     std::optional<Field> size;
 };
 
+constexpr Choice<core::HugePages> kHugePages[] = {
+    {core::name_of(core::HugePages::used), core::HugePages::used},
+    {core::name_of(core::HugePages::all), core::HugePages::all},
+    {core::name_of(core::HugePages::none), core::HugePages::none}};
+
 constexpr Keys<StoreDraft, 5> kStoreKeys{{
     {"size",
      [](StoreDraft& draft, const Field& field) {
@@ -63,7 +68,7 @@ constexpr Keys<StoreDraft, 5> kStoreKeys{{
      }},
     {"huge_pages",
      [](StoreDraft& draft, const Field& field) {
-         if (const auto flag = read_flag(field)) draft.spec.huge_pages = *flag;
+         draft.spec.huge_pages = read_choice(field, kHugePages).value_or(draft.spec.huge_pages);
      }},
 }};
 

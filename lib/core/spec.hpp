@@ -5,6 +5,7 @@
 // is in range. Equality is what `start FILE` calls "unchanged".
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <map>
@@ -339,6 +340,18 @@ struct ChannelSpec {
 inline constexpr const char* kDefaultStore = "default";
 inline constexpr std::size_t kMaxStores = 64;
 
+/// Which of a store's memory is put into huge pages, where the kernel has them.
+enum class HugePages : std::uint8_t {
+    used,  // the parts that are mostly in use, as they come to be
+    all,   // everything, which has its memory from the start
+    none,
+};
+/// Their names, in files and in JSON.
+inline constexpr std::array<std::string_view, 3> kHugePagesNames{"used", "all", "none"};
+[[nodiscard]] constexpr std::string_view name_of(HugePages pages) {
+    return kHugePagesNames[static_cast<std::size_t>(pages)];
+}
+
 /// [store] or [store.NAME]: a segment of shared memory. Its bounds are those of lib/store.
 struct StoreSpec {
     std::string name = kDefaultStore;               // as a group's name
@@ -346,7 +359,7 @@ struct StoreSpec {
     std::uint32_t counters = 4096;
     std::uint32_t striped_counters = 64;
     std::uint32_t participants = 1024;  // threads that may change it at the same time
-    bool huge_pages = false;            // memory for the whole size at the start, in huge pages
+    HugePages huge_pages = HugePages::used;
     std::string source;                 // absolute path of the config file; empty: the defaults
 
     /// Segments of the two are made alike. The size of one that is there cannot change.

@@ -1,5 +1,6 @@
 // Stores as fields of JSON: the choice of a worker, and a whole [store] table. The bounds are those
 // of conf.
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -34,6 +35,20 @@ StoresAnswer read_stores_answer(FieldReader& fields) {
         answer.stores.push_back(std::move(status));
     }
     return answer;
+}
+
+core::HugePages read_huge_pages(FieldReader& fields) {
+    // A state of an earlier version says with a boolean whether it is everything from the start.
+    if (fields.require("huge_pages").is_boolean()) {
+        return fields.boolean("huge_pages") ? core::HugePages::all : core::HugePages::used;
+    }
+    const std::string name = fields.text("huge_pages");
+    const auto found = std::find(core::kHugePagesNames.begin(), core::kHugePagesNames.end(), name);
+    if (found == core::kHugePagesNames.end()) {
+        throw FieldError(fields.path("huge_pages") + ": \"" + clip(name) +
+                         "\" is none of used, all and none");
+    }
+    return static_cast<core::HugePages>(found - core::kHugePagesNames.begin());
 }
 
 /// As conf has them.
@@ -83,7 +98,7 @@ Json store_fields(const core::StoreSpec& spec) {
                 {"counters", spec.counters},
                 {"striped_counters", spec.striped_counters},
                 {"participants", spec.participants},
-                {"huge_pages", spec.huge_pages},
+                {"huge_pages", core::name_of(spec.huge_pages)},
                 {"source", exact_text(spec.source)}};
 }
 
@@ -102,7 +117,7 @@ core::StoreSpec read_store_fields(const Json& value, const std::string& where) {
     spec.counters = count("counters", 1, kMaxCounters);
     spec.striped_counters = count("striped_counters", 0, kMaxStripedCounters);
     spec.participants = count("participants", 1, kMaxParticipants);
-    spec.huge_pages = fields.boolean("huge_pages");
+    spec.huge_pages = read_huge_pages(fields);
     spec.source = fields.exact("source");
     fields.finish();
     return spec;

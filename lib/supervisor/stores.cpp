@@ -116,7 +116,7 @@ void Stores::add(std::uint16_t index, sys::UniqueFd fd, std::uint64_t generation
     made.fd = std::move(fd);
     made.handle = handle;
     made.segment = std::move(segment);
-    if (records_.daemon().stores[index].huge_pages) take_memory(made);
+    if (records_.daemon().stores[index].huge_pages == core::HugePages::all) take_memory(made);
 }
 
 void Stores::resume(std::vector<HeldDescriptor>& held) {
@@ -164,6 +164,42 @@ void Stores::take_memory(const Made& made) {
         std::move(*fd));
 }
 
+/// Nobody is woken for it: a store is looked at when this process is awake anyway.
+void Stores::use_huge_pages(std::uint16_t index, Made& made, Instant now) {
+    HugeUse& huge = made.huge;
+    const bool is_wanted = records_.daemon().stores[index].huge_pages == core::HugePages::used;
+    if (!is_wanted || huge.is_running || huge.is_refused || now < huge.next_look_at) return;
+    huge.next_look_at = now + kUseInterval;
+    const auto file = sys::inspect_memory_file(made.fd.get());
+    if (!file) return;
+    const std::uint64_t needed = std::max(kLeastGrowth, huge.put_bytes / 8);
+    if (file->used_bytes < huge.put_bytes + needed) return;
+    huge.put_bytes = file->used_bytes;
+    start_huge_pages(index, made);
+}
+
+void Stores::start_huge_pages(std::uint16_t index, Made& made) {
+    auto fd = sys::duplicate(made.fd.get());
+    if (!fd) return;
+    made.huge.is_running = true;
+    const core::StoreSpec& spec = records_.daemon().stores[index];
+    jobs_.start(
+        {fmt::format("/proc/{}/exe", sys::current_pid()), "--use-huge-pages",
+         std::to_string(spec.size)},
+        [this, index, name = spec.name](const std::string& failure) {
+            HugeUse& huge = made_.at(index).huge;
+            huge.is_running = false;
+            // Filling up the pieces is no growth.
+            const auto file = sys::inspect_memory_file(made_.at(index).fd.get());
+            if (file) huge.put_bytes = std::max(huge.put_bytes, file->used_bytes);
+            huge.is_refused = !failure.empty();
+            if (huge.is_refused) {
+                log::debug(fmt::format("store {}: no huge pages ({})", name, failure));
+            }
+        },
+        std::move(*fd));
+}
+
 std::optional<std::string> Stores::mistake_in(const std::vector<core::StoreSpec>& described) const {
     std::size_t count = records_.daemon().stores.size();
     for (const core::StoreSpec& spec : described) {
@@ -196,8 +232,9 @@ void Stores::describe(const std::vector<core::StoreSpec>& described) {
     const std::vector<core::StoreSpec> before = records_.daemon().stores;
     records_.store_daemon(std::move(daemon));
     for (const auto& [index, made] : made_) {
-        const bool is_new = records_.daemon().stores[index].huge_pages && !before[index].huge_pages;
-        if (is_new) take_memory(made);
+        constexpr auto kAll = core::HugePages::all;
+        const core::StoreSpec& spec = records_.daemon().stores[index];
+        if (spec.huge_pages == kAll && before[index].huge_pages != kAll) take_memory(made);
     }
 }
 
@@ -281,6 +318,7 @@ void Stores::on_time(Instant now) {
         next_round_at_ = now + kRoundInterval;
     }
     if (round_ && !look_on(*round_)) round_.reset();
+    for (auto& [index, made] : made_) use_huge_pages(index, made, now);
 }
 
 std::optional<Instant> Stores::next_deadline() const {

@@ -43,6 +43,11 @@ public:
     /// Slots of a segment that one turn looks at for processes that are gone: each may take a look
     /// at /proc, about 10 µs.
     static constexpr std::uint32_t kSlotsPerTurn = 64;
+    /// How often a store is looked at for how much of it is in use: a call of a microsecond.
+    static constexpr Duration kUseInterval = std::chrono::seconds{1};
+    /// By so much it must have grown before that is put into huge pages, and by an eighth.
+    static constexpr std::uint64_t kLeastGrowth = std::uint64_t{2} << 20U;
+
     /// Between two such rounds. What a dead process leaves harms nobody; it is only memory.
     static constexpr Duration kRoundInterval = std::chrono::seconds{1};
 
@@ -81,10 +86,18 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
 private:
+    /// Of a store whose used parts are put into huge pages.
+    struct HugeUse {
+        Instant next_look_at{};
+        std::uint64_t put_bytes = 0;  // what had memory when that was last done
+        bool is_running = false;
+        bool is_refused = false;  // this kernel has none
+    };
     struct Made {
         sys::UniqueFd fd;
         StoreHandle handle;
         std::optional<store::Segment> segment;  // none: it cannot be mapped now
+        HugeUse huge;
     };
     struct Round {
         std::uint16_t store = 0;
@@ -96,6 +109,8 @@ private:
     void add(std::uint16_t index, sys::UniqueFd fd, std::uint64_t generation,
              std::optional<store::Segment> segment);
     void take_memory(const Made& made);
+    void use_huge_pages(std::uint16_t index, Made& made, Instant now);
+    void start_huge_pages(std::uint16_t index, Made& made);
     [[nodiscard]] bool look_on(Round& round);
 
     KeeperLink& keeper_;

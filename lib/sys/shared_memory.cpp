@@ -5,6 +5,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #ifndef MADV_POPULATE_WRITE
@@ -15,6 +17,12 @@
 #endif
 
 namespace cluster::sys {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+constexpr std::size_t kHugePage = std::size_t{2} << 20U;
+
+}  // namespace
 
 Result<MemoryFile> inspect_memory_file(int fd) {
     struct stat info {};
@@ -23,6 +31,7 @@ Result<MemoryFile> inspect_memory_file(int fd) {
     if (seals < 0) return fail(Op::seal, errno);
     constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW;
     return MemoryFile{.bytes = static_cast<std::uint64_t>(info.st_size),
+                      .used_bytes = static_cast<std::uint64_t>(info.st_blocks) * 512,
                       .inode = static_cast<std::uint64_t>(info.st_ino),
                       .has_fixed_size = (seals & kNeeded) == kNeeded};
 }
@@ -45,7 +54,6 @@ Result<Mapping> map_shared_aligned(int fd, std::size_t bytes, bool writable,
         ::munmap(room, reserved);
         return fail(Op::map, code);
     }
-    constexpr std::size_t kPage = 4096;
     const std::size_t whole_pages = (bytes + kPage - 1) / kPage * kPage;
     const std::size_t end = skipped + whole_pages;
     if (skipped != 0) ::munmap(room, skipped);
@@ -63,7 +71,6 @@ Result<Mapping> map_wiped_on_fork(std::size_t bytes) {
 }
 
 Status collapse_memory(int fd, std::size_t bytes) {
-    constexpr std::size_t kHugePage = std::size_t{2} << 20U;
     auto mapping = map_shared_aligned(fd, bytes, true, kHugePage);
     if (!mapping) return tl::unexpected<Error>(mapping.error());
     if (::madvise(mapping->as<void>(), bytes, MADV_POPULATE_WRITE) != 0)
@@ -73,6 +80,27 @@ Status collapse_memory(int fd, std::size_t bytes) {
         return fail(Op::map, errno);
     }
     return {};
+}
+
+Result<std::uint64_t> collapse_used_memory(int fd, std::size_t bytes) {
+    auto mapping = map_shared_aligned(fd, bytes, true, kHugePage);
+    if (!mapping) return tl::unexpected<Error>(mapping.error());
+    constexpr std::size_t kPages = kHugePage / kPage;
+    std::uint64_t done = 0;
+    for (std::size_t at = 0; at + kHugePage <= bytes; at += kHugePage) {
+        std::byte* const piece = mapping->as<std::byte>() + at;
+        std::array<unsigned char, kPages> pages;
+        if (::mincore(piece, kHugePage, pages.data()) != 0) return fail(Op::map, errno);
+        const auto used = std::count_if(pages.begin(), pages.end(),
+                                        [](unsigned char page) { return (page & 1U) != 0; });
+        if (static_cast<std::size_t>(used) < kPages / 2) continue;
+        if (::madvise(piece, kHugePage, MADV_COLLAPSE) == 0) {
+            done += kHugePage;
+        } else if (errno != EAGAIN && errno != EBUSY) {  // in use this moment: the next time
+            return fail(Op::map, errno);
+        }
+    }
+    return done;
 }
 
 Status fill_random(void* target, std::size_t bytes) {

@@ -7,12 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <fstream>
 #include <random>
 #include <string>
 
 #include "store/attach.hpp"
 #include "support/daemon.hpp"
 #include "support/keys.hpp"
+#include "sys/shared_memory.hpp"
 
 namespace cluster::test {
 namespace {
@@ -59,6 +62,50 @@ long participants_of(const Daemon& daemon) {
 Outcome store(const Daemon& daemon, std::vector<std::string> words) {
     words.insert(words.begin(), "store");
     return daemon.ctl(words);
+}
+
+/// The segment as a worker has it, which keeps it open.
+sys::UniqueFd segment_of(const Daemon& daemon, const std::string& id) {
+    const std::string process = "/proc/" + std::to_string(daemon.pid_of(id));
+    const std::string name = "CLUSTER_STORE=v1:";
+    int number = -1;
+    std::ifstream environment(process + "/environ");
+    for (std::string entry; std::getline(environment, entry, '\0');) {
+        if (entry.rfind(name, 0) == 0) number = std::stoi(entry.substr(name.size()));
+    }
+    const std::string path = process + "/fd/" + std::to_string(number);
+    sys::UniqueFd fd{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    REQUIRE(fd.get() >= 0);
+    return fd;
+}
+
+/// Of a memory file, the bytes that a process which reads all of it finds in huge pages.
+long huge_bytes_of(const sys::UniqueFd& fd) {
+    constexpr std::size_t kPage = 4096;
+    const auto file = sys::inspect_memory_file(fd.get());
+    REQUIRE(file);
+    constexpr std::size_t kHugePage = std::size_t{2} << 20U;
+    const auto mapping = sys::map_shared_aligned(fd.get(), file->bytes, false, kHugePage);
+    REQUIRE(mapping);
+    const auto* const bytes = mapping->as<const volatile char>();
+    for (std::size_t at = 0; at < file->bytes; at += kPage) static_cast<void>(bytes[at]);
+    char first[32];
+    std::snprintf(first, sizeof first, "%lx-", reinterpret_cast<unsigned long>(bytes));
+    std::ifstream maps("/proc/self/smaps");
+    bool is_ours = false;
+    for (std::string line; std::getline(maps, line);) {
+        if (line.find("-") < line.find(" ")) is_ours = line.rfind(first, 0) == 0;
+        const std::string field = "ShmemPmdMapped:";
+        if (!is_ours || line.rfind(field, 0) != 0) continue;
+        return std::stol(line.substr(field.size())) * 1024;
+    }
+    return 0;
+}
+
+bool has_huge_pages() {
+    constexpr std::size_t kBytes = std::size_t{2} << 20U;
+    const auto file = sys::open_memory_file("huge", kBytes);
+    return file && sys::collapse_memory(file->get(), kBytes);
 }
 
 }  // namespace
@@ -334,7 +381,7 @@ TEST_SUITE("e2e") {
         CHECK(larger.err.find("[store] table (32MiB") != std::string::npos);
         CHECK(larger.err.find("shut the daemon down first") != std::string::npos);
         CHECK(daemon.status().at("workers").size() == 1);
-        CHECK(start("[store]\nsize = \"16MiB\"\nhuge_pages = true\n" + other).code == 0);
+        CHECK(start("[store]\nsize = \"16MiB\"\nhuge_pages = \"all\"\n" + other).code == 0);
         CHECK(start("[store.more]\nsize = \"8MiB\"\n" + other).code == 0);
         CHECK(identity_of_store(daemon) == identity);
         const Outcome small = start("[store]\nsize = \"1MiB\"\n" + other);
@@ -344,10 +391,10 @@ TEST_SUITE("e2e") {
         CHECK(small.err.find("the minimum is ") != std::string::npos);
     }
 
-    TEST_CASE("store/memory: huge_pages takes all of it at once, else it is taken as it is used") {
+    TEST_CASE("store/memory: huge_pages takes all of it at once where the file says so") {
         const Daemon daemon;
         REQUIRE(daemon
-                    .start("[store]\nsize = \"16MiB\"\nhuge_pages = true\n[store.lazy]\nsize = "
+                    .start("[store]\nsize = \"16MiB\"\nhuge_pages = \"all\"\n[store.lazy]\nsize = "
                            "\"16MiB\"\n" +
                            worker_table("a", {worker_program("idle")}, kAtOnce) +
                            worker_table("b", {worker_program("idle")}, kAtOnce + "store = \"lazy\""))
@@ -358,6 +405,33 @@ TEST_SUITE("e2e") {
         // Also where the kernel gives no huge pages; at the lowest priority, on a busy machine.
         CHECK(wait_until([&] { return memory("default") == 16L << 20; }, seconds{150}));
         CHECK(memory("lazy") < 4L << 20);
+    }
+
+    TEST_CASE("store/memory: what is in use comes into huge pages by itself") {
+        const Daemon daemon;
+        REQUIRE(daemon
+                    .start(worker_table("a", {worker_program("idle")}, kAtOnce) +
+                           "[store.small]\nhuge_pages = \"none\"\n" +
+                           worker_table("b", {worker_program("idle")},
+                                        kAtOnce + "store = \"small\""))
+                    .code == 0);
+        const sys::UniqueFd used = segment_of(daemon, "a.0");
+        const sys::UniqueFd small = segment_of(daemon, "b.0");
+        if (!has_huge_pages()) return skip("this kernel gives no huge pages");
+        const std::string value(std::size_t{60} << 10U, 'v');
+        for (int i = 0; i < 64; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            REQUIRE(store(daemon, {"set", key, value}).code == 0);
+            REQUIRE(store(daemon, {"set", key, value, "--store", "small"}).code == 0);
+        }
+        // Each question wakes the daemon, which looks at what is in use.
+        const auto is_huge = [&daemon](const sys::UniqueFd& fd) {
+            static_cast<void>(daemon.status());
+            return huge_bytes_of(fd) >= 2L << 20;
+        };
+        CHECK(wait_until([&] { return is_huge(used); }, seconds{60}));
+        CHECK(store(daemon, {"get", "k63"}).out == value);
+        CHECK_FALSE(is_huge(small));
     }
 
     TEST_CASE("store/shutdown: what was in it is gone, its description is remembered") {

@@ -115,12 +115,24 @@ std::string counters_document(std::string_view store,
     return dump(Json{{"store", store}, {"counters", std::move(list)}});
 }
 
+static const char* huge_pages_text(core::HugePages pages) {
+    switch (pages) {
+        case core::HugePages::used:
+            return "";
+        case core::HugePages::all:
+            return ", huge pages wanted for all";
+        case core::HugePages::none:
+            return ", no huge pages";
+    }
+    return "";
+}
+
 std::string statistics_text(const StoreStatistics& statistics) {
     const core::StoreSpec& spec = statistics.status.spec;
     const store::Census& census = statistics.census;
     std::string text = fmt::format("store {}: {}, {} of it in memory{}\n", spec.name,
                                    format_bytes(spec.size), format_bytes(statistics.memory_bytes),
-                                   spec.huge_pages ? ", huge pages wanted" : "");
+                                   huge_pages_text(spec.huge_pages));
     text += fmt::format("keys          {}, {} of keys and values\n", census.keys,
                         format_bytes(census.bytes));
     text += fmt::format("counters      {} of {}\n", census.counters, spec.counters);
@@ -164,7 +176,7 @@ std::string statistics_document(const StoreStatistics& statistics) {
         {"store", spec.name},
         {"size_bytes", spec.size},
         {"memory_bytes", statistics.memory_bytes},
-        {"huge_pages", spec.huge_pages},
+        {"huge_pages", core::name_of(spec.huge_pages)},
         {"inode", statistics.status.inode.value_or(0)},
         {"generation", generation ? Json(std::to_string(*generation)) : Json()},
         {"keys", census.keys},

@@ -31,14 +31,14 @@ TEST_CASE(
 TEST_CASE("conf/store: every key of the default store and of named ones is read") {
     const core::Config config = load_stores(
         "[store]\nsize = \"128MiB\"\ncounters = 100\nstriped_counters = 0\nparticipants = 7\n"
-        "huge_pages = true\n[store.sessions]\nsize = \"1GiB\"\n[store.b-2]\n");
+        "huge_pages = \"all\"\n[store.sessions]\nsize = \"1GiB\"\n[store.b-2]\n");
     REQUIRE(config.stores.size() == 3);
     core::StoreSpec expected;
     expected.size = std::uint64_t{128} << 20U;
     expected.counters = 100;
     expected.striped_counters = 0;
     expected.participants = 7;
-    expected.huge_pages = true;
+    expected.huge_pages = core::HugePages::all;
     expected.source = "/srv/site/clusterd.toml";
     CHECK(config.stores[0] == expected);
     CHECK(config.stores[1].name == "sessions");
@@ -70,7 +70,7 @@ TEST_CASE("conf/store: mistakes are shown where they stand") {
     check_mistakes("[store]\nstriped_counters = -1\n" + kWorker,
                    {"2:20 store.striped_counters: expected an integer from 0 to 4096; got -1"});
     check_mistakes("[store]\nhuge_pages = \"yes\"\n" + kWorker,
-                   {"2:14 store.huge_pages: expected true or false, without quotes; got \"yes\""});
+                   {"2:14 store.huge_pages: expected \"used\", \"all\" or \"none\"; got \"yes\""});
     check_mistakes("[store]\nsise = \"64MiB\"\n" + kWorker,
                    {"2:1 unknown key \"sise\" in [store] (did you mean \"size\"?)"});
     check_mistakes(

@@ -66,7 +66,7 @@ TEST_CASE("ctl/store: a store comes back as it went, and its bounds are checked"
     spec.counters = 1U << 20U;
     spec.striped_counters = 0;
     spec.participants = 16384;
-    spec.huge_pages = true;
+    spec.huge_pages = cluster::core::HugePages::none;
     spec.source = "/srv/\xFF.toml";
     const std::string text = render_store(spec);
     const auto parsed = parse_store(text);
@@ -86,7 +86,14 @@ TEST_CASE("ctl/store: a store comes back as it went, and its bounds are checked"
           "store.striped_counters: 4097 is not between 0 and 4096");
     CHECK(refusal("\"sessions\"", "\"\"") ==
           "store.name: \"\" is not a store's name ([A-Za-z0-9_-]{1,64}, not \"all\")");
-    CHECK(refusal("\"huge_pages\":true", "\"huge\":true") == "store.huge_pages: is missing");
+    const std::string huge_pages = "\"huge_pages\":\"none\"";
+    CHECK(refusal(huge_pages, "\"huge\":\"none\"") == "store.huge_pages: is missing");
+    CHECK(refusal(huge_pages, "\"huge_pages\":\"some\"") ==
+          "store.huge_pages: \"some\" is none of used, all and none");
+    // As an earlier version wrote it down.
+    const auto earlier = parse_store(with(text, huge_pages, "\"huge_pages\":true"));
+    REQUIRE(earlier.has_value());
+    CHECK(earlier->huge_pages == cluster::core::HugePages::all);
     for (std::size_t length = 0; length < text.size(); ++length) {
         CHECK_FALSE(parse_store(text.substr(0, length)).has_value());
     }
