@@ -10,6 +10,7 @@
 #include "ctl/line_buffer.hpp"
 #include "sys/clock.hpp"
 #include "sys/file.hpp"
+#include "sys/process.hpp"
 #include "sys/socket.hpp"
 
 namespace cluster::clusterctl {
@@ -86,6 +87,7 @@ bool Client::try_connect() {
         Result<sys::UniqueFd> socket = sys::connect_unix(path, true);
         if (socket) {
             socket_ = std::move(*socket);
+            require_own_daemon();
             return true;
         }
         const int code = socket.error().code;
@@ -105,6 +107,17 @@ bool Client::try_connect() {
         const Instant next = sys::monotonic_now() + kReconnectPause;
         if (wait_for(-1, false, interrupt_, next) == Woken::interrupted) throw Interrupted{};
     }
+}
+
+/// It would hang up on us without a word, and we would knock again and again.
+void Client::require_own_daemon() const {
+    const Result<sys::PeerCredentials> daemon = sys::peer_credentials(socket_.get());
+    const std::uint32_t own = sys::current_uid();
+    if (!daemon || own == 0 || daemon->uid == own) return;
+    throw Failure(kFailed, "failed",
+                  "the daemon at " + directories_.control_socket() + " belongs to user " +
+                      std::to_string(daemon->uid) + " and serves nobody else but root",
+                  "become that user, or name your own daemon with --runtime-dir");
 }
 
 void Client::connect() {
@@ -202,6 +215,11 @@ std::string Client::ask(const ctl::Method& method, Duration patience) {
             (was_lost && now >= start + patience)) {
             throw Failure(kNoDaemon, "no_daemon", "the daemon went away while it was asked",
                           "its own log says more: " + directories_.daemon_log());
+        }
+        // A supervisor that dies at each question is not asked in a tight loop.
+        if (was_lost &&
+            wait_for(-1, false, interrupt_, now + kReconnectPause) == Woken::interrupted) {
+            throw Interrupted{};
         }
         was_lost = true;
     }

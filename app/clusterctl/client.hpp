@@ -62,6 +62,7 @@ public:
     void set_reconnecting(bool is_reconnecting) { is_reconnecting_ = is_reconnecting; }
 
 private:
+    void require_own_daemon() const;
     /// The answer's line. Throws.
     [[nodiscard]] std::string ask(const ctl::Method& method, Duration patience);
     /// None: the connection was lost before the whole answer had come.

@@ -191,9 +191,28 @@ TEST_SUITE("e2e") {
                      .env = daemon.env(),
                      .cwd = "/"});
             INFO(outcome.err);
-            CHECK(outcome.code != 0);
+            CHECK(outcome.code == 1);
             CHECK(outcome.out.find("api.0") == std::string::npos);
+            CHECK(outcome.err.find("belongs to user 0 and serves nobody else") !=
+                  std::string::npos);
         }
+        // A client that does not look whose daemon it is is hung up on.
+        const std::string script =
+            "import socket, sys\n"
+            "s = socket.socket(socket.AF_UNIX)\n"
+            "s.connect(sys.argv[1])\n"
+            "request = b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"workers.status\"}'\n"
+            "try:\n"
+            "  s.sendall(request + b'\\n')\n"
+            "  print(len(s.recv(1)))\n"
+            "except ConnectionError: print(0)\n";
+        const Outcome raw = run({.argv = {"setpriv", "--reuid=65534", "--clear-groups",
+                                          "--regid=65534", "/usr/bin/python3", "-c", script,
+                                          daemon.control_socket()},
+                                 .env = daemon.env(),
+                                 .cwd = "/"});
+        INFO(raw.err);
+        CHECK(raw.out == "0\n");
         CHECK(daemon.state_of("api.0") == "running");
     }
 
