@@ -58,16 +58,15 @@ void Loop::remove(Watch watch) {
 }
 
 Instant Loop::turn(std::optional<Instant> deadline, Instant (*now)()) {
-    std::array<Ready, kMaxReadyPerTurn> ready;
     std::optional<Duration> timeout;
     if (deadline) timeout = std::max(*deadline - now(), Duration::zero());
-    const std::size_t count = poller_.wait(timeout, ready);
+    const std::size_t count = poller_.wait(timeout, ready_);
     const Instant instant = now();
     for (std::size_t i = 0; i < count; ++i) {
-        const Entry* entry = find(watch_of(ready[i].token));
+        const Entry* entry = find(watch_of(ready_[i].token));
         if (entry == nullptr) continue;
         const std::shared_ptr<Handler> handler = entry->handler;
-        (*handler)(ready[i]);
+        (*handler)(ready_[i]);
     }
     return instant;
 }

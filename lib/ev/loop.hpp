@@ -8,7 +8,6 @@
 // and knows none's meaning. One thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -57,7 +56,7 @@ public:
     /// One turn's batch; what is left over is ready again at the next turn.
     static constexpr std::size_t kMaxReadyPerTurn = 512;
 
-    explicit Loop(Poller& poller) : poller_(poller) {}
+    explicit Loop(Poller& poller) : poller_(poller), ready_(kMaxReadyPerTurn) {}
 
     /// Calls `handler` whenever `fd` is ready. Requires: fd stays open until remove().
     Result<Watch> add(int fd, Interest interest, Handler handler);
@@ -78,6 +77,7 @@ private:
     [[nodiscard]] Entry* find(Watch watch);
 
     Poller& poller_;
+    std::vector<Ready> ready_;  // of this turn
     std::vector<Entry> entries_;
     std::vector<std::uint32_t> free_;
 };
