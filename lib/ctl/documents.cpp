@@ -37,8 +37,9 @@ std::string description_document(const DescribeAnswer& answer) {
 }
 
 std::string environment_document(const DescribeAnswer& answer) {
+    const Json document = answer_fields(answer);
     Json instances = Json::array();
-    for (const Json& each : answer_fields(answer)["instances"]) {
+    for (const Json& each : document["instances"]) {
         Json picked = Json::object();
         for (const char* member :
              {"id", "environment_read", "environment_problem", "environment"}) {

@@ -235,6 +235,29 @@ TEST_CASE("ctl/answer: the documents of --json") {
 )");
 }
 
+TEST_CASE("ctl/answer: the document of an environment has that of every instance") {
+    cluster::ctl::DescribeAnswer answer;
+    for (const char* const id : {"api.0", "api.1"}) {
+        cluster::ctl::Description& description = answer.instances.emplace_back();
+        description.status.id = id;
+        description.environment = {{"PORT", "8000", std::nullopt}};
+    }
+    const std::string document = cluster::ctl::environment_document(answer);
+    const std::string tail = R"(",
+      "environment_read": false,
+      "environment_problem": null,
+      "environment": [
+        {
+          "name": "PORT",
+          "next": "8000",
+          "running": null
+        }
+      ]
+    })";
+    CHECK(document == "{\n  \"instances\": [\n    {\n      \"id\": \"api.0" + tail +
+                          ",\n    {\n      \"id\": \"api.1" + tail + "\n  ]\n}\n");
+}
+
 TEST_CASE("ctl/answer: a description comes back as it was rendered") {
     cluster::ctl::Description description;
     description.status = sample_status().workers[0];
