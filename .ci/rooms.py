@@ -37,7 +37,7 @@ LIBRARY_LAW = {
     "fmt/": ["supervisor", "app/supervisor", "app/clusterctl"],
     "spdlog/": ["supervisor", "app/supervisor", "app/clusterctl"],
     "toml++/": ["lib/conf/document.cpp"],
-    "nlohmann/": ["lib/json/text.cpp", "ctl", "supervisor", "app/clusterctl"],
+    "nlohmann/": ["lib/json/text.cpp"],
     "simdjson": ["channel"],
     "CLI/": ["app/clusterctl/command_line.cpp"],
     "doctest/": [],

@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/field_reader.hpp"
 #include "ctl/protocol.hpp"
 
@@ -27,11 +25,6 @@ namespace cluster::ctl {
 /// memory. 8192 instances of about 30 values each, several times over.
 inline constexpr ParseBounds kAnswerBounds{
     .depth = 32, .values = std::size_t{1} << 22U, .keys_per_object = 256};
-
-template <class T>
-Json or_null(const std::optional<T>& value) {
-    return value ? Json(*value) : Json();
-}
 
 // --- parts of answers that stand in several of them ---
 

@@ -4,12 +4,10 @@
 #include <string>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/answer_fields.hpp"
 #include "ctl/field_reader.hpp"
-#include "ctl/line_writer.hpp"
 #include "ctl/protocol.hpp"
+#include "json/line_writer.hpp"
 
 namespace cluster::ctl {
 
@@ -75,7 +73,7 @@ Json daemon_fields(const DaemonStatus& daemon) {
                 {"supervisor_pid", daemon.supervisor_pid},
                 {"version", daemon.version},
                 {"uptime_ms", daemon.uptime_ms},
-                {"config", or_null(daemon.config)},
+                {"config", daemon.config},
                 {"log_dir", daemon.log_dir},
                 {"supervisor_starts", daemon.supervisor_starts}};
 }
@@ -85,10 +83,6 @@ public:
     template <class T>
     void operator()(const char* name, const T& value) {
         object_[name] = value;
-    }
-    template <class T>
-    void operator()(const char* name, const std::optional<T>& value) {
-        object_[name] = or_null(value);
     }
     void operator()(const char* name, const std::optional<LastExit>& value) {
         object_[name] = value ? last_exit_fields(*value) : Json();
@@ -111,9 +105,8 @@ Json plan_fields(const std::vector<PlannedWorker>& plan) {
     for (const PlannedWorker& worker : plan) {
         Json changes = Json::array();
         for (const PlannedChange& change : worker.changes) {
-            changes.push_back(Json{{"key", change.key},
-                                   {"before", or_null(change.before)},
-                                   {"after", or_null(change.after)}});
+            changes.push_back(
+                Json{{"key", change.key}, {"before", change.before}, {"after", change.after}});
         }
         list.push_back(Json{{"worker", worker.worker},
                             {"action", worker.action},
@@ -132,7 +125,7 @@ std::string envelope(const RequestId& id, const char* member, const std::string&
 
 template <class T>
 void write_list(std::string& line, const std::vector<T>& list) {
-    LineWriter writer(line);
+    json::LineWriter writer(line);
     line += '[';
     for (const T& element : list) {
         if (&element != list.data()) line += ',';
@@ -158,7 +151,7 @@ std::string answer_line(const StatusAnswer& answer) {
 
 std::string answer_line(const OperationAnswer& answer) {
     std::string line = R"({"operation":)" + std::to_string(answer.operation);
-    line += R"(,"state":)" + dump_line(Json(answer.state)) + R"(,"instances":)";
+    line += R"(,"state":)" + json::quote(answer.state) + R"(,"instances":)";
     write_list(line, answer.instances);
     line += R"(,"done":)" + std::to_string(answer.done) + R"(,"selected":)";
     write_list(line, answer.selected);
@@ -202,7 +195,7 @@ DaemonStatus read_daemon(const Json& value, const std::string& where) {
 StatusAnswer read_status_answer(FieldReader& fields) {
     StatusAnswer answer;
     answer.daemon = read_daemon(fields.require("daemon"), fields.path("daemon"));
-    const Json& workers = fields.array("workers", kAnswerBounds.values);
+    const Json::Elements& workers = fields.array("workers", kAnswerBounds.values);
     answer.workers.reserve(workers.size());
     for (const Json& worker : workers) {
         answer.workers.push_back(
@@ -357,9 +350,9 @@ Json answer_fields(const OperationAnswer& answer) {
     for (const InstanceOutcome& instance : answer.instances) {
         instances.push_back(document_of(instance));
     }
-    return Json{{"operation", answer.operation},   {"state", answer.state},
-                {"instances", instances},          {"done", answer.done},
-                {"selected", answer.selected},     {"notes", answer.notes},
+    return Json{{"operation", answer.operation},     {"state", answer.state},
+                {"instances", std::move(instances)}, {"done", answer.done},
+                {"selected", answer.selected},       {"notes", answer.notes},
                 {"plan", plan_fields(answer.plan)}};
 }
 

@@ -3,8 +3,6 @@
 #include <limits>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/answer_fields.hpp"
 
 namespace cluster::ctl {
@@ -18,8 +16,8 @@ constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
 Json past_exit_fields(const PastExit& past) {
     Json fields = last_exit_fields(past.exit);
     fields["run"] = past.run;
-    fields["pid"] = or_null(past.pid);
-    fields["uptime_ms"] = or_null(past.uptime_ms);
+    fields["pid"] = past.pid;
+    fields["uptime_ms"] = past.uptime_ms;
     return fields;
 }
 
@@ -40,7 +38,7 @@ constexpr std::pair<const char*, std::uint64_t ChannelStatus::*> kChannelCounts[
 Json channel_fields(const ChannelStatus& channel) {
     Json fields{{"mode", channel.mode},
                 {"state", channel.state},
-                {"heartbeat_ms", or_null(channel.heartbeat_ms)},
+                {"heartbeat_ms", channel.heartbeat_ms},
                 {"subscriptions", channel.subscriptions},
                 {"requests", channel.requests}};
     for (const auto& [name, count] : kChannelCounts) fields[name] = channel.*count;
@@ -64,21 +62,21 @@ Json cluster_fields(const ClusterStatus& cluster) {
                                                        {"schedule", each.schedule},
                                                        {"connections", each.connections}};
                                        })},
-                {"problem", or_null(cluster.problem)},
-                {"warning", or_null(cluster.warning)}};
+                {"problem", cluster.problem},
+                {"warning", cluster.warning}};
 }
 
 Json description_fields(const Description& description) {
     Json fields = worker_fields(description.status);
     fields["source"] = description.source;
     fields["run"] = description.run;
-    fields["waits_for"] = or_null(description.waits_for);
-    fields["reload_failure"] = or_null(description.reload_failure);
-    fields["liveness_failure"] = or_null(description.liveness_failure);
+    fields["waits_for"] = description.waits_for;
+    fields["reload_failure"] = description.reload_failure;
+    fields["liveness_failure"] = description.liveness_failure;
     fields["refused_notifications"] = description.refused_notifications;
     fields["stored_descriptors"] = description.stored_descriptors;
-    fields["deadline"] = or_null(description.deadline);
-    fields["deadline_ms"] = or_null(description.deadline_ms);
+    fields["deadline"] = description.deadline;
+    fields["deadline_ms"] = description.deadline_ms;
     fields["sockets"] = sockets_fields(description.sockets);
     fields["channel"] = description.channel ? channel_fields(*description.channel) : Json();
     fields["cluster"] = description.cluster ? cluster_fields(*description.cluster) : Json();
@@ -86,11 +84,10 @@ Json description_fields(const Description& description) {
         return Json{{"key", key.key}, {"value", key.value}, {"origin", key.origin}};
     });
     fields["environment_read"] = description.is_environment_read;
-    fields["environment_problem"] = or_null(description.environment_problem);
+    fields["environment_problem"] = description.environment_problem;
     fields["environment"] = array_of(description.environment, [](const Variable& variable) {
-        return Json{{"name", variable.name},
-                    {"next", or_null(variable.next)},
-                    {"running", or_null(variable.running)}};
+        return Json{
+            {"name", variable.name}, {"next", variable.next}, {"running", variable.running}};
     });
     fields["descriptor_count"] = description.descriptor_count;
     fields["descriptors"] = array_of(description.descriptors, [](const OpenDescriptor& open) {

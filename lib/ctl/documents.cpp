@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/answer_fields.hpp"
 #include "ctl/field_reader.hpp"
 #include "ctl/version.hpp"
@@ -39,11 +37,11 @@ std::string description_document(const DescribeAnswer& answer) {
 std::string environment_document(const DescribeAnswer& answer) {
     const Json document = answer_fields(answer);
     Json instances = Json::array();
-    for (const Json& each : document["instances"]) {
+    for (const Json& each : document.get("instances").elements()) {
         Json picked = Json::object();
         for (const char* member :
              {"id", "environment_read", "environment_problem", "environment"}) {
-            picked[member] = each[member];
+            picked[member] = each.get(member);
         }
         instances.push_back(std::move(picked));
     }
@@ -53,7 +51,7 @@ std::string environment_document(const DescribeAnswer& answer) {
 std::string pid_document(const StatusAnswer& answer) {
     Json instances = Json::array();
     for (const WorkerStatus& worker : answer.workers) {
-        instances.push_back(Json{{"id", worker.id}, {"pid", or_null(worker.pid)}});
+        instances.push_back(Json{{"id", worker.id}, {"pid", worker.pid}});
     }
     return dump_pretty(Json{{"instances", std::move(instances)}});
 }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/field_reader.hpp"
 
 namespace cluster::ctl {
@@ -12,13 +10,13 @@ namespace {
 Event::Field make_field(const std::string& name, const Json& value) {
     Event::Field field{name, {}, {}};
     const bool is_text_list =
-        value.is_array() && std::all_of(value.begin(), value.end(),
+        value.is_array() && std::all_of(value.elements().begin(), value.elements().end(),
                                         [](const Json& element) { return element.is_string(); });
-    if (value.is_string()) {
-        field.value = value.get<std::string>();
+    if (const std::string* const text = value.text()) {
+        field.value = *text;
     } else if (is_text_list) {
-        for (const Json& element : value) {
-            field.list.push_back(element.get<std::string>());
+        for (const Json& element : value.elements()) {
+            field.list.push_back(*element.text());
             field.value += (field.value.empty() ? "" : " ") + field.list.back();
         }
     } else {
@@ -51,7 +49,7 @@ std::optional<Event> parse_event(std::string_view line) {
         event.sequence = fields.counter("seq");
         event.at_ms = fields.integer("at_ms", 0, std::numeric_limits<std::int64_t>::max());
         event.type = fields.text("type");
-        for (const auto& [name, value] : document.items()) {
+        for (const auto& [name, value] : document.fields()) {
             const bool is_head = name == "seq" || name == "at_ms" || name == "type";
             if (!is_head) event.fields.push_back(make_field(name, value));
         }

@@ -4,127 +4,19 @@
 #include <cmath>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/nearest.hpp"
 
 namespace cluster::ctl {
 namespace {
 
-/// Builds the document as the parser goes on, and ends it at the first bound that is passed. What the
-/// library's own builder does with a callback, without a copy of each key and a call for each value.
-class BoundedBuilder {
-public:
-    explicit BoundedBuilder(const ParseBounds& bounds) : bounds_(bounds) {}
-
-    bool null() { return add(nullptr); }
-    bool boolean(bool value) { return add(value); }
-    bool number_integer(Json::number_integer_t value) { return add(value); }
-    bool number_unsigned(Json::number_unsigned_t value) { return add(value); }
-    bool number_float(Json::number_float_t value, const Json::string_t& /*text*/) {
-        return add(value);
-    }
-    bool string(Json::string_t& value) { return add(std::move(value)); }
-    bool binary(Json::binary_t& /*value*/) { return false; }  // no JSON has it
-
-    bool start_object(std::size_t /*unknown*/) { return enter(Json::object()); }
-    bool start_array(std::size_t /*unknown*/) { return enter(Json::array()); }
-    bool end_object() { return leave(); }
-    bool end_array() { return leave(); }
-
-    bool key(Json::string_t& name) {
-        auto& fields = open_.back()->get_ref<Json::object_t&>();
-        if (fields.size() >= bounds_.keys_per_object) {
-            throw FieldError("more than " + std::to_string(bounds_.keys_per_object) +
-                             " fields in one object");
-        }
-        const auto is_same = [&](const auto& field) { return field.first == name; };
-        if (std::any_of(fields.begin(), fields.end(), is_same)) {
-            throw FieldError("field \"" + clip(name) + "\" stands twice in one object");
-        }
-        fields.emplace_back(std::move(name), Json());
-        field_ = &fields.back().second;
-        return true;
-    }
-
-    bool parse_error(std::size_t byte, const std::string& /*token*/, const Json::exception& error) {
-        if (dynamic_cast<const Json::parse_error*>(&error) == nullptr) {
-            throw FieldError("not JSON: a number is out of range");
-        }
-        throw FieldError("not JSON: mistake at byte " + std::to_string(byte));
-    }
-
-    [[nodiscard]] Json take() { return std::move(document_); }
-
-private:
-    bool enter(Json container) {
-        Json* const place = put(std::move(container));
-        if (open_.size() >= bounds_.depth) {
-            throw FieldError("nested more than " + std::to_string(bounds_.depth) + " deep");
-        }
-        open_.push_back(place);
-        return true;
-    }
-
-    bool leave() {
-        open_.pop_back();
-        return true;
-    }
-
-    template <class T>
-    bool add(T&& value) {
-        put(std::forward<T>(value));
-        return true;
-    }
-
-    /// Where it lies until the container around it is left: nothing is added to that meanwhile.
-    template <class T>
-    Json* put(T&& value) {
-        if (++values_ > bounds_.values) {
-            throw FieldError("more than " + std::to_string(bounds_.values) + " values");
-        }
-        if (open_.empty()) {
-            document_ = std::forward<T>(value);
-            return &document_;
-        }
-        if (open_.back()->is_array()) {
-            auto& elements = open_.back()->get_ref<Json::array_t&>();
-            return &elements.emplace_back(std::forward<T>(value));
-        }
-        *field_ = std::forward<T>(value);
-        return field_;
-    }
-
-    ParseBounds bounds_;
-    std::size_t values_ = 0;
-    Json document_;
-    std::vector<Json*> open_;
-    Json* field_ = nullptr;  // of the innermost object: what its last key stands for
-};
-
-[[nodiscard]] std::string type_of(const Json& value) {
-    if (value.is_null()) return "null";
-    return value.type_name();
-}
-
 [[noreturn]] void throw_type(const std::string& where, const char* expected, const Json& value) {
-    throw FieldError(where + ": expected " + expected + ", got " + type_of(value));
+    throw FieldError(where + ": expected " + expected + ", got " + value.type_name());
 }
 
 [[nodiscard]] int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     return -1;
-}
-
-[[nodiscard]] bool is_utf8(std::string_view bytes) {
-    // The library's own check, so that "can be written" and "is refused" never differ.
-    try {
-        (void)Json(bytes).dump();
-        return true;
-    } catch (const Json::exception&) {
-        return false;
-    }
 }
 
 [[nodiscard]] std::string from_hex(const std::string& text, const std::string& where) {
@@ -142,21 +34,13 @@ private:
 }  // namespace
 
 Json parse_bounded(std::string_view text, const ParseBounds& bounds) {
-    BoundedBuilder builder(bounds);
-    Json::sax_parse(text, &builder);
-    return builder.take();
-}
-
-std::string dump_line(const Json& json) {
-    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-std::string dump_pretty(const Json& json) {
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+    auto document = json::parse(text, bounds);
+    if (!document) throw FieldError(document.error());
+    return std::move(*document);
 }
 
 Json exact_text(std::string_view bytes) {
-    if (is_utf8(bytes)) return Json(bytes);
+    if (json::is_utf8(bytes)) return bytes;
     static constexpr std::string_view kDigits = "0123456789abcdef";
     std::string hex;
     for (const char c : bytes) {
@@ -164,7 +48,7 @@ Json exact_text(std::string_view bytes) {
         hex.push_back(kDigits[byte >> 4U]);
         hex.push_back(kDigits[byte & 15U]);
     }
-    return Json{{"hex", hex}};
+    return Json{{"hex", std::move(hex)}};
 }
 
 std::string read_exact_text(const Json& value, const std::string& where) {
@@ -180,27 +64,21 @@ std::string read_exact_text(const Json& value, const std::string& where) {
     return text;
 }
 
-std::string clip(std::string_view name) {
-    constexpr std::size_t kShown = 64;
-    return std::string(name.substr(0, kShown)) + (name.size() > kShown ? "…" : "");
-}
-
 std::string read_text(const Json& value, const std::string& where) {
-    if (!value.is_string()) throw_type(where, "a string", value);
-    return value.get<std::string>();
+    const std::string* const text = value.text();
+    if (text == nullptr) throw_type(where, "a string", value);
+    return *text;
 }
 
 std::int64_t read_integer(const Json& value, const std::string& where, std::int64_t least,
                           std::int64_t most) {
-    if (!value.is_number_integer()) throw_type(where, "an integer", value);
-    const bool is_too_large =
-        value.is_number_unsigned() && std::cmp_greater(value.get<std::uint64_t>(), most);
-    const std::int64_t number = is_too_large ? 0 : value.get<std::int64_t>();
-    if (is_too_large || number < least || number > most) {
-        throw FieldError(where + ": " + value.dump() + " is not between " + std::to_string(least) +
-                         " and " + std::to_string(most));
+    if (!value.is_integer()) throw_type(where, "an integer", value);
+    const std::optional<std::int64_t> number = value.integer();
+    if (!number || *number < least || *number > most) {
+        throw FieldError(where + ": " + dump_line(value) + " is not between " +
+                         std::to_string(least) + " and " + std::to_string(most));
     }
-    return number;
+    return *number;
 }
 
 FieldReader::FieldReader(const Json& object, std::string where, UnknownFields unknown)
@@ -210,9 +88,8 @@ FieldReader::FieldReader(const Json& object, std::string where, UnknownFields un
 
 const Json* FieldReader::find(std::string_view name) {
     known_.push_back(name);
-    const auto found = object_.find(name);
-    if (found == object_.end() || found->is_null()) return nullptr;
-    return &*found;
+    const Json* const found = object_.find(name);
+    return found != nullptr && !found->is_null() ? found : nullptr;
 }
 
 const Json& FieldReader::require(std::string_view name) {
@@ -237,19 +114,20 @@ std::optional<std::string> FieldReader::optional_text(std::string_view name) {
 
 bool FieldReader::boolean(std::string_view name) {
     const Json& value = require(name);
-    if (!value.is_boolean()) throw_type(path(name), "true or false", value);
-    return value.get<bool>();
+    const std::optional<bool> boolean = value.boolean();
+    if (!boolean) throw_type(path(name), "true or false", value);
+    return *boolean;
 }
 
 double FieldReader::real(std::string_view name, double least, double most) {
     const Json& value = require(name);
-    if (!value.is_number()) throw_type(path(name), "a number", value);
-    const double number = value.get<double>();
-    if (!std::isfinite(number) || number < least || number > most) {
-        throw FieldError(path(name) + ": " + value.dump() + " is not between " +
-                         Json(least).dump() + " and " + Json(most).dump());
+    const std::optional<double> number = value.real();
+    if (!number) throw_type(path(name), "a number", value);
+    if (!std::isfinite(*number) || *number < least || *number > most) {
+        throw FieldError(path(name) + ": " + dump_line(value) + " is not between " +
+                         dump_line(Json(least)) + " and " + dump_line(Json(most)));
     }
-    return number;
+    return *number;
 }
 
 std::int64_t FieldReader::integer(std::string_view name, std::int64_t least, std::int64_t most) {
@@ -258,26 +136,26 @@ std::int64_t FieldReader::integer(std::string_view name, std::int64_t least, std
 
 std::uint64_t FieldReader::counter(std::string_view name, std::uint64_t most) {
     const Json& value = require(name);
-    if (!value.is_number_integer()) throw_type(path(name), "an integer", value);
-    const bool is_negative = !value.is_number_unsigned() && value.get<std::int64_t>() < 0;
-    if (is_negative || value.get<std::uint64_t>() > most) {
-        throw FieldError(path(name) + ": " + value.dump() + " is not between 0 and " +
+    if (!value.is_integer()) throw_type(path(name), "an integer", value);
+    const std::optional<std::uint64_t> number = value.counter();
+    if (!number || *number > most) {
+        throw FieldError(path(name) + ": " + dump_line(value) + " is not between 0 and " +
                          std::to_string(most));
     }
-    return value.get<std::uint64_t>();
+    return *number;
 }
 
-const Json& FieldReader::array(std::string_view name, std::size_t most) {
+const Json::Elements& FieldReader::array(std::string_view name, std::size_t most) {
     const Json& value = require(name);
     if (!value.is_array()) throw_type(path(name), "an array", value);
-    if (value.size() > most) {
+    if (value.elements().size() > most) {
         throw FieldError(path(name) + ": more than " + std::to_string(most) + " elements");
     }
-    return value;
+    return value.elements();
 }
 
 std::vector<std::string> FieldReader::texts(std::string_view name, std::size_t most) {
-    const Json& elements = array(name, most);
+    const Json::Elements& elements = array(name, most);
     std::vector<std::string> result;
     result.reserve(elements.size());
     for (const Json& element : elements) {
@@ -287,7 +165,7 @@ std::vector<std::string> FieldReader::texts(std::string_view name, std::size_t m
 }
 
 std::vector<std::string> FieldReader::exact_texts(std::string_view name, std::size_t most) {
-    const Json& elements = array(name, most);
+    const Json::Elements& elements = array(name, most);
     std::vector<std::string> result;
     result.reserve(elements.size());
     for (const Json& element : elements) {
@@ -306,10 +184,9 @@ std::string FieldReader::path(std::string_view name, std::size_t index) const {
 
 void FieldReader::finish() const {
     if (unknown_ == UnknownFields::ignore) return;
-    for (const auto& item : object_.items()) {
-        if (std::find(known_.begin(), known_.end(), item.key()) != known_.end()) continue;
-        throw FieldError(path(clip(item.key())) + ": unknown field" +
-                         suggestion(item.key(), known_));
+    for (const auto& [name, value] : object_.fields()) {
+        if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+        throw FieldError(path(clip(name)) + ": unknown field" + suggestion(name, known_));
     }
 }
 

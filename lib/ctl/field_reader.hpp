@@ -1,14 +1,9 @@
-// JSON of strangers, read with suspicion: a bounded parse, and fields that are asked for by name
-// and type.
+// JSON of strangers, read with suspicion: a bounded parse (json/text.hpp), and fields that are
+// asked for by name and type.
 //
 // Private to this room, and used by its .cpp files only. Everything here throws FieldError for a
 // mistake in the text; the room's doors (parse_request, parse_spec, …) catch it and hand out its
 // message.
-//
-// Bounds of a parse: nesting (the library's own walks over a document recurse), the number of
-// values (a line of four million brackets would become a hundred times as much memory), keys per
-// object (lookups are linear). A key that stands twice in one object is refused: which one counts
-// would depend on the reader.
 #pragma once
 
 #include <cstdint>
@@ -19,32 +14,22 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
+#include "json/json.hpp"
+#include "json/text.hpp"
 
 namespace cluster::ctl {
 
-/// Keys keep the order in which they were written, so that answers read as CONTROL.md shows them.
-using Json = nlohmann::ordered_json;
+using json::clip;
+using json::Json;
+using json::ParseBounds;
 
 class FieldError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
 
-struct ParseBounds {
-    std::size_t depth = 32;
-    std::size_t values = std::size_t{1} << 16U;
-    std::size_t keys_per_object = 256;
-};
-
 /// Throws FieldError that says what is wrong and at which byte.
 [[nodiscard]] Json parse_bounded(std::string_view text, const ParseBounds& bounds);
-
-/// One line of compact JSON without a newline. Bytes that are not UTF-8 become U+FFFD; nothing is
-/// thrown for them.
-[[nodiscard]] std::string dump_line(const Json& json);
-/// The same, for people: two spaces a level, newline at the end.
-[[nodiscard]] std::string dump_pretty(const Json& json);
 
 /// Text that must come back byte for byte though it may not be UTF-8 (paths, arguments,
 /// environment): a string, or
@@ -83,7 +68,7 @@ public:
     [[nodiscard]] std::vector<std::string> texts(std::string_view name, std::size_t most);
     [[nodiscard]] std::vector<std::string> exact_texts(std::string_view name, std::size_t most);
     /// An array; its elements are the caller's to read, with `path(name, index)` as their name.
-    [[nodiscard]] const Json& array(std::string_view name, std::size_t most);
+    [[nodiscard]] const Json::Elements& array(std::string_view name, std::size_t most);
 
     /// "params.spec.env" and "params.spec.env[3]".
     [[nodiscard]] std::string path(std::string_view name) const;
@@ -99,13 +84,8 @@ private:
     std::vector<std::string_view> known_;
 };
 
-/// The integer in a value of any JSON number type that holds it exactly.
 [[nodiscard]] std::int64_t read_integer(const Json& value, const std::string& where,
                                         std::int64_t least, std::int64_t most);
 [[nodiscard]] std::string read_text(const Json& value, const std::string& where);
-
-/// A stranger's name as it may stand in a message: cut to 64 bytes, so that an answer never grows
-/// with a request.
-[[nodiscard]] std::string clip(std::string_view name);
 
 }  // namespace cluster::ctl

@@ -2,8 +2,6 @@
 #include <limits>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/answer_fields.hpp"
 
 namespace cluster::ctl {
@@ -41,20 +39,21 @@ FollowAnswer read_follow_answer(FieldReader& fields) {
 
 Json answer_fields(const SendAnswer& answer) {
     return Json{{"delivered", answer.delivered},
-                {"from", or_null(answer.from)},
-                {"reply", or_null(answer.reply)},
-                {"error", or_null(answer.error)}};
+                {"from", answer.from},
+                {"reply", answer.reply},
+                {"error", answer.error}};
 }
 
 Json answer_fields(const FollowAnswer& answer) {
     Json messages = Json::array();
     for (const SeenMessage& message : answer.messages) {
         messages.push_back(Json{{"at_ms", message.at_ms},
-                                {"from", or_null(message.from)},
-                                {"topic", or_null(message.topic)},
+                                {"from", message.from},
+                                {"topic", message.topic},
                                 {"message", message.message}});
     }
-    return Json{{"last", answer.last}, {"missed", answer.missed}, {"messages", messages}};
+    return Json{
+        {"last", answer.last}, {"missed", answer.missed}, {"messages", std::move(messages)}};
 }
 
 tl::expected<SendAnswer, RpcError> parse_sent(std::string_view line) {

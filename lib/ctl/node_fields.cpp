@@ -1,7 +1,5 @@
 #include "ctl/node_fields.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace cluster::ctl {
 namespace {
 

@@ -5,8 +5,6 @@
 #include <cstdint>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 namespace cluster::ctl {
 namespace {
 

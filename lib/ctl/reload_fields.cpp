@@ -1,7 +1,5 @@
 #include "ctl/reload_fields.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace cluster::ctl {
 namespace {
 

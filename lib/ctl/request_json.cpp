@@ -6,8 +6,6 @@
 #include <array>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/selector.hpp"
 #include "ctl/field_reader.hpp"
 #include "ctl/nearest.hpp"
@@ -226,11 +224,11 @@ const MethodRow& find_method(const std::string& name) {
 
 /// The id as JSON text; throws for one that cannot be echoed.
 std::string read_id(const Json& document) {
-    const auto id = document.find("id");
-    if (id == document.end()) {
+    const Json* const id = document.find("id");
+    if (id == nullptr) {
         throw Refusal{ErrorCode::invalid_request, "id: is missing (notifications are not served)"};
     }
-    if (!id->is_null() && !id->is_string() && !id->is_number_integer()) {
+    if (!id->is_null() && !id->is_string() && !id->is_integer()) {
         throw Refusal{ErrorCode::invalid_request, "id: expected a string, an integer or null"};
     }
     std::string text = dump_line(*id);
@@ -262,13 +260,14 @@ Method read_request(std::string_view line, std::string& id) {
     id = read_id(document);
 
     std::string name;
-    Json params = Json::object();
+    const Json none = Json::object();
+    const Json* params = &none;
     try {
         FieldReader envelope(document, "");
         (void)envelope.find("id");
         if (envelope.text("jsonrpc") != "2.0") throw FieldError("jsonrpc: expected \"2.0\"");
         name = envelope.text("method");
-        if (const auto given = document.find("params"); given != document.end()) params = *given;
+        if (const Json* const given = document.find("params")) params = given;
         (void)envelope.find("params");
         envelope.finish();
     } catch (const FieldError& error) {
@@ -277,7 +276,7 @@ Method read_request(std::string_view line, std::string& id) {
 
     const MethodRow& row = find_method(name);
     try {
-        FieldReader fields(params, "params");
+        FieldReader fields(*params, "params");
         Method method = row.read(fields);
         fields.finish();
         return method;

@@ -5,8 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/selector.hpp"
 
 namespace cluster::ctl {

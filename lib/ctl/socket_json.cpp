@@ -2,8 +2,6 @@
 #include <limits>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "ctl/answer_fields.hpp"
 
 namespace cluster::ctl {
@@ -34,12 +32,9 @@ SocketStatus read_socket_status(const Json& value, const std::string& where) {
 Json sockets_fields(const std::vector<SocketStatus>& sockets) {
     Json list = Json::array();
     for (const SocketStatus& socket : sockets) {
-        Json fields{{"name", socket.name},
-                    {"kind", socket.kind},
-                    {"listen", socket.listen},
-                    {"address", or_null(socket.address)},
-                    {"problem", or_null(socket.problem)},
-                    {"waiting", or_null(socket.waiting)}};
+        Json fields{{"name", socket.name},       {"kind", socket.kind},
+                    {"listen", socket.listen},   {"address", socket.address},
+                    {"problem", socket.problem}, {"waiting", socket.waiting}};
         if (socket.number) fields["number"] = *socket.number;
         list.push_back(std::move(fields));
     }

@@ -7,8 +7,6 @@
 #include <csignal>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
 #include "core/selector.hpp"
 #include "ctl/nearest.hpp"
 #include "ctl/node_fields.hpp"
@@ -223,8 +221,8 @@ Json limit_value(std::uint64_t value) {
 }
 
 std::uint64_t read_limit_value(FieldReader& fields, std::string_view name) {
-    if (const Json& value = fields.require(name); value.is_string()) {
-        if (value.get_ref<const std::string&>() == "unlimited") return ResourceLimit::kUnlimited;
+    if (const std::string* const word = fields.require(name).text()) {
+        if (*word == "unlimited") return ResourceLimit::kUnlimited;
         throw FieldError(fields.path(name) + ": expected an integer or \"unlimited\"");
     }
     return fields.counter(name, ResourceLimit::kUnlimited - 1);
@@ -307,7 +305,7 @@ Json launch_fields(const Launch& launch) {
                 {"user", launch.user},
                 {"group", launch.group},
                 {"umask", launch.umask},
-                {"nice", launch.nice ? Json(*launch.nice) : Json()},
+                {"nice", launch.nice},
                 {"limits", limits_of(launch.limits)},
                 {"stdin", exact_text(launch.standard_input)},
                 {"store", store_choice_field(launch.store)},

@@ -19,8 +19,8 @@ namespace cluster::ctl {
 [[nodiscard]] Json store_choice_field(const core::StoreChoice& choice);
 [[nodiscard]] core::StoreChoice read_store_choice(FieldReader& fields, std::string_view name);
 
-[[nodiscard]] Json store_fields(const core::StoreSpec& spec);
-/// Throws FieldError. Whether the size is enough for the tables, lib/store knows.
+/// The reverse of spec_json.hpp's store_fields. Throws FieldError. Whether the size is enough for
+/// the tables, lib/store knows.
 [[nodiscard]] core::StoreSpec read_store_fields(const Json& value, const std::string& where);
 
 }  // namespace cluster::ctl

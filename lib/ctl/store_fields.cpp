@@ -2,12 +2,12 @@
 // of conf.
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/selector.hpp"
 #include "ctl/answer_fields.hpp"
 #include "ctl/spec_fields.hpp"
+#include "ctl/spec_json.hpp"
 
 namespace cluster::ctl {
 namespace {
@@ -80,7 +80,7 @@ core::StoreChoice read_store_choice(FieldReader& fields, std::string_view name) 
     using Kind = core::StoreChoice::Kind;
     const Json* value = fields.find(name);
     if (value == nullptr) return {};
-    if (value->is_boolean() && !value->get<bool>()) return {.kind = Kind::none, .name = {}};
+    if (value->boolean() == false) return {.kind = Kind::none, .name = {}};
     if (!value->is_string()) {
         throw FieldError(fields.path(name) + ": expected the name of a store, or false");
     }
@@ -129,7 +129,7 @@ Json answer_fields(const StoresAnswer& answer) {
         const auto& generation = store.generation;
         stores.push_back(
             Json{{"spec", store_fields(store.spec)},
-                 {"inode", or_null(store.inode)},
+                 {"inode", store.inode},
                  {"generation", generation ? Json(std::to_string(*generation)) : Json()}});
     }
     return Json{{"stores", std::move(stores)}};

@@ -1,24 +1,23 @@
 #include "supervisor/channel_text.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <variant>
 
 namespace cluster::supervisor {
 namespace {
 
-using Json = nlohmann::json;
+using json::Json;
 
-std::string text_of(const Json& json, const char* name) {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_string() ? found->get<std::string>() : std::string{};
+std::string text_of(const Json& object, const char* name) {
+    const std::string* const text = object.get(name).text();
+    return text != nullptr ? *text : std::string{};
 }
 
-std::uint64_t size_of(const Json& json, const char* name, std::uint64_t low, std::uint64_t high,
+std::uint64_t size_of(const Json& object, const char* name, std::uint64_t low, std::uint64_t high,
                       std::uint64_t otherwise) {
-    const auto found = json.find(name);
-    if (found == json.end() || !found->is_number_unsigned()) return otherwise;
-    return std::clamp(found->get<std::uint64_t>(), low, high);
+    const std::optional<std::uint64_t> size = object.get(name).counter();
+    return size ? std::clamp(*size, low, high) : otherwise;
 }
 
 Json rule_fields(const core::ChannelRule& rule) {
@@ -32,24 +31,27 @@ Json rule_fields(const core::ChannelRule& rule) {
                 {"forward", rule.forward},   {"log", rule.log},     {"broadcast", rule.broadcast}};
 }
 
-core::ChannelRule read_rule(const Json& json) {
+core::ChannelRule read_rule(const Json& object) {
     core::ChannelRule rule;
-    if (const auto match = json.find("match"); match != json.end() && match->is_object()) {
-        for (const auto& [name, value] : match->items()) {
-            if (value.is_string()) rule.match[name] = value.get<std::string>();
-            if (value.is_boolean()) rule.match[name] = value.get<bool>();
-            if (value.is_number_integer()) rule.match[name] = value.get<std::int64_t>();
-            if (value.is_number_float()) rule.match[name] = value.get<double>();
+    for (const auto& [name, value] : object.get("match").fields()) {
+        if (const std::string* const text = value.text()) {
+            rule.match[name] = *text;
+        } else if (const auto boolean = value.boolean()) {
+            rule.match[name] = *boolean;
+        } else if (const auto integer = value.integer()) {
+            rule.match[name] = *integer;
+        } else if (const auto real = value.real()) {
+            rule.match[name] = *real;
         }
     }
-    rule.incr = text_of(json, "incr");
-    rule.by = text_of(json, "by");
-    rule.set = text_of(json, "set");
-    rule.value = text_of(json, "value");
-    rule.publish = text_of(json, "publish");
-    rule.forward = text_of(json, "forward");
-    rule.log = json.value("log", Json{}) == true;
-    rule.broadcast = text_of(json, "broadcast");
+    rule.incr = text_of(object, "incr");
+    rule.by = text_of(object, "by");
+    rule.set = text_of(object, "set");
+    rule.value = text_of(object, "value");
+    rule.publish = text_of(object, "publish");
+    rule.forward = text_of(object, "forward");
+    rule.log = object.get("log").boolean() == true;
+    rule.broadcast = text_of(object, "broadcast");
     return rule;
 }
 
@@ -65,21 +67,20 @@ Json channel_fields(const core::ChannelSpec& spec) {
                 {"rules", std::move(rules)}};
 }
 
-core::ChannelSpec read_channel_fields(const Json& json) {
+core::ChannelSpec read_channel_fields(const Json& object) {
     using Spec = core::ChannelSpec;
     Spec spec;
-    if (!json.is_object()) return spec;
-    spec.max_line = size_of(json, "max_line", Spec::kMinLine, Spec::kMaxLine, spec.max_line);
-    spec.max_queue = size_of(json, "max_queue", 2 * spec.max_line, Spec::kMaxQueue, spec.max_queue);
-    if (json.value("disconnects", Json{}) == true) spec.slow_reader = core::SlowReader::disconnect;
+    spec.max_line = size_of(object, "max_line", Spec::kMinLine, Spec::kMaxLine, spec.max_line);
+    spec.max_queue =
+        size_of(object, "max_queue", 2 * spec.max_line, Spec::kMaxQueue, spec.max_queue);
+    if (object.get("disconnects").boolean() == true)
+        spec.slow_reader = core::SlowReader::disconnect;
     constexpr std::uint64_t kYear = std::uint64_t{365} * 24 * 3600 * 1'000'000'000;
     spec.request_timeout = Duration{static_cast<std::int64_t>(
-        size_of(json, "request_timeout_ns", 1'000'000, kYear,
+        size_of(object, "request_timeout_ns", 1'000'000, kYear,
                 static_cast<std::uint64_t>(spec.request_timeout.count())))};
-    if (const auto rules = json.find("rules"); rules != json.end() && rules->is_array()) {
-        for (const Json& rule : *rules) {
-            if (rule.is_object()) spec.rules.push_back(read_rule(rule));
-        }
+    for (const Json& rule : object.get("rules").elements()) {
+        if (rule.is_object()) spec.rules.push_back(read_rule(rule));
     }
     return spec;
 }

@@ -1,15 +1,14 @@
 // The [channel] table as text, in the record of the daemon that a successor reads.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "core/spec.hpp"
+#include "json/json.hpp"
 
 namespace cluster::supervisor {
 
-[[nodiscard]] nlohmann::json channel_fields(const core::ChannelSpec& spec);
+[[nodiscard]] json::Json channel_fields(const core::ChannelSpec& spec);
 /// What cannot be read is as by default. Never throws: the text is our predecessor's, but perhaps
 /// of another version.
-[[nodiscard]] core::ChannelSpec read_channel_fields(const nlohmann::json& json);
+[[nodiscard]] core::ChannelSpec read_channel_fields(const json::Json& object);
 
 }  // namespace cluster::supervisor

@@ -1,60 +1,58 @@
 // The record of the daemon itself as text: for a successor, and for the next daemon (STATE.md).
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "ctl/spec_json.hpp"
+#include "json/text.hpp"
 #include "supervisor/channel_text.hpp"
 #include "supervisor/records.hpp"
 
 namespace cluster::supervisor {
 namespace {
 
-std::optional<std::string> text_field(const nlohmann::json& json, const char* name) {
-    const auto found = json.find(name);
-    if (found == json.end() || !found->is_string()) return std::nullopt;
-    return found->get<std::string>();
+using json::Json;
+
+std::optional<std::string> text_field(const Json& object, const char* name) {
+    const std::string* const text = object.get(name).text();
+    return text != nullptr ? std::optional{*text} : std::nullopt;
 }
 
 }  // namespace
 
 std::string render_daemon(const DaemonRecord& record) {
-    nlohmann::json json{{"log_dir", record.log_dir},
-                        {"log_level", record.spec.log_level},
-                        {"parallel_starts", record.spec.parallel_starts},
-                        {"channel", channel_fields(record.channel)}};
-    if (record.spec.log_dir) json["configured_log_dir"] = *record.spec.log_dir;
-    if (record.config) json["config"] = *record.config;
-    if (record.is_remembered) json["is_remembered"] = true;
-    json["stores"] = nlohmann::json::array();
-    for (const core::StoreSpec& store : record.stores) {
-        json["stores"].push_back(nlohmann::json::parse(ctl::render_store(store)));
-    }
-    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    Json stores = Json::array();
+    for (const core::StoreSpec& store : record.stores) stores.push_back(ctl::store_fields(store));
+    Json object{{"log_dir", record.log_dir},
+                {"log_level", record.spec.log_level},
+                {"parallel_starts", record.spec.parallel_starts},
+                {"channel", channel_fields(record.channel)},
+                {"stores", std::move(stores)}};
+    if (record.spec.log_dir) object["configured_log_dir"] = *record.spec.log_dir;
+    if (record.config) object["config"] = *record.config;
+    if (record.is_remembered) object["is_remembered"] = true;
+    return dump_line(object);
 }
 
 DaemonRecord parse_daemon(const std::string& text) {
-    const auto json = nlohmann::json::parse(text, nullptr, false);
+    return read_daemon(json::parse(text, kRecordBounds).value_or(Json()));
+}
+
+DaemonRecord read_daemon(const Json& object) {
     DaemonRecord record;
-    if (!json.is_object()) return record;
-    record.spec.log_dir = text_field(json, "configured_log_dir");
-    record.spec.log_level = text_field(json, "log_level").value_or(record.spec.log_level);
-    if (const auto count = json.find("parallel_starts");
-        count != json.end() && count->is_number_unsigned()) {
-        record.spec.parallel_starts = count->get<std::uint32_t>();
+    record.spec.log_dir = text_field(object, "configured_log_dir");
+    record.spec.log_level = text_field(object, "log_level").value_or(record.spec.log_level);
+    if (const auto count = object.get("parallel_starts").counter()) {
+        record.spec.parallel_starts = static_cast<std::uint32_t>(*count);
     }
-    if (const auto channel = json.find("channel"); channel != json.end()) {
-        record.channel = read_channel_fields(*channel);
-    }
-    record.log_dir = text_field(json, "log_dir").value_or("");
-    record.config = text_field(json, "config");
-    record.is_remembered = json.value("is_remembered", nlohmann::json{}) == true;
-    if (const auto stores = json.find("stores"); stores != json.end() && stores->is_array()) {
-        for (const nlohmann::json& entry : *stores) {
-            // Each keeps its place: segments in custody are named by it.
-            record.stores.push_back(ctl::parse_store(entry.dump()).value_or(core::StoreSpec{}));
-        }
+    record.channel = read_channel_fields(object.get("channel"));
+    record.log_dir = text_field(object, "log_dir").value_or("");
+    record.config = text_field(object, "config");
+    record.is_remembered = object.get("is_remembered").boolean() == true;
+    for (const Json& entry : object.get("stores").elements()) {
+        // Each keeps its place: segments in custody are named by it.
+        record.stores.push_back(ctl::read_store(entry).value_or(core::StoreSpec{}));
     }
     return record;
 }

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/overloaded.hpp"
+#include "json/text.hpp"
 #include "supervisor/wording.hpp"
 
 namespace cluster::supervisor {
@@ -120,10 +121,10 @@ void note_config(Journal& journal, const std::string& path,
         if (count > kMostNamed || workers.size() > kMostBytes) continue;
         std::vector<std::string> keys;
         for (const ctl::PlannedChange& change : worker.changes) keys.push_back(change.key);
-        std::string object = "{\"worker\":" + json_text(worker.worker) +
-                             ",\"action\":" + json_text(worker.action) + ",\"keys\":[";
+        std::string object = "{\"worker\":" + json::quote(worker.worker) +
+                             ",\"action\":" + json::quote(worker.action) + ",\"keys\":[";
         for (std::size_t i = 0; i < keys.size() && i < kMostNamed; ++i) {
-            object += (i == 0 ? "" : ",") + json_text(keys[i]);
+            object += (i == 0 ? "" : ",") + json::quote(keys[i]);
         }
         workers += (workers.size() > 1 ? "," : "") + object + "]}";
     }

@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 
+#include "json/text.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
@@ -60,14 +60,6 @@ std::uint64_t last_sequence_of(const std::string& path) {
 
 }  // namespace
 
-std::string json_text(std::string_view value) {
-    const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
-        return c >= ' ' && c < '\x7f' && c != '"' && c != '\\';
-    });
-    if (is_plain) return "\"" + std::string(value) + "\"";
-    return nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
 std::optional<std::uint64_t> event_sequence(std::string_view line) {
     if (line.substr(0, kSequenceHead.size()) != kSequenceHead || line.back() != '}') {
         return std::nullopt;
@@ -83,12 +75,14 @@ std::optional<std::uint64_t> event_sequence(std::string_view line) {
 
 void EventLine::begin(std::string_view name) {
     fields_ += ',';
-    fields_ += json_text(name);
+    json::append_quoted(fields_, name);
     fields_ += ':';
 }
 
 EventLine& EventLine::text(std::string_view name, std::string_view value) {
-    return json(name, json_text(value));
+    begin(name);
+    json::append_quoted(fields_, value);
+    return *this;
 }
 
 EventLine& EventLine::number(std::string_view name, std::int64_t value) {
@@ -100,9 +94,15 @@ EventLine& EventLine::boolean(std::string_view name, bool value) {
 }
 
 EventLine& EventLine::texts(std::string_view name, const std::vector<std::string>& values) {
-    std::string list = "[";
-    for (const std::string& value : values) list += (list.size() > 1 ? "," : "") + json_text(value);
-    return json(name, list + "]");
+    begin(name);
+    fields_ += '[';
+    const char* separator = "";
+    for (const std::string& value : values) {
+        fields_ += std::exchange(separator, ",");
+        json::append_quoted(fields_, value);
+    }
+    fields_ += ']';
+    return *this;
 }
 
 EventLine& EventLine::json(std::string_view name, std::string_view value) {

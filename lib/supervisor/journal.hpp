@@ -78,7 +78,4 @@ private:
 /// The number in a line that this class wrote; none for any other line.
 [[nodiscard]] std::optional<std::uint64_t> event_sequence(std::string_view line);
 
-/// `value` as a JSON string, quotes included. Bytes that are not UTF-8 become U+FFFD.
-[[nodiscard]] std::string json_text(std::string_view value);
-
 }  // namespace cluster::supervisor

@@ -11,8 +11,7 @@
 #include <optional>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
+#include "json/text.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/node_clusters.hpp"
 #include "supervisor/plan_compiler.hpp"
@@ -27,7 +26,7 @@
 namespace cluster::supervisor {
 namespace {
 
-using Json = nlohmann::json;
+using json::Json;
 using nodecluster::Address;
 using nodecluster::Bound;
 using nodecluster::HandleId;
@@ -44,21 +43,20 @@ wire::HeldKey key_of(wire::HeldKind kind, HandleId id) {
 
 std::string text_of(const Kept& kept, std::uint64_t inode) {
     const Address& address = kept.address;
-    return Json{{"app", kept.app},
-                {"key", kept.key},
-                {"kind", static_cast<int>(address.kind)},
-                {"host", address.host},
-                {"port", address.port},
-                {"path", address.path},
-                {"is_four", address.is_four},
-                {"ipv6_only", address.ipv6_only},
-                {"reuse_address", address.reuse_address},
-                {"backlog", address.backlog},
-                {"readable_all", address.readable_all},
-                {"writable_all", address.writable_all},
-                {"data", kept.data},
-                {"inode", inode}}
-        .dump();
+    return dump_line(Json{{"app", kept.app},
+                          {"key", kept.key},
+                          {"kind", static_cast<int>(address.kind)},
+                          {"host", address.host},
+                          {"port", address.port},
+                          {"path", address.path},
+                          {"is_four", address.is_four},
+                          {"ipv6_only", address.ipv6_only},
+                          {"reuse_address", address.reuse_address},
+                          {"backlog", address.backlog},
+                          {"readable_all", address.readable_all},
+                          {"writable_all", address.writable_all},
+                          {"data", kept.data},
+                          {"inode", inode}});
 }
 
 struct KeptText {
@@ -67,19 +65,14 @@ struct KeptText {
 };
 
 std::optional<KeptText> read_text(HandleId id, const std::string& text) {
-    const Json json = Json::parse(text, nullptr, false);
-    if (!json.is_object()) return std::nullopt;
+    const auto object = json::parse(text);
+    if (!object) return std::nullopt;
     const auto word = [&](const char* name) {
-        const auto found = json.find(name);
-        const bool is_text = found != json.end() && found->is_string();
-        return is_text ? found->get<std::string>() : std::string{};
+        const std::string* const found = object->get(name).text();
+        return found != nullptr ? *found : std::string{};
     };
-    const auto number = [&](const char* name) {
-        const auto found = json.find(name);
-        const bool is_number = found != json.end() && found->is_number_unsigned();
-        return is_number ? found->get<std::uint64_t>() : std::uint64_t{0};
-    };
-    const auto flag = [&](const char* name) { return json.value(name, Json{}) == true; };
+    const auto number = [&](const char* name) { return object->get(name).counter().value_or(0); };
+    const auto flag = [&](const char* name) { return object->get(name).boolean() == true; };
     KeptText result;
     Kept& kept = result.kept;
     kept.id = id;

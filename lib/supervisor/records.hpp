@@ -3,6 +3,7 @@
 // STATE.md has the layouts and the order of writes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "core/fleet.hpp"
+#include "json/text.hpp"
 #include "supervisor/keeper_link.hpp"
 #include "supervisor/state_file.hpp"
 
@@ -33,6 +35,14 @@ struct DaemonRecord {
 [[nodiscard]] std::string render_daemon(const DaemonRecord& record);
 /// What cannot be read is as by default.
 [[nodiscard]] DaemonRecord parse_daemon(const std::string& text);
+/// The same, where it is part of a document.
+[[nodiscard]] DaemonRecord read_daemon(const json::Json& object);
+
+/// For texts that a supervisor wrote: a bound on memory and on recursion, far above what it writes.
+inline constexpr json::ParseBounds kRecordBounds{.depth = 64,
+                                                 .values = std::size_t{1} << 23U,
+                                                 .keys_per_object = std::size_t{1} << 12U,
+                                                 .last_key_counts = true};
 
 /// The text in a memfd of the keeper's custody. Errors: {read, EFBIG}, those of stat and read.
 [[nodiscard]] Result<std::string> read_held_text(int fd);

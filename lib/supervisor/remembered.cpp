@@ -4,72 +4,69 @@
 
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "ctl/spec_json.hpp"
+#include "json/text.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::supervisor {
 namespace {
+
+using json::Json;
 
 constexpr int kVersion = 1;
 /// 4,096 workers of some kilobytes each.
 constexpr std::size_t kMaxBytes = std::size_t{64} << 20U;
 
 /// May be absent: a state of an older version has none.
-tl::expected<std::vector<core::StoreSpec>, std::string> parse_stores(const nlohmann::json& json) {
+tl::expected<std::vector<core::StoreSpec>, std::string> read_stores(const Json& state) {
     std::vector<core::StoreSpec> stores;
-    const auto list = json.find("stores");
-    if (list == json.end()) return stores;
+    const Json* const list = state.find("stores");
+    if (list == nullptr) return stores;
     if (!list->is_array()) return tl::unexpected(std::string("its stores are no list"));
-    for (const nlohmann::json& entry : *list) {
-        auto store = ctl::parse_store(entry.dump());
+    for (const Json& entry : list->elements()) {
+        auto store = ctl::read_store(entry);
         if (!store) return tl::unexpected(store.error());
         stores.push_back(std::move(*store));
     }
     return stores;
 }
 
-tl::expected<RememberedState, std::string> parse(const std::string& text) {
-    const auto json = nlohmann::json::parse(text, nullptr, false);
-    if (!json.is_object() || json.value("version", 0) != kVersion) {
-        return tl::unexpected(fmt::format("not a state file of version {}", kVersion));
+tl::expected<RememberedWorker, std::string> read_worker(const Json& entry) {
+    const Json* const fields = entry.find("spec");
+    const Json* const wanted = entry.find("wanted");
+    if (fields == nullptr || wanted == nullptr) {
+        return tl::unexpected(std::string("a worker without spec or wanted"));
     }
-    const auto workers = json.find("workers");
-    if (workers == json.end() || !workers->is_array())
-        return tl::unexpected(std::string("it lists no workers"));
-    auto stores = parse_stores(json);
-    if (!stores) return tl::unexpected(stores.error());
-    RememberedState result;
-    result.stores = std::move(*stores);
-    if (const auto daemon = json.find("daemon"); daemon != json.end()) {
-        result.daemon = parse_daemon(daemon->dump());
-    }
-    for (const nlohmann::json& entry : *workers) {
-        if (!entry.is_object() || !entry.contains("spec") || !entry.contains("wanted")) {
-            return tl::unexpected(std::string("a worker without spec or wanted"));
-        }
-        auto spec = ctl::parse_spec(entry["spec"].dump());
-        if (!spec) return tl::unexpected(spec.error());
-        RememberedWorker worker{.spec = std::move(*spec), .wanted = {}};
-        for (const nlohmann::json& wanted : entry["wanted"]) {
-            worker.wanted.push_back(wanted.is_boolean() && wanted.get<bool>());
-        }
-        worker.wanted.resize(worker.spec.instances, false);
-        result.workers.push_back(std::move(worker));
-    }
-    return result;
+    auto spec = ctl::read_spec(*fields);
+    if (!spec) return tl::unexpected(spec.error());
+    RememberedWorker worker{.spec = std::move(*spec), .wanted = {}};
+    for (const Json& each : wanted->elements()) worker.wanted.push_back(each.boolean() == true);
+    worker.wanted.resize(worker.spec.instances, false);
+    return worker;
 }
 
 }  // namespace
 
 tl::expected<RememberedState, std::string> parse_remembered(const std::string& text) {
-    try {
-        return parse(text);
-    } catch (const nlohmann::json::exception& error) {
-        return tl::unexpected(std::string(error.what()));
+    const Json state = json::parse(text, kRecordBounds).value_or(Json());
+    if (state.get("version").integer() != kVersion) {
+        return tl::unexpected(fmt::format("not a state file of version {}", kVersion));
     }
+    const Json& workers = state.get("workers");
+    if (!workers.is_array()) return tl::unexpected(std::string("it lists no workers"));
+    auto stores = read_stores(state);
+    if (!stores) return tl::unexpected(stores.error());
+    RememberedState result;
+    result.stores = std::move(*stores);
+    if (const Json* const daemon = state.find("daemon")) result.daemon = read_daemon(*daemon);
+    for (const Json& entry : workers.elements()) {
+        auto worker = read_worker(entry);
+        if (!worker) return tl::unexpected(worker.error());
+        result.workers.push_back(std::move(*worker));
+    }
+    return result;
 }
 
 tl::expected<RememberedState, std::string> Remembered::load() const {

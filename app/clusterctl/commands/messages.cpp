@@ -1,9 +1,8 @@
 // clusterctl messages: what workers say over their channels, from now on.
-#include <nlohmann/json.hpp>
-
 #include "clusterctl/client.hpp"
 #include "clusterctl/interrupt.hpp"
 #include "clusterctl/verb.hpp"
+#include "clusterctl/view/message_view.hpp"
 #include "clusterctl/view/text.hpp"
 
 namespace cluster::clusterctl {
@@ -46,11 +45,7 @@ public:
 private:
     static void show(const Session& session, const ctl::SeenMessage& message) {
         if (session.options().is_json) {
-            nlohmann::ordered_json json{{"at_ms", message.at_ms}};
-            json["from"] = message.from ? nlohmann::ordered_json(*message.from) : nullptr;
-            json["topic"] = message.topic ? nlohmann::ordered_json(*message.topic) : nullptr;
-            json["message"] = nlohmann::ordered_json::parse(message.message, nullptr, false);
-            print(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+            print(message_document(message));
             return;
         }
         std::string line = message.from.value_or("clusterctl");

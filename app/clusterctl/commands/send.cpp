@@ -1,34 +1,26 @@
 // clusterctl send and publish: a message to workers over their channels.
 #include <charconv>
 
-#include <nlohmann/json.hpp>
-
 #include "clusterctl/client.hpp"
 #include "clusterctl/verb.hpp"
 #include "clusterctl/view/format.hpp"
+#include "clusterctl/view/message_view.hpp"
 #include "clusterctl/view/text.hpp"
+#include "json/text.hpp"
 
 namespace cluster::clusterctl {
 namespace {
 
-std::string document(const ctl::SendAnswer& answer) {
-    nlohmann::ordered_json json{{"delivered", answer.delivered}};
-    if (answer.from) json["from"] = *answer.from;
-    if (answer.reply) json["reply"] = nlohmann::ordered_json::parse(*answer.reply, nullptr, false);
-    if (answer.error) json["error"] = *answer.error;
-    return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
-
 /// Throws for what is no JSON, before anybody is asked to take it.
 void check_json(const std::string& text) {
-    if (nlohmann::json::accept(text)) return;
+    if (json::is_json(text)) return;
     throw usage_failure("not one value of JSON: \"" + one_line(text) + "\"",
                         "texts need quotes of their own: '\"text\"'");
 }
 
 int show_delivered(const Session& session, const ctl::SendAnswer& answer) {
     if (session.options().is_json) {
-        print(document(answer));
+        print(sent_document(answer));
     } else {
         print("delivered to " + count_of(answer.delivered, "instance") + "\n");
     }
@@ -61,7 +53,7 @@ public:
         const ctl::SendAnswer answer = client.send_message(std::move(send));
         if (!is_request) return show_delivered(session, answer);
         if (session.options().is_json) {
-            print(document(answer));
+            print(sent_document(answer));
         } else if (answer.reply) {
             print(*answer.reply + "\n");
         }

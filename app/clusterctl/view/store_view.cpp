@@ -2,24 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "clusterctl/view/format.hpp"
 #include "clusterctl/view/table.hpp"
 #include "clusterctl/view/text.hpp"
+#include "json/text.hpp"
 #include "store/utf8.hpp"
 
 namespace cluster::clusterctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& json) {
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+using json::Json;
 
 Json bytes_field(std::string_view bytes) {
-    if (store::is_utf8(bytes)) return Json(bytes);
+    if (store::is_utf8(bytes)) return bytes;
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string hex;
     for (const char c : bytes) {
@@ -28,10 +23,6 @@ Json bytes_field(std::string_view bytes) {
         hex += kDigits[byte & 15U];
     }
     return Json{{"hex", std::move(hex)}};
-}
-
-Json ttl_field(const StoreKey& key) {
-    return key.ttl_ms ? Json(*key.ttl_ms) : Json();
 }
 
 const char* kind_name(store::CounterKind kind) {
@@ -61,23 +52,23 @@ std::string store_keys_document(std::string_view store, const std::vector<StoreK
                                 bool has_more) {
     Json list = Json::array();
     for (const StoreKey& key : keys) {
-        list.push_back(Json{
-            {"key", bytes_field(key.key)}, {"size_bytes", key.size}, {"ttl_ms", ttl_field(key)}});
+        list.push_back(
+            Json{{"key", bytes_field(key.key)}, {"size_bytes", key.size}, {"ttl_ms", key.ttl_ms}});
     }
-    return dump(Json{{"store", store}, {"keys", std::move(list)}, {"more", has_more}});
+    return dump_pretty(Json{{"store", store}, {"keys", std::move(list)}, {"more", has_more}});
 }
 
 std::string store_value_document(std::string_view store, const StoreKey& key) {
-    return dump(Json{{"store", store},
-                     {"key", bytes_field(key.key)},
-                     {"value", bytes_field(key.value)},
-                     {"size_bytes", key.size},
-                     {"ttl_ms", ttl_field(key)}});
+    return dump_pretty(Json{{"store", store},
+                            {"key", bytes_field(key.key)},
+                            {"value", bytes_field(key.value)},
+                            {"size_bytes", key.size},
+                            {"ttl_ms", key.ttl_ms}});
 }
 
 std::string store_number_document(std::string_view store, std::string_view key,
                                   std::int64_t number) {
-    return dump(Json{{"store", store}, {"key", bytes_field(key)}, {"value", number}});
+    return dump_pretty(Json{{"store", store}, {"key", bytes_field(key)}, {"value", number}});
 }
 
 std::string store_deleted_document(std::string_view store, const std::vector<std::string>& deleted,
@@ -87,7 +78,7 @@ std::string store_deleted_document(std::string_view store, const std::vector<std
         for (const std::string& key : keys) list.push_back(bytes_field(key));
         return list;
     };
-    return dump(
+    return dump_pretty(
         Json{{"store", store}, {"deleted", list_of(deleted)}, {"missing", list_of(missing)}});
 }
 
@@ -112,7 +103,7 @@ std::string counters_document(std::string_view store,
                             {"kind", kind_name(counter.kind)},
                             {"value", counter.value}});
     }
-    return dump(Json{{"store", store}, {"counters", std::move(list)}});
+    return dump_pretty(Json{{"store", store}, {"counters", std::move(list)}});
 }
 
 static const char* huge_pages_text(core::HugePages pages) {
@@ -172,7 +163,7 @@ std::string statistics_document(const StoreStatistics& statistics) {
                                {"free_blocks", each.free_blocks}});
     }
     const auto& generation = statistics.status.generation;
-    return dump(Json{
+    return dump_pretty(Json{
         {"store", spec.name},
         {"size_bytes", spec.size},
         {"memory_bytes", statistics.memory_bytes},

@@ -7,6 +7,7 @@
 #include "clusterctl/startup_unit.hpp"
 #include "clusterctl/view/describe_view.hpp"
 #include "clusterctl/view/event_view.hpp"
+#include "clusterctl/view/message_view.hpp"
 #include "clusterctl/view/plan_view.hpp"
 #include "clusterctl/view/text.hpp"
 #include "clusterctl/view/top_view.hpp"
@@ -73,6 +74,29 @@ TEST_CASE("clusterctl/plan_view: many new workers share a line") {
     std::vector<ctl::PlannedWorker> plan;
     for (int i = 0; i < 9; ++i) plan.push_back({"w" + std::to_string(i), "add", 1, {}});
     CHECK(render_plan(plan, 0, false) == "+ 9 new: w0, w1, w2, w3, w4, w5, w6, w7, w8\n");
+}
+
+TEST_CASE("clusterctl/message_view: what a worker said is a value of the document") {
+    CHECK(sent_document({2, std::nullopt, std::nullopt, std::nullopt}) ==
+          "{\n  \"delivered\": 2\n}\n");
+    CHECK(sent_document({1, "api.0", R"({"b":[],"a":1.0})", std::nullopt}) == R"({
+  "delivered": 1,
+  "from": "api.0",
+  "reply": {
+    "b": [],
+    "a": 1.0
+  }
+}
+)");
+    CHECK(sent_document({0, std::nullopt, std::nullopt, "timeout"}) ==
+          "{\n  \"delivered\": 0,\n  \"error\": \"timeout\"\n}\n");
+    CHECK(message_document({5, "api.0", std::nullopt, R"({"a" : 1,"b":2, "a":3})"}) ==
+          R"({"at_ms":5,"from":"api.0","topic":null,"message":{"a":3,"b":2}})"
+          "\n");
+    // What is JSON, but none that we can hold, is still shown.
+    CHECK(message_document({5, std::nullopt, "news", "1e999"}) ==
+          R"({"at_ms":5,"from":null,"topic":"news","message":"1e999"})"
+          "\n");
 }
 
 TEST_CASE("clusterctl/event_view: what each kind of event says") {
