@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 
 #include "support/client.hpp"
 #include "support/daemon.hpp"
+#include "support/paths.hpp"
 
 namespace cluster::test {
 namespace {
@@ -191,6 +193,41 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.ctl({"restart", "w"}).code == 0);
         CHECK(daemon.pid_of("w.0") != first);
         CHECK(port_of(daemon, "web") == port);
+        CHECK(worker_in(ask(internet(port))) == "w");
+    }
+
+    TEST_CASE("sockets: a supervisor of another build takes over the sockets of the one before") {
+        Daemon daemon;
+        const std::string program = daemon.copy_in(SUPERVISOR_PATH);
+        daemon.env()["CLUSTER_SUPERVISOR"] = program;
+        REQUIRE(daemon
+                    .start(socket_table("web", kAnyPort) +
+                           answering("w", "sockets = \"web\"\n", "{socket:web}"))
+                    .code == 0);
+        const int port = port_of(daemon, "web");
+        const pid_t worker = daemon.pid_of("w.0");
+        const pid_t before = daemon.supervisor_pid();
+        const auto program_of = [](pid_t pid) {
+            struct stat info {};
+            ::stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &info);
+            return info.st_ino;
+        };
+        // As a package manager does it: the new file takes the name of the one that runs.
+        const std::string fresh = program + ".new";
+        std::filesystem::copy_file(SUPERVISOR_PATH, fresh);
+        const ino_t old_program = program_of(before);
+        REQUIRE(::rename(fresh.c_str(), program.c_str()) == 0);
+        const Client waiting(internet(port));
+        REQUIRE(::kill(before, SIGKILL) == 0);
+        REQUIRE(wait_until(
+            [&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
+        CHECK(program_of(daemon.supervisor_pid()) != old_program);
+        waiting.send("q");
+        CHECK(worker_in(waiting.read()) == "w");
+        CHECK(daemon.pid_of("w.0") == worker);
+        CHECK(port_of(daemon, "web") == port);
+        REQUIRE(daemon.ctl({"reload", "w"}).code == 0);
+        CHECK(daemon.pid_of("w.0") != worker);
         CHECK(worker_in(ask(internet(port))) == "w");
     }
 
