@@ -30,6 +30,7 @@ bool is_ring(std::uint64_t begin, std::uint64_t end, std::uint64_t size) {
 
 bool has_valid_tables(const Record& record) {
     if (record.status_size > kMaxStatusText) return false;
+    if (record.cut_off > static_cast<std::uint32_t>(CutOff::no_memory)) return false;
     for (const ClusterPlace& entry : record.cluster_places) {
         if (entry.is_used > 2) return false;
     }

@@ -106,6 +106,14 @@ struct ClusterPlace {
 };
 static_assert(sizeof(ClusterPlace) == 24);
 
+/// Why we have closed a channel, as it stands in its record.
+enum class CutOff : std::uint32_t {
+    none,             // we have not
+    unread_messages,  // its worker did not read them, and slow_reader is "disconnect"
+    unread_answers,   // nor what it had asked for
+    no_memory,        // there was none for a record, so this one stands in none
+};
+
 struct Record {
     std::uint64_t magic;
     std::uint32_t version;
@@ -141,13 +149,15 @@ struct Record {
     std::uint32_t cluster_notes;  // what a worker of a Node.js cluster said (nodecluster::note)
     Carried carried[kMaxCarried];
     ClusterPlace cluster_places[kMaxClusterPlaces];
-    std::uint8_t reserved[4096 - 912 - 16 * kMaxCarried - 24 * kMaxClusterPlaces];
+    std::uint32_t cut_off;  // CutOff; written before the channel is closed
+    std::uint8_t reserved[4096 - 916 - 16 * kMaxCarried - 24 * kMaxClusterPlaces];
     Subscription subscriptions[kMaxSubscriptions];
     Pending pending[kMaxPending];
 };
 static_assert(std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record>);
 static_assert(offsetof(Record, receiving) == 136 && offsetof(Record, counts) == 280);
 static_assert(offsetof(Record, carried) == 912 && offsetof(Record, cluster_places) == 1936);
+static_assert(offsetof(Record, cut_off) == 3472);
 static_assert(offsetof(Record, subscriptions) == 4096);
 static_assert(sizeof(Record) == 4096 + 128 * kMaxSubscriptions + 96 * kMaxPending);
 

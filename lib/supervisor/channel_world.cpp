@@ -87,7 +87,7 @@ bool Channels::send_internal(Run run, std::string_view line, std::uint64_t descr
     const auto pushed =
         is_crowded ? Pushed::overflow : entry->opened->outlet.push(line, descriptor);
     if (pushed == Pushed::overflow || pushed == Pushed::refused) {
-        doomed_.push_back({run, "it did not read the answers that it had asked for"});
+        doomed_.push_back({run, channel::CutOff::unread_answers});
         return false;
     }
     if (!entry->is_dirty && !entry->wants_room) {

@@ -7,11 +7,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <map>
 #include <utility>
 
 #include "supervisor/log.hpp"
+#include "supervisor/wording.hpp"
 #include "sys/clock.hpp"
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 #include "sys/recorded.hpp"
 
@@ -43,10 +44,6 @@ constexpr Duration kTrimDelay = std::chrono::seconds{1};
 constexpr std::size_t kStreamLines = 8;
 constexpr Duration kRest = std::chrono::microseconds{100};
 
-wire::HeldKey key_of(wire::HeldKind kind, Run run) {
-    return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
-}
-
 std::string_view basename_of(std::string_view path) {
     const std::size_t slash = path.rfind('/');
     return slash == std::string_view::npos ? path : path.substr(slash + 1);
@@ -64,6 +61,10 @@ core::ChannelMode channel_mode(const core::Launch& launch) {
 }
 
 // --- opening and closing
+
+wire::HeldKey Channels::key_of(wire::HeldKind kind, Run run) {
+    return {.kind = kind, .index = 0, .slot = run.slot.value, .generation = run.generation.value};
+}
 
 Status Channels::prepare(const core::Place& place, const core::WorkerSpec& spec,
                          Inheritance& inheritance) {
@@ -100,44 +101,6 @@ void Channels::add(const core::Place& place, Run run, sys::UniqueFd socket) {
     if (auto watched = watch_socket(entry); !watched) end(entry, "it cannot be watched");
 }
 
-void Channels::resume(std::vector<HeldDescriptor>& held) {
-    std::map<Run, sys::UniqueFd> memories;
-    for (HeldDescriptor& item : held) {
-        if (item.key.kind != wire::HeldKind::channel_memory) continue;
-        memories[{Slot{item.key.slot}, Generation{item.key.generation}}] = std::move(item.fd);
-    }
-    for (HeldDescriptor& item : held) {
-        if (item.key.kind != wire::HeldKind::channel) continue;
-        const Run run{Slot{item.key.slot}, Generation{item.key.generation}};
-        const core::Place* const place = fleet_.find(run);
-        if (place == nullptr) {
-            keeper_.drop(item.key);
-            continue;
-        }
-        add(*place, run, std::move(item.fd));
-        if (auto memory = memories.extract(run)) attach(*find(run), std::move(memory.mapped()));
-    }
-    for (const auto& [run, file] : memories) {
-        keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
-    }
-}
-
-/// The predecessor's memory. Where it cannot be used nothing may be written behind what that has
-/// sent.
-void Channels::attach(Entry& entry, sys::UniqueFd file) {
-    const auto size = sys::file_size(file.get());
-    auto mapping = size ? sys::map_shared(file.get(), *size, true)
-                        : Result<sys::Mapping>{tl::unexpected(size.error())};
-    if (!mapping) return end(entry, "its memory cannot be mapped");
-    const auto memory =
-        channel::Memory::attach({mapping->as<std::byte>(), static_cast<std::size_t>(*size)});
-    if (!memory) return end(entry, "its record is not valid");
-    entry.opened = std::make_unique<Opened>(Opened{std::move(file), std::move(*mapping), *memory,
-                                                   channel::Intake{*memory},
-                                                   channel::Outlet{*memory, spec_.slow_reader}});
-    router_.set_record(entry.run, memory->record());
-}
-
 /// Before the first byte moves: a record without a socket is nothing, a socket that has moved bytes
 /// without a record is a torn line.
 bool Channels::open_memory(Entry& entry) {
@@ -150,7 +113,7 @@ bool Channels::open_memory(Entry& entry) {
     if (!mapping) {
         log::error(fmt::format("{}: no memory for its channel: {}", name_of(entry.run),
                                std::strerror(mapping.error().code)));
-        doomed_.push_back({entry.run, "there was no memory for it"});
+        doomed_.push_back({entry.run, channel::CutOff::no_memory});
         return false;
     }
     const channel::Memory memory = channel::Memory::make({mapping->as<std::byte>(), size}, sizes);
@@ -181,13 +144,22 @@ void Channels::end(Entry& entry, std::string reason) {
     if (peer_ != nullptr) peer_->on_channel_closed(entry.run);
 }
 
+/// Its worker may take this for the end of the daemon, so that a successor has to know of it.
+void Channels::cut_off(Entry& entry, channel::CutOff why) {
+    entry.is_cut_off = true;
+    if (entry.opened != nullptr) {
+        channel::publish(entry.opened->memory.record().cut_off, static_cast<std::uint32_t>(why));
+    }
+    sys::pass(Failpoint::channel_cut);
+    end(entry, cut_off_text(why));
+}
+
 void Channels::close(Run run) {
     Entry* const entry = find(run);
     if (entry == nullptr) return;
     end(*entry, "the run is over");
     if (peer_ != nullptr) peer_->on_run_closed(run);
     if (entry->opened != nullptr) keeper_.drop(key_of(wire::HeldKind::channel_memory, run));
-    cut_off_.erase(run);
     entries_.erase(run.slot);
 }
 
@@ -348,7 +320,7 @@ bool Channels::deliver(Run to, std::string_view line) {
     if (entry == nullptr || !entry->ended.empty() || !open_memory(*entry)) return false;
     const auto pushed = entry->opened->outlet.push(line);
     if (pushed == channel::Outlet::Pushed::overflow) {
-        doomed_.push_back({to, "it did not read its messages"});
+        doomed_.push_back({to, channel::CutOff::unread_messages});
         return false;
     }
     if (!entry->is_dirty && !entry->wants_room) {
@@ -389,12 +361,12 @@ void Channels::send(Entry& entry) {
 }
 
 void Channels::flush() {
-    for (Doomed& doomed : std::exchange(doomed_, {})) {
+    for (const Doomed& doomed : std::exchange(doomed_, {})) {
         Entry* const entry = find(doomed.run);
         if (entry == nullptr || !entry->ended.empty()) continue;
-        log::warn(fmt::format("{}: its channel is closed: {}", name_of(doomed.run), doomed.reason));
-        cut_off_.insert(doomed.run);
-        end(*entry, std::move(doomed.reason));
+        log::warn(
+            fmt::format("{}: its channel is closed: {}", name_of(doomed.run), cut_off_text(doomed.why)));
+        cut_off(*entry, doomed.why);
     }
     for (const Run run : std::exchange(dirty_, {})) {
         Entry* const entry = find(run);
@@ -408,23 +380,6 @@ void Channels::drain(Run run) {
     Entry* const entry = find(run);
     if (entry == nullptr) return;
     for (int i = 0; i < kDrainReads && entry->ended.empty() && read(*entry); ++i) {
-    }
-}
-
-void Channels::begin(Instant now) {
-    now_ = now;
-    std::vector<Run> runs;
-    for (const auto& [slot, entry] : entries_) {
-        if (entry.opened != nullptr && entry.ended.empty()) runs.push_back(entry.run);
-    }
-    for (const Run run : runs) {
-        Entry& entry = *find(run);
-        if (const auto line = entry.opened->intake.line_cut_off()) router_.complete(run, *line);
-        if (entry.opened->memory.record().said_ready != 0) ready_.push_back(run);
-        apply_lines(entry);
-        if (entry.opened->outlet.is_empty() || entry.is_dirty) continue;
-        entry.is_dirty = true;
-        dirty_.push_back(run);
     }
 }
 
@@ -478,6 +433,7 @@ std::optional<Channels::Facts> Channels::facts(Run run) const {
     const Entry& entry = found->second;
     Facts facts{.is_node = entry.is_node,
                 .state = entry.ended.empty() ? "open" : entry.ended,
+                .is_cut_off = entry.is_cut_off,
                 .record = nullptr,
                 .queued_bytes = 0};
     if (entry.opened != nullptr) {

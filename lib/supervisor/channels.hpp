@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,6 +48,7 @@ public:
     struct Facts {
         bool is_node = false;
         std::string state;                        // "open", or why it is not
+        bool is_cut_off = false;                  // we have closed it, and not its worker
         const channel::Record* record = nullptr;  // null: nothing has moved yet
         std::uint64_t queued_bytes = 0;
     };
@@ -85,8 +85,6 @@ public:
     void begin(Instant now);
     /// The run never came to be, or is over.
     void close(Run run);
-    /// We have closed it, and not its worker.
-    [[nodiscard]] bool is_cut_off(Run run) const { return cut_off_.count(run) != 0; }
     /// A channel instead of the one whose end the run's process has lost: the other end of it. What
     /// the old one still holds is read; what waits for a reader is gone, and so are subscriptions
     /// and requests. Errors: {socket, ENOENT} the run has none by its table; {socket, errno};
@@ -134,6 +132,7 @@ private:
         bool is_wide = false;     // its rings have used more than they keep
         bool is_dirty = false;    // something is queued that was not tried to be sent
         std::string ended;        // why it is closed; "": it is not
+        bool is_cut_off = false;  // by us
         std::unique_ptr<Opened> opened;
     };
 
@@ -150,11 +149,14 @@ private:
     void observe(const channel::Observed& message) override { watch_.add(message, now_); }
     void answer(channel::OutsideReply reply) override { watch_.answer(std::move(reply)); }
 
+    [[nodiscard]] static wire::HeldKey key_of(wire::HeldKind kind, Run run);
     [[nodiscard]] int descriptor_of(std::uint64_t number) const;
     [[nodiscard]] Entry* find(Run run);
     [[nodiscard]] std::string name_of(Run run) const;
     void add(const core::Place& place, Run run, sys::UniqueFd socket);
+    [[nodiscard]] bool map_memory(Entry& entry, sys::UniqueFd file);
     void attach(Entry& entry, sys::UniqueFd file);
+    [[nodiscard]] bool resume_cut_off(Run run, sys::UniqueFd file);
     [[nodiscard]] bool open_memory(Entry& entry);
     [[nodiscard]] Status watch_socket(Entry& entry);
     void on_ready_socket(Slot slot, const ev::Ready& ready);
@@ -167,6 +169,7 @@ private:
     void update_watch(Entry& entry);
     void send(Entry& entry);
     void end(Entry& entry, std::string reason);
+    void cut_off(Entry& entry, channel::CutOff why);
     void note_memory(Entry& entry);
     void trim(Entry& entry);
     void trim_wide();
@@ -187,9 +190,8 @@ private:
     std::optional<Instant> rest_until_;  // of all of them
     struct Doomed {
         Run run;
-        std::string reason;
+        channel::CutOff why = channel::CutOff::none;
     };
-    std::set<Run> cut_off_;       // whose channel we have closed, until they end
     std::vector<Doomed> doomed_;  // to be ended when nobody stands in the router
     std::vector<Run> ready_;
     Instant now_{};

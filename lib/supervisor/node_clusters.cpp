@@ -111,8 +111,12 @@ void NodeClusters::say_what_is_cut(Run run) {
 }
 
 bool NodeClusters::is_cut_off(Run run) const {
-    const auto facts = primary_.facts(run);
-    return facts && (facts->notes & note::kOnline) != 0 && channels_.is_cut_off(run);
+    const core::Place* const place = fleet_.find(run);
+    if (place == nullptr || !fleet_.spec_of(*place).launch.node.cluster) return false;
+    const auto channel = channels_.facts(run);
+    if (!channel || !channel->is_cut_off) return false;
+    // Without a record it may have said so: nobody could hear it.
+    return channel->record == nullptr || (channel->record->cluster_notes & note::kOnline) != 0;
 }
 
 bool NodeClusters::on_node_message(Run run, std::string_view line, Instant now) {

@@ -201,6 +201,20 @@ std::string pending_text(const core::WorkerSpec& spec, const core::Instance& ins
         instance.state);
 }
 
+std::string cut_off_text(channel::CutOff why) {
+    switch (why) {
+        case channel::CutOff::unread_messages:
+            return "it did not read its messages";
+        case channel::CutOff::unread_answers:
+            return "it did not read the answers that it had asked for";
+        case channel::CutOff::no_memory:
+            return "there was no memory for it";
+        case channel::CutOff::none:
+            break;
+    }
+    return "";
+}
+
 const char* reason_name(core::ExitReason reason) {
     switch (reason) {
         case core::ExitReason::exited:

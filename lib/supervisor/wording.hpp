@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/time.hpp"
+#include "channel/record.hpp"
 #include "core/fleet.hpp"
 
 namespace cluster::supervisor {
@@ -31,6 +32,9 @@ namespace cluster::supervisor {
 /// Why a program that is known to be Node.js itself (core::node_wrapper) is no good one to start a
 /// worker of a cluster with.
 [[nodiscard]] std::string wrapper_text(const std::string& program);
+
+/// Why a channel is closed that its worker has not closed.
+[[nodiscard]] std::string cut_off_text(channel::CutOff why);
 
 /// last_exit.reason of `status`.
 [[nodiscard]] const char* reason_name(core::ExitReason reason);

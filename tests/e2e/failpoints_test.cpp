@@ -11,13 +11,17 @@
 #include <string>
 #include <vector>
 
+#include "support/node_cluster.hpp"
+
 namespace cluster::test {
 namespace {
 
 const std::string kQuick = "min_uptime = \"20ms\"\n";
 
 std::string base_config() {
-    return worker_table("tick", {worker_program("ticker"), "1"}, kQuick + "instances = 2") +
+    // Small queues, so that a few messages are more than one who does not read may have.
+    return "[channel]\nmax_line = \"64KiB\"\nmax_queue = \"128KiB\"\nslow_reader = \"disconnect\"\n" +
+           worker_table("tick", {worker_program("ticker"), "1"}, kQuick + "instances = 2") +
            worker_table("lined", {worker_program("ticker"), "5"}, kQuick + "log.timestamp = true") +
            worker_table("victim", {worker_program("idle")}, kQuick);
 }
@@ -33,6 +37,7 @@ enum class Scene {
     restart,      // a worker is restarted
     rotate,       // logs are rotated
     output,       // nothing: output flows
+    messages,     // a worker does not read its messages
     takeover,     // the supervisor is killed
     shutdown,     // the daemon is shut down
     none          // the point is none of the supervisor's
@@ -69,6 +74,8 @@ Scene scene_of(Failpoint point) {
         case Failpoint::lines_staged:
         case Failpoint::sys_splice:
             return Scene::output;
+        case Failpoint::channel_cut:
+            return Scene::messages;
         case Failpoint::shutdown_stored:
         case Failpoint::finish_asked:
             return Scene::shutdown;
@@ -174,6 +181,17 @@ void act(const Daemon& daemon, Scene scene) {
             for (int i = 0; i < 3; ++i)
                 static_cast<void>(daemon.ctl({"logs", "--rotate", "tick.0"}));
             break;
+        case Scene::messages: {
+            const std::string message = '"' + std::string(60'000, 'x') + '"';
+            const auto state = [&] {
+                return describe(daemon, "victim.0").at("channel").at("state").get<std::string>();
+            };
+            CHECK(wait_until([&] {
+                static_cast<void>(daemon.ctl({"send", "victim.0", message}));
+                return state() == "it did not read its messages";
+            }));
+            break;
+        }
         case Scene::takeover:
             ::kill(daemon.supervisor_pid(), SIGKILL);
             break;
@@ -250,6 +268,9 @@ TEST_SUITE("e2e") {
     }
     TEST_CASE("failpoints/supervisor: a crash while output flows") {
         crash_supervisor_in(Scene::output);
+    }
+    TEST_CASE("failpoints/supervisor: a crash while a channel is closed") {
+        crash_supervisor_in(Scene::messages);
     }
     TEST_CASE("failpoints/supervisor: a crash at any point of a takeover") {
         crash_supervisor_in(Scene::takeover);

@@ -145,6 +145,51 @@ except OSError as error:
         CHECK(has_text(daemon.ctl({"describe", "flood.0"}).out, "its channel was closed"));
     }
 
+    TEST_CASE("node cluster/hostile: it has failed too if we were killed before it ended") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        // The successor hears of the end, or finds it.
+        for (const bool ends_alone : {false, true}) {
+            CAPTURE(ends_alone);
+            const Daemon daemon;
+            const std::string program = daemon.write("worker.py", kPython + R"(
+signal.signal(signal.SIGUSR1, lambda number, frame: sys.exit(0))
+try:
+    while True: query(port=8000)
+except OSError as error:
+    say("cut off")
+signal.pause()
+)");
+            REQUIRE(daemon
+                        .start(worker_table("flood", {python, program},
+                                            kNodeCluster + "ready = \"exec\"\nrestart = \"on-failure\"\n" +
+                                                "backoff = { initial = \"1h\", max = \"1h\" }\n"))
+                        .code == 0);
+            REQUIRE(wait_until([&] { return daemon.out_log("flood.0") == "cut off\n"; },
+                               seconds{60}));
+            const pid_t worker = daemon.pid_of("flood.0");
+            for (int kills = 1; kills <= 2; ++kills) {
+                const pid_t supervisor = daemon.supervisor_pid();
+                if (ends_alone && kills == 2) {
+                    REQUIRE(::kill(supervisor, SIGSTOP) == 0);
+                    REQUIRE(::kill(worker, SIGUSR1) == 0);
+                    CHECK(wait_until([&] { return !is_alive(worker); }));
+                }
+                REQUIRE(::kill(supervisor, SIGKILL) == 0);
+                REQUIRE(wait_until(
+                    [&] { return daemon.is_answering() && daemon.supervisor_pid() != supervisor; }));
+                if (ends_alone && kills == 2) continue;
+                CHECK(has_text(describe(daemon, "flood.0").at("channel").at("state"),
+                               "did not read the answers"));
+            }
+            if (!ends_alone) REQUIRE(::kill(worker, SIGUSR1) == 0);
+            REQUIRE(daemon.wait_for_state("flood.0", "backoff"));
+            const Json exit = daemon.worker("flood.0").at("last_exit");
+            CHECK(exit.at("reason") == "channel");
+            CHECK(exit.at("code") == 0);
+        }
+    }
+
     TEST_CASE("node cluster/hostile: a hundred thousand questions are answered, within bounds") {
         const std::string python = program_or_skip("python3");
         if (python.empty()) return;

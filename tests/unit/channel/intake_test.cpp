@@ -162,6 +162,7 @@ TEST_CASE("channel/record: what makes no sense is not attached") {
     CHECK(refuses([](Record& record) { record.in_received = record.in_bytes + 1; }));
     CHECK(refuses([](Record& record) { record.out_queued = record.out_bytes + 1; }));
     CHECK(refuses([](Record& record) { record.subscriptions[3].size = 255; }));
+    CHECK(refuses([](Record& record) { record.cut_off = 4; }));
     CHECK(refuses([](Record& record) {
         record.next_sequence = 1;
         record.pending[9].id_size = 255;
@@ -169,6 +170,17 @@ TEST_CASE("channel/record: what makes no sense is not attached") {
     TestMemory test;
     CHECK_FALSE(Memory::attach(test.bytes().first(100)));
     CHECK_FALSE(Memory::attach(test.bytes().first(test.bytes().size() - 8)));
+}
+
+TEST_CASE("channel/record: a successor knows that the channel was closed on our side, and why") {
+    TestMemory test;
+    test.record().cluster_notes = 3;
+    CHECK(CutOff{Memory::attach(test.bytes())->record().cut_off} == CutOff::none);
+    publish(test.record().cut_off, static_cast<std::uint32_t>(CutOff::unread_answers));
+    const auto memory = Memory::attach(test.bytes());
+    REQUIRE(memory);
+    CHECK(CutOff{memory->record().cut_off} == CutOff::unread_answers);
+    CHECK(memory->record().cluster_notes == 3);
 }
 
 }  // namespace
