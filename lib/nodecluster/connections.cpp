@@ -112,11 +112,19 @@ void Primary::take_back(Entry& entry) {
 
 // --- time
 
+/// When a run that was told to end gets its stop signal, if it is still there: once.
+std::optional<Instant> Primary::signal_at(const Entry& entry) {
+    if (!entry.is_stopping || entry.is_signalled) return std::nullopt;
+    std::optional<Instant> at;
+    if (entry.channel_closed_at) at = *entry.channel_closed_at + kAfterChannel;
+    if (entry.kill_at) at = earliest(at, *entry.kill_at - entry.before_kill);
+    return at;
+}
+
 void Primary::on_time(Instant now) {
     for (auto& [slot, entry] : entries_) {
         if (entry.drains_until && now >= *entry.drains_until) disconnect(entry);
-        if (entry.signal_at && now >= *entry.signal_at) {
-            entry.signal_at.reset();
+        if (const auto due = signal_at(entry); due && now >= *due) {
             entry.is_signalled = true;
             actions_.push_back(action::Signal{entry.member.run});
         }
@@ -136,7 +144,7 @@ std::optional<Instant> Primary::next_deadline() const {
     std::optional<Instant> next;
     for (const auto& [slot, entry] : entries_) {
         next = earliest(next, entry.drains_until);
-        next = earliest(next, entry.signal_at);
+        next = earliest(next, signal_at(entry));
         next = earliest(next, entry.backs_off_until);
     }
     for (const auto& [id, handle] : handles_) next = earliest(next, handle.closes_at);

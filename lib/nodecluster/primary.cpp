@@ -75,7 +75,8 @@ bool Primary::stop(Run run, Duration grace, Instant now) {
     entry->is_stopping = true;
     take_out_of_turns(*entry);
     grace = std::max(grace, Duration{0});
-    if (!entry->is_signalled) entry->signal_at = now + grace - std::min(kBeforeKill, grace / 4);
+    entry->kill_at = now + grace;
+    entry->before_kill = std::min(kBeforeKill, grace / 4);
     const std::uint32_t notes = entry->member.notes;
     if ((notes & note::kDisconnected) != 0) return true;
     const bool can_drain = entry->member.drains && (notes & note::kCanDrain) != 0;
@@ -93,6 +94,12 @@ bool Primary::stop(Run run, Duration grace, Instant now) {
     return true;
 }
 
+void Primary::extend(Run run, Duration grace, Instant now) {
+    Entry* const entry = find(run);
+    if (entry == nullptr || !entry->kill_at) return;
+    entry->kill_at = std::max(*entry->kill_at, now + grace);
+}
+
 void Primary::withdraw(Run run) {
     if (Entry* const entry = find(run)) take_out_of_turns(*entry);
 }
@@ -108,10 +115,8 @@ void Primary::on_channel_closed(Run run, Instant now) {
     Entry* const entry = find(run);
     if (entry == nullptr || !entry->has_channel) return;
     entry->has_channel = false;
+    entry->channel_closed_at = now;
     entry->drains_until.reset();
-    if (entry->is_stopping && !entry->is_signalled) {
-        entry->signal_at = earliest(entry->signal_at, now + kAfterChannel);
-    }
     take_out_of_turns(*entry);
     take_back(*entry);
 }

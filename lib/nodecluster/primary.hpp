@@ -195,6 +195,9 @@ public:
     /// Asks a run to end: to drain, where it can, then to disconnect, and in the end by its stop
     /// signal; `grace`: it will be killed then. False: it is no worker of a cluster, or has no channel; a signal is all there is.
     [[nodiscard]] bool stop(Run run, Duration grace, Instant now);
+    /// A run that was told to end has asked for more time; `grace`: from now on, never less than it
+    /// had. What it is to do with it is its own: it is not asked again.
+    void extend(Run run, Duration grace, Instant now);
     /// It will be asked to end in another way: it is handed no more connections.
     void withdraw(Run run);
     /// A message of Node.js' own; false: it makes no sense.
@@ -265,7 +268,9 @@ private:
         std::map<std::uint64_t, OnTheWay> on_the_way;  // by the number of the message
         std::optional<Instant> backs_off_until;
         std::optional<Instant> drains_until;
-        std::optional<Instant> signal_at;
+        std::optional<Instant> channel_closed_at;
+        std::optional<Instant> kill_at;  // from when it was told to end
+        Duration before_kill{};
         bool is_signalled = false;
         std::map<HandleId, std::uint64_t> handed_over;
     };
@@ -292,6 +297,7 @@ private:
     static void linger(Handle& handle, Instant now);
     void note(Entry& entry, std::uint32_t bit);
     void disconnect(Entry& entry);
+    [[nodiscard]] static std::optional<Instant> signal_at(const Entry& entry);
     void take_out_of_turns(Entry& entry);
     [[nodiscard]] bool has_room(Run run) const;
     [[nodiscard]] std::optional<Run> choose(Handle& handle);

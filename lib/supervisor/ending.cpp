@@ -40,6 +40,16 @@ void Supervisor::signal(Run run, int signal) {
     sys::pass(Failpoint::signal_asked);
 }
 
+/// An instance of a Node.js cluster that has asked for more time gets its stop signal as much later
+/// as SIGKILL.
+void Supervisor::extend_end(Slot slot, Instant now) {
+    const core::Place* place = fleet_.find(slot);
+    if (place == nullptr) return;
+    const auto* const stopping = std::get_if<core::Stopping>(&place->instance.state);
+    if (stopping == nullptr || stopping->kill_sent) return;
+    clusters_.extend({slot, place->instance.generation}, stopping->kill_at - now, now);
+}
+
 /// Workers of a Node.js cluster whose channel is closed and that are still there.
 void Supervisor::signal_left() {
     for (const Run run : clusters_.take_signals()) {

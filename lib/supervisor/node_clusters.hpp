@@ -37,6 +37,8 @@ public:
 
     /// Asks a run to end by messages. False: that is no way to reach it.
     [[nodiscard]] bool stop(Run run, Duration grace, Instant now);
+    /// A run that was asked to end is killed later than was said then.
+    void extend(Run run, Duration grace, Instant now) { primary_.extend(run, grace, now); }
     /// It was asked to end in another way: it is handed no more connections.
     void withdraw(Run run);
     /// It is killed: says what is lost, if that was not said before.

@@ -281,7 +281,10 @@ void Supervisor::forgive_restarts(Instant now) {
 }
 
 RunWatch::Tell Supervisor::tell_fleet(Instant now) {
-    return [this, now](Slot slot, const core::Event& event) { fleet_.on_event(slot, event, now); };
+    return [this, now](Slot slot, const core::Event& event) {
+        fleet_.on_event(slot, event, now);
+        if (std::holds_alternative<core::event::ExtendTimeout>(event)) extend_end(slot, now);
+    };
 }
 
 /// Before anything that follows from it: a run that was ready may be over already.

@@ -82,6 +82,7 @@ private:
     [[nodiscard]] RunWatch::Tell tell_fleet(Instant now);
     void forgive_restarts(Instant now);
     void tell_ready(Instant now);
+    void extend_end(Slot slot, Instant now);
     void signal_left();
     void close_run(Run run);
     void on_refused(const wire::Message& message, Instant now);

@@ -190,6 +190,43 @@ signal.pause()
         }
     }
 
+    TEST_CASE("node cluster/end: who asks for more time gets its stop signal as much later") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        for (const bool has_kill : {false, true}) {
+            CAPTURE(has_kill);
+            const Daemon daemon;
+            // It keeps its channel, and needs more time to end than it has.
+            const std::string program = daemon.write("worker.py", kPython + R"(
+def end(number, frame):
+    say("signal", time.monotonic() - asked >= 2)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect(os.environ["NOTIFY_SOCKET"])
+notify.send(b"READY=1")
+hear()
+asked = time.monotonic()
+notify.send(b"EXTEND_TIMEOUT_USEC=3000000")
+say("asked")
+while True: signal.pause()
+)");
+            REQUIRE(daemon
+                        .start(worker_table("slow", {python, program},
+                                            kNodeCluster + "ready = \"notify\"\n" +
+                                                "restart = \"never\"\nstop_timeout = \"2s\"\n"))
+                        .code == 0);
+            Process stop = daemon.start_ctl({"stop", "slow"});
+            REQUIRE(wait_until([&] { return daemon.out_log("slow.0") == "asked\n"; }));
+            if (has_kill) REQUIRE(::kill(daemon.supervisor_pid(), SIGKILL) == 0);
+            CHECK(stop.wait().code == 0);
+            CHECK(daemon.out_log("slow.0") == "asked\nsignal True\n");
+            const Json exit = daemon.worker("slow.0").at("last_exit");
+            CHECK(exit.at("reason") == "stopped");
+            CHECK(exit.at("code") == 0);
+        }
+    }
+
     TEST_CASE("node cluster/hostile: a hundred thousand questions are answered, within bounds") {
         const std::string python = program_or_skip("python3");
         if (python.empty()) return;

@@ -190,6 +190,34 @@ TEST_CASE("nodecluster/stop: who keeps its channel gets the signal before it is 
     CHECK(hasty.events.back() == "signal run 1/1");
 }
 
+TEST_CASE("nodecluster/stop: who asks for more time gets the signal later, never earlier") {
+    World world = with_runs(1, false);
+    world.primary.extend(kFirst, 60s, world.now);  // nobody has told it to end
+    CHECK_FALSE(world.primary.next_deadline().has_value());
+    CHECK(world.stop(kFirst, 2s));
+    world.pass(1s);
+    world.primary.extend(kFirst, 500ms, world.now);  // less than it has
+    world.pass(749ms);
+    CHECK(world.events.back() != "signal run 1/1");
+    world.primary.extend(kFirst, 3s, world.now);
+    world.pass(2749ms);
+    CHECK(world.events.back() != "signal run 1/1");
+    world.pass(1ms);
+    CHECK(world.events.back() == "signal run 1/1");
+    world.primary.extend(kFirst, 10s, world.now);
+    CHECK_FALSE(world.primary.next_deadline().has_value());  // once
+
+    World closed = with_runs(1, false);
+    CHECK(closed.stop(kFirst, 1s));
+    closed.primary.extend(kFirst, 10s, closed.now);
+    closed.pass(500ms);
+    closed.close_channel(kFirst);
+    closed.pass(999ms);
+    CHECK(closed.events.back() != "signal run 1/1");
+    closed.pass(1ms);
+    CHECK(closed.events.back() == "signal run 1/1");
+}
+
 TEST_CASE("nodecluster/stop: without a preload, or without the wish, nobody is asked to drain") {
     World world = with_runs(1, false);
     CHECK(world.stop(kFirst, 10s));
