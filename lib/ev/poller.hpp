@@ -15,6 +15,8 @@ namespace cluster::ev {
 struct Interest {
     bool readable = true;
     bool writable = false;
+
+    friend bool operator==(const Interest&, const Interest&) = default;
 };
 
 struct Ready {

@@ -52,6 +52,31 @@ void Primary::hand_out_all(const Entry& entry) {
     }
 }
 
+bool Primary::is_busy(HandleId id) const {
+    const auto handle = handles_.find(id);
+    if (handle == handles_.end()) return false;
+    bool is_anybody_there = false;
+    for (const Run run : handle->second.turns) {
+        const auto found = entries_.find(run.slot);
+        if (found == entries_.end() || found->second.backs_off_until) continue;
+        if (found->second.on_the_way.size() < kBusy) return false;
+        is_anybody_there = true;
+    }
+    return is_anybody_there;
+}
+
+std::vector<Run> Primary::unanswered(HandleId id) const {
+    std::vector<Run> runs;
+    const auto handle = handles_.find(id);
+    if (handle == handles_.end()) return runs;
+    for (const Run run : handle->second.turns) {
+        const auto found = entries_.find(run.slot);
+        const bool is_it = found != entries_.end() && !found->second.on_the_way.empty();
+        if (is_it) runs.push_back(run);
+    }
+    return runs;
+}
+
 void Primary::on_connection(HandleId id, ConnectionId connection) {
     Handle* const handle = find(id);
     if (handle == nullptr) {

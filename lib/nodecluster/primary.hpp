@@ -41,6 +41,9 @@ using ConnectionId = Id<struct ConnectionTag, std::uint64_t>;
 /// Connections on their way to one run. Why: a window of 1, as Node.js has it, waits for the run
 /// each time; beyond 16 there is nothing to gain (NODECLUSTER.md, measured).
 inline constexpr std::size_t kWindow = 16;
+/// Of these, as many as keep a run occupied for a moment. Why: one takes a process of Node.js at
+/// least 100 us.
+inline constexpr std::size_t kBusy = 4;
 /// A run that refuses a connection gets none for so long. Why: one at its maxConnections refuses
 /// them as fast as they come.
 inline constexpr Duration kBackOff = std::chrono::milliseconds{20};
@@ -214,6 +217,11 @@ public:
 
     // --- connections
     void on_connection(HandleId handle, ConnectionId connection);
+    /// Every run that takes connections of this socket has kBusy of them before it, so that one more
+    /// would only wait there: who accepts has a moment of time.
+    [[nodiscard]] bool is_busy(HandleId handle) const;
+    /// Those that have not answered for all of theirs.
+    [[nodiscard]] std::vector<Run> unanswered(HandleId handle) const;
     /// It could not be sent to that run.
     void on_refused(Run run, std::uint64_t sequence, Instant now);
 

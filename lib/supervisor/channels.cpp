@@ -126,8 +126,9 @@ bool Channels::open_memory(Entry& entry) {
 }
 
 Status Channels::watch_socket(Entry& entry) {
+    entry.interest = {.readable = !entry.is_resting, .writable = entry.wants_room};
     auto added = loop_.add(
-        entry.socket.get(), {.readable = !entry.is_resting, .writable = entry.wants_room},
+        entry.socket.get(), entry.interest,
         [this, slot = entry.run.slot](const ev::Ready& ready) { on_ready_socket(slot, ready); });
     if (!added) return tl::unexpected(added.error());
     entry.watch = *added;
@@ -234,7 +235,7 @@ bool Channels::read(Entry& entry) {
         const std::size_t lines = apply_lines(entry);
         if (!entry.ended.empty()) return false;
         // Whoever was sent something may answer, and the answer is not to wait.
-        if (lines >= kStreamLines && is_all && dirty_.empty()) rest(entry);
+        if (lines >= kStreamLines && is_all && dirty_.empty()) rest(entry, kRest);
         return true;
     }
     intake.on_end();
@@ -251,27 +252,44 @@ std::size_t Channels::apply_lines(Entry& entry) {
     return count;
 }
 
-void Channels::rest(Entry& entry) {
+void Channels::rest(Entry& entry, Duration time) {
+    rest(time);
     if (entry.is_resting) return;
     entry.is_resting = true;
     update_watch(entry);
     resting_.push_back(entry.run);
-    if (!rest_until_) rest_until_ = now_ + kRest;
 }
 
+void Channels::rest(Run run, Duration time) {
+    Entry* const entry = find(run);
+    if (entry != nullptr && entry->ended.empty()) rest(*entry, time);
+}
+
+void Channels::rest(Duration time) {
+    rest_until_ = earliest(rest_until_, sys::monotonic_now() + time);
+}
+
+/// Who rests again after that was not watched in between.
 void Channels::end_rest() {
     rest_until_.reset();
-    for (const Run run : std::exchange(resting_, {})) {
+    const std::vector<Run> rested = std::exchange(resting_, {});
+    for (const Run run : rested) {
         Entry* const entry = find(run);
         if (entry == nullptr || !entry->is_resting) continue;
         entry->is_resting = false;
-        if (entry->ended.empty()) update_watch(*entry);
+        if (entry->ended.empty()) static_cast<void>(read(*entry));
+    }
+    if (peer_ != nullptr) peer_->on_rested();
+    for (const Run run : rested) {
+        Entry* const entry = find(run);
+        if (entry != nullptr && entry->ended.empty()) update_watch(*entry);
     }
 }
 
 void Channels::update_watch(Entry& entry) {
-    static_cast<void>(loop_.modify(
-        entry.watch, {.readable = !entry.is_resting, .writable = entry.wants_room}));
+    const ev::Interest interest{.readable = !entry.is_resting, .writable = entry.wants_room};
+    if (interest == entry.interest) return;
+    if (loop_.modify(entry.watch, interest)) entry.interest = interest;
 }
 
 void Channels::note_memory(Entry& entry) {

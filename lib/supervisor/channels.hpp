@@ -38,6 +38,8 @@ public:
     virtual bool on_node_message(Run run, std::string_view line, Instant now) = 0;
     virtual void on_channel_closed(Run run) = 0;
     virtual void on_run_closed(Run run) = 0;
+    /// What Channels::rest() has put off is due.
+    virtual void on_rested() = 0;
     /// What a queued line carries, still the peer's; -1: it is gone, and the line is of no use.
     [[nodiscard]] virtual int descriptor_of(std::uint64_t number) const = 0;
 };
@@ -66,6 +68,11 @@ public:
     /// What is remembered of the channel; null: it is closed, or nothing has moved.
     [[nodiscard]] channel::Record* record_of(Run run);
     [[nodiscard]] bool is_open(Run run);
+    /// The run is heard again after that time at the latest, and not as soon as it says something.
+    void rest(Run run, Duration time);
+    /// NodePeer::on_rested() is called after that time at the latest, behind what runs that rested
+    /// have said.
+    void rest(Duration time);
 
     Channels(ev::Loop& loop, KeeperLink& keeper, const core::Fleet& fleet,
              const core::ChannelSpec& spec, StoreOf store_of)
@@ -128,7 +135,8 @@ private:
         ev::Watch watch;
         bool is_node = false;
         bool wants_room = false;  // the socket was full
-        bool is_resting = false;  // a stream that is read again a moment later
+        bool is_resting = false;  // it is read again a moment later
+        ev::Interest interest;    // as it is watched now
         bool is_wide = false;     // its rings have used more than they keep
         bool is_dirty = false;    // something is queued that was not tried to be sent
         std::string ended;        // why it is closed; "": it is not
@@ -164,7 +172,7 @@ private:
     [[nodiscard]] bool read(Entry& entry);
     /// How many there were.
     std::size_t apply_lines(Entry& entry);
-    void rest(Entry& entry);
+    void rest(Entry& entry, Duration time);
     void end_rest();
     void update_watch(Entry& entry);
     void send(Entry& entry);

@@ -25,6 +25,11 @@ namespace note = nodecluster::note;
 
 /// Of one socket in one turn, so that a flood of clients delays nobody.
 constexpr int kAcceptsPerTurn = 64;
+/// While everybody is busy (Primary::is_busy), what comes within so long is accepted together, and
+/// the answers to it are read together. Why: to be woken costs the daemon as much as a connection,
+/// and who is not accepted yet would wait for a process instead. It takes a process of Node.js no
+/// less than that to get through what it has.
+constexpr Duration kGather = std::chrono::microseconds{400};
 /// Without a descriptor left; then it is tried again.
 constexpr Duration kAcceptPause = std::chrono::milliseconds{100};
 
@@ -280,7 +285,7 @@ void NodeClusters::execute(const action::Accept& action) {
 }
 
 void NodeClusters::watch(Socket& socket) {
-    const bool is_wanted = socket.is_accepting && !accepts_again_;
+    const bool is_wanted = socket.is_accepting && !accepts_again_ && !socket.is_gathering;
     if (is_wanted == socket.watch.is_set()) return;
     if (!is_wanted) return loop_.remove(std::exchange(socket.watch, {}));
     const HandleId id = socket.kept.id;
@@ -294,24 +299,51 @@ void NodeClusters::watch(Socket& socket) {
 }
 
 void NodeClusters::on_connections(HandleId id) {
+    const bool is_busy = primary_.is_busy(id);
+    const int count = accept_connections(id);
+    const auto found = sockets_.find(id);
+    if (found == sockets_.end()) return;
+    Socket& socket = found->second;
+    // Where nobody comes, or gets any further, there is nothing to look for again and again.
+    socket.is_gathering = is_busy && count > 0;
+    watch(socket);
+    if (!socket.is_gathering) return;
+    channels_.rest(kGather);
+    for (const Run run : primary_.unanswered(id)) channels_.rest(run, kGather);
+}
+
+void NodeClusters::on_rested() {
+    std::vector<HandleId> gathering;
+    for (const auto& [id, socket] : sockets_) {
+        if (socket.is_gathering) gathering.push_back(id);
+    }
+    for (const HandleId id : gathering) on_connections(id);
+}
+
+/// How many there were.
+int NodeClusters::accept_connections(HandleId id) {
     now_ = sys::monotonic_now();
+    int count = 0;
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
         const auto found = sockets_.find(id);
-        if (found == sockets_.end() || !found->second.is_accepting) return;
+        const bool is_wanted = found != sockets_.end() && found->second.is_accepting;
+        if (!is_wanted || accepts_again_) break;
         auto connection = sys::accept_connection(found->second.fd.get());
         if (!connection && connection.error().code == ECONNABORTED) continue;
-        if (!connection && connection.error().code == EAGAIN) return;
+        if (!connection && connection.error().code == EAGAIN) break;
         if (!connection) {
             log::warn(fmt::format("{}: no connection can be accepted: {}", found->second.kept.app,
                                   std::strerror(connection.error().code)));
             accepts_again_ = now_ + kAcceptPause;
-            return watch(found->second);
+            break;
         }
         const nodecluster::ConnectionId number{++last_connection_};
         connections_[number.value] = std::move(*connection);
         primary_.on_connection(id, number);
         execute();
+        ++count;
     }
+    return count;
 }
 
 }  // namespace cluster::supervisor

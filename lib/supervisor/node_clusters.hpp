@@ -72,12 +72,14 @@ private:
         std::uint64_t inode = 0;  // of the file of a UNIX socket
         ev::Watch watch;
         bool is_accepting = false;  // connections are wanted
+        bool is_gathering = false;  // those of the next moment are accepted together
     };
 
     // --- NodePeer
     bool on_node_message(Run run, std::string_view line, Instant now) override;
     void on_channel_closed(Run run) override;
     void on_run_closed(Run run) override;
+    void on_rested() override;
     [[nodiscard]] int descriptor_of(std::uint64_t number) const override;
 
     // --- actions
@@ -107,6 +109,7 @@ private:
     [[nodiscard]] static std::string address_text(const Socket& socket);
     [[nodiscard]] static std::string refusal_text(const std::string& key, int error);
     void on_connections(nodecluster::HandleId handle);
+    int accept_connections(nodecluster::HandleId handle);
     void say_what_is_cut(Run run);
     [[nodiscard]] nodecluster::Member member_of(const core::Place& place,
                                                 const core::WorkerSpec& spec, Run run);

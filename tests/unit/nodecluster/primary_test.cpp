@@ -283,6 +283,33 @@ TEST_CASE("nodecluster/connections: a run that refuses gets none for 20 ms") {
     CHECK(world.connections.size() == 1);
 }
 
+TEST_CASE("nodecluster/connections: all are busy when nobody would take one at once") {
+    World world = with_runs(2, true);
+    const HandleId handle{1};
+    for (std::size_t i = 0; i < 2 * kBusy; ++i) {
+        CHECK_FALSE(world.primary.is_busy(handle));
+        CHECK(world.connect(handle));
+    }
+    CHECK(world.primary.is_busy(handle));
+    CHECK(world.primary.unanswered(handle) == std::vector<Run>{kFirst, kSecond});
+    // One that refuses takes no part for a while.
+    auto& unanswered = world.runs[kFirst].unanswered;
+    while (!unanswered.empty()) {
+        const std::uint64_t sequence = *unanswered.begin();
+        unanswered.erase(sequence);
+        world.say(kFirst, answer_line(sequence, unanswered.size() + 1 < kBusy));
+    }
+    CHECK(world.primary.is_busy(handle));
+    CHECK(world.primary.unanswered(handle) == std::vector<Run>{kSecond});
+    world.pass(kBackOff);
+    CHECK_FALSE(world.primary.is_busy(handle));
+    CHECK_FALSE(world.primary.is_busy(HandleId{9}));
+    world.end(kFirst);
+    CHECK(world.primary.is_busy(handle));
+    world.end(kSecond);
+    CHECK_FALSE(world.primary.is_busy(handle));
+}
+
 TEST_CASE("nodecluster/connections: those of a run that dies go to others, in their order") {
     World world = with_runs(2, true);
     for (int i = 0; i < 6; ++i) CHECK(world.connect(HandleId{1}));
