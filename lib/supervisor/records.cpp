@@ -275,7 +275,7 @@ void Records::store_place(const core::Fleet& fleet, Slot slot, Changes& changes)
     // Another instance may have taken the slot in the same turn. Before the record: as long as it
     // knows of an exit, a successor looks for more.
     if (!has_ended && last_exits_.erase(slot) > 0) file_.clear_exits(slot);
-    file_.store_place(slot, place == nullptr ? PlaceRecord{} : encode_place(*place));
+    file_.store_place(slot, place == nullptr ? StoredPlace{} : encode_place(*place));
     if (!has_ended) return;
     const Instant at = place->instance.history.last_exit->at;
     const auto known = last_exits_.find(slot);

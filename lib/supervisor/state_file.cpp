@@ -47,17 +47,47 @@ std::optional<Payload> load(const Record<Payload>& record) {
 }
 
 template <class Payload>
-void store(Record<Payload>& record, const Payload& payload) {
-    const int current = newest(record);
-    const std::uint64_t sequence = current < 0 ? 1 : record.halves[current].sequence + 1;
-    Half<Payload>& half = record.halves[current < 0 ? 0 : 1 - current];
+void write(Half<Payload>& half, std::uint64_t sequence, const Payload& payload) {
     half.payload = payload;
     sys::pass(Failpoint::record_torn);
     half.checksum = checksum_of(sequence, payload);
     half.sequence = sequence;
-    // The record must be whole before the action that follows from it: a kill keeps program order,
-    // so keeping the compiler from moving the stores is enough.
+    // The half must be whole before the action that follows from it, or the record that names it: a
+    // kill keeps program order, so keeping the compiler from moving the stores is enough.
     std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+template <class Payload>
+void store(Record<Payload>& record, const Payload& payload) {
+    const int current = newest(record);
+    const std::uint64_t sequence = current < 0 ? 1 : record.halves[current].sequence + 1;
+    write(record.halves[current < 0 ? 0 : 1 - current], sequence, payload);
+}
+
+/// The half that a place's record names; null: it names none, or (of a broken predecessor) one that
+/// is not there.
+const Half<HistoryRecord>* named(const Record<HistoryRecord>& record, std::uint64_t sequence) {
+    if (sequence == 0) return nullptr;  // not even a look: it would cost memory
+    const auto is_named = [&](const Half<HistoryRecord>& half) {
+        return half.sequence == sequence && is_whole(half);
+    };
+    const auto* const found =
+        std::find_if(std::begin(record.halves), std::end(record.halves), is_named);
+    return found == std::end(record.halves) ? nullptr : found;
+}
+
+/// Into the half that the place's record does not name: that one counts on until the record names
+/// another. Returns what the record is to name.
+std::uint64_t store_history(Record<HistoryRecord>& record, std::uint64_t sequence,
+                            const HistoryRecord& history) {
+    if (history == HistoryRecord{}) return 0;
+    auto& [first, second] = record.halves;
+    const Half<HistoryRecord>* const current = named(record, sequence);
+    if (current != nullptr && current->payload == history) return sequence;
+    // Above both, whole or not: no two histories of a slot ever have the same one.
+    const std::uint64_t next = std::max(first.sequence, second.sequence) + 1;
+    write(current == &first ? second : first, next, history);
+    return next;
 }
 
 /// Instants are stored as nanoseconds; 0 stands for none.
@@ -140,12 +170,14 @@ static_assert(std::is_same_v<std::variant_alternative_t<4, core::State>, core::S
 static_assert(std::is_same_v<std::variant_alternative_t<7, core::State>, core::Waiting>);
 static_assert(std::variant_size_v<core::State> == 8);
 
-void encode_history(const core::History& history, PlaceRecord& record) {
+void encode_history(const core::History& history, StoredPlace& stored) {
+    PlaceRecord& record = stored.record;
     record.restarts = history.restarts;
     record.failures_in_row = history.failures_in_row;
     record.restart_count = history.restart_count;
     std::transform(history.restart_times.begin(), history.restart_times.end(),
-                   std::begin(record.restart_ns), [](Instant instant) { return to_ns(instant); });
+                   std::begin(stored.history.restart_ns),
+                   [](Instant instant) { return to_ns(instant); });
     if (!history.last_exit) return;
     const core::LastExit& last = *history.last_exit;
     record.exit_is_known = 1;
@@ -157,13 +189,15 @@ void encode_history(const core::History& history, PlaceRecord& record) {
     record.exit_ns = to_ns(last.at);
 }
 
-std::optional<core::History> decode_history(const PlaceRecord& record) {
+std::optional<core::History> decode_history(const StoredPlace& stored) {
+    const PlaceRecord& record = stored.record;
     core::History history;
     history.restarts = record.restarts;
     history.failures_in_row = record.failures_in_row;
     history.restart_count = record.restart_count;
-    std::transform(std::begin(record.restart_ns), std::end(record.restart_ns),
-                   history.restart_times.begin(), [](std::int64_t ns) { return from_ns(ns); });
+    const auto& times = stored.history.restart_ns;
+    std::transform(std::begin(times), std::end(times), history.restart_times.begin(),
+                   [](std::int64_t ns) { return from_ns(ns); });
     if (record.exit_is_known == 0) return history;
     if (record.exit_kind > static_cast<std::uint8_t>(core::ExitStatus::Kind::unknown) ||
         record.exit_reason > kLastReason) {
@@ -230,8 +264,9 @@ std::optional<core::Reload> decode_reload(const ReloadRecord& record) {
 
 }  // namespace
 
-PlaceRecord encode_place(const core::Place& place) {
-    PlaceRecord record{};
+StoredPlace encode_place(const core::Place& place) {
+    StoredPlace stored;
+    PlaceRecord& record = stored.record;
     record.is_used = 1;
     record.worker = place.worker;
     record.number = place.number;
@@ -243,15 +278,16 @@ PlaceRecord encode_place(const core::Place& place) {
     record.generation = place.instance.generation.value;
     record.hold = static_cast<std::uint8_t>(place.instance.hold);
     encode_state(place.instance.state, record);
-    encode_history(place.instance.history, record);
-    record.reload = encode_reload(place.reload);
-    return record;
+    encode_history(place.instance.history, stored);
+    stored.history.reload = encode_reload(place.reload);
+    return stored;
 }
 
-std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot) {
+std::optional<core::Place> decode_place(const StoredPlace& stored, Slot slot) {
+    const PlaceRecord& record = stored.record;
     const auto state = decode_state(record);
-    const auto history = decode_history(record);
-    const auto reload = decode_reload(record.reload);
+    const auto history = decode_history(stored);
+    const auto reload = decode_reload(stored.history.reload);
     if (!state || !history || !reload || record.worker >= kMaxWorkers ||
         record.number >= core::kMaxInstancesPerWorker ||
         record.role > static_cast<std::uint8_t>(core::Role::incoming) ||
@@ -295,6 +331,7 @@ Result<StateFile> StateFile::create() {
     header.max_workers = kMaxWorkers;
     header.max_places = kMaxPlaces;
     header.exit_ring_bytes = sizeof(ExitRing);
+    header.history_record_bytes = sizeof(Record<HistoryRecord>);
     header.magic = kStateMagic;
     return state;
 }
@@ -310,6 +347,7 @@ Result<StateFile> StateFile::attach(sys::UniqueFd file) {
                          header.worker_record_bytes == sizeof(Record<WorkerRecord>) &&
                          header.place_record_bytes == sizeof(Record<PlaceRecord>) &&
                          header.exit_ring_bytes == sizeof(ExitRing) &&
+                         header.history_record_bytes == sizeof(Record<HistoryRecord>) &&
                          header.max_workers == kMaxWorkers && header.max_places == kMaxPlaces;
     if (!is_ours) return fail(Op::map, EPROTO);
     return StateFile{std::move(file), std::move(*mapping)};
@@ -329,10 +367,14 @@ void StateFile::store_worker(std::uint32_t index, const WorkerRecord& record) {
     store(layout().workers[index], record);
 }
 
-void StateFile::store_place(Slot slot, const PlaceRecord& record) {
+void StateFile::store_place(Slot slot, const StoredPlace& place) {
     if (slot.value >= kMaxPlaces) return;
     layout().header.places_used = std::max(layout().header.places_used, slot.value + 1);
-    store(layout().places[slot.value], record);
+    Record<PlaceRecord>& record = layout().places[slot.value];
+    const std::uint64_t former = load(record).value_or(PlaceRecord{}).history;
+    PlaceRecord next = place.record;
+    next.history = store_history(layout().histories[slot.value], former, place.history);
+    store(record, next);
 }
 
 void StateFile::append_exit(Slot slot, const ExitEntry& entry) {
@@ -367,7 +409,10 @@ std::vector<core::Place> StateFile::places() const {
     for (std::uint32_t slot = 0; slot < used; ++slot) {
         const auto record = load(layout().places[slot]);
         if (!record || record->is_used == 0) continue;
-        if (auto place = decode_place(*record, Slot{slot})) found.push_back(std::move(*place));
+        const auto* const history = named(layout().histories[slot], record->history);
+        StoredPlace stored{.record = *record, .history = {}};
+        if (history != nullptr) stored.history = history->payload;
+        if (auto place = decode_place(stored, Slot{slot})) found.push_back(std::move(*place));
     }
     return found;
 }

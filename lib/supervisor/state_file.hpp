@@ -3,10 +3,12 @@
 //
 // Fixed records, each in two halves with a sequence number and a checksum. A change is written into
 // the older half, so a kill at any instruction leaves the newer one whole; a reader takes the valid
-// half with the higher sequence. The supervisor writes a record before it executes the actions that
-// follow from it (write-ahead), and the keeper keeps the file. The specs themselves are sealed
-// memfds in the keeper's custody; a WorkerRecord names its revision. Byte tables: STATE.md. The
-// bytes come from our own predecessor, but perhaps a broken one: every field is checked.
+// half with the higher sequence. What few instances have (restarts, a reload) lies apart from their
+// places, in memory that the others never touch. The supervisor writes a record before it executes
+// the actions that follow from it (write-ahead), and the keeper keeps the file. The specs
+// themselves are sealed memfds in the keeper's custody; a WorkerRecord names its revision. Byte
+// tables: STATE.md. The bytes come from our own predecessor, but perhaps a broken one: every field
+// is checked.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +27,7 @@
 namespace cluster::supervisor {
 
 inline constexpr std::uint64_t kStateMagic = 0x3145544154534C43;  // "CLSTATE1" in memory
-inline constexpr std::uint32_t kStateVersion = 1;
+inline constexpr std::uint32_t kStateVersion = 2;
 inline constexpr std::uint32_t kMaxWorkers = 4096;
 /// Why kMaxSlots places: a slot stands for one instance.
 inline constexpr std::uint32_t kMaxPlaces = wire::kMaxSlots;
@@ -68,6 +70,8 @@ struct ReloadRecord {
     std::uint8_t exit_reason;
     std::uint8_t exit_dumped;
     std::uint8_t reserved[9];
+
+    friend bool operator==(const ReloadRecord&, const ReloadRecord&) = default;
 };
 static_assert(sizeof(ReloadRecord) == 72 && std::is_trivially_copyable_v<ReloadRecord>);
 
@@ -98,12 +102,20 @@ struct PlaceRecord {
     std::uint8_t hold;
     std::uint8_t reserved[3];
     std::int64_t exit_ns;
-    std::int64_t restart_ns[core::kMaxRestartLimitCount];
     std::uint64_t revision;
-    ReloadRecord reload;
+    std::uint64_t history;  // sequence of the half of the HistoryRecord that belongs to it; 0: none
 };
-static_assert(sizeof(PlaceRecord) == 96 + 8 * core::kMaxRestartLimitCount + 8 + 72);
-static_assert(std::is_trivially_copyable_v<PlaceRecord>);
+static_assert(sizeof(PlaceRecord) == 112 && std::is_trivially_copyable_v<PlaceRecord>);
+
+/// What most instances never have; index: their slot. All zero is never stored.
+struct HistoryRecord {
+    std::int64_t restart_ns[core::kMaxRestartLimitCount];
+    ReloadRecord reload;
+
+    friend bool operator==(const HistoryRecord&, const HistoryRecord&) = default;
+};
+static_assert(sizeof(HistoryRecord) == 8 * core::kMaxRestartLimitCount + 72);
+static_assert(std::is_trivially_copyable_v<HistoryRecord>);
 
 template <class Payload>
 struct Half {
@@ -130,7 +142,8 @@ struct StateHeader {
     std::uint32_t places_used;   // the rest of the file alone: even a look would make the kernel
                                  // give it memory
     std::uint32_t exit_ring_bytes;
-    std::uint8_t reserved[4096 - 44];
+    std::uint32_t history_record_bytes;
+    std::uint8_t reserved[4096 - 48];
 };
 static_assert(sizeof(StateHeader) == 4096);
 
@@ -139,12 +152,18 @@ struct StateLayout {
     Record<FleetRecord> fleet;
     Record<WorkerRecord> workers[kMaxWorkers];
     Record<PlaceRecord> places[kMaxPlaces];
-    ExitRing exits[kMaxPlaces];  // index: slot
+    ExitRing exits[kMaxPlaces];                   // index: slot
+    Record<HistoryRecord> histories[kMaxPlaces];  // index: slot
 };
 
-[[nodiscard]] PlaceRecord encode_place(const core::Place& place);
-/// Errors: nothing, for a record whose fields are out of range.
-[[nodiscard]] std::optional<core::Place> decode_place(const PlaceRecord& record, Slot slot);
+/// A place as it is stored. `record.history` is the file's own.
+struct StoredPlace {
+    PlaceRecord record{};
+    HistoryRecord history{};
+};
+[[nodiscard]] StoredPlace encode_place(const core::Place& place);
+/// Errors: nothing, for records whose fields are out of range.
+[[nodiscard]] std::optional<core::Place> decode_place(const StoredPlace& stored, Slot slot);
 
 class StateFile {
 public:
@@ -158,7 +177,7 @@ public:
     [[nodiscard]] FleetRecord fleet() const;
     void store_fleet(const FleetRecord& record);
     void store_worker(std::uint32_t index, const WorkerRecord& record);
-    void store_place(Slot slot, const PlaceRecord& record);
+    void store_place(Slot slot, const StoredPlace& place);
 
     /// The exits of the instance in a slot. What was never written is not looked at by these: the
     /// caller asks only where place records say that there was an exit.

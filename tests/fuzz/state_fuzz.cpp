@@ -26,9 +26,9 @@ namespace core = cluster::core;
 using cluster::Slot;
 using cluster::supervisor::ExitEntry;
 using cluster::supervisor::FleetRecord;
-using cluster::supervisor::PlaceRecord;
 using cluster::supervisor::StateFile;
 using cluster::supervisor::StateLayout;
+using cluster::supervisor::StoredPlace;
 using cluster::supervisor::WorkerRecord;
 
 constexpr int kMaxChanges = 64;
@@ -63,7 +63,7 @@ void change(StateFile& file, StateLayout& raw, Input& input) {
         }
         case 2: {
             const auto slot = input.take<std::uint8_t>();
-            file.store_place(Slot{slot}, input.take<PlaceRecord>());
+            file.store_place(Slot{slot}, input.take<StoredPlace>());
             break;
         }
         case 3: {
@@ -87,11 +87,11 @@ void change(StateFile& file, StateLayout& raw, Input& input) {
 /// What was accepted can be written, and says the same again.
 void check_place(const core::Place& place) {
     CLUSTER_ASSERT(place.slot.value < cluster::supervisor::kMaxPlaces);
-    const PlaceRecord record = cluster::supervisor::encode_place(place);
-    const auto again = cluster::supervisor::decode_place(record, place.slot);
+    const StoredPlace stored = cluster::supervisor::encode_place(place);
+    const auto again = cluster::supervisor::decode_place(stored, place.slot);
     CLUSTER_ASSERT(again.has_value());
-    const PlaceRecord twice = cluster::supervisor::encode_place(*again);
-    CLUSTER_ASSERT(std::memcmp(&record, &twice, sizeof record) == 0);
+    const StoredPlace twice = cluster::supervisor::encode_place(*again);
+    CLUSTER_ASSERT(std::memcmp(&stored, &twice, sizeof stored) == 0);
 }
 
 void check_fleet(const core::Fleet& fleet) {

@@ -1,8 +1,10 @@
 #include "supervisor/state_file.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/prng.hpp"
@@ -142,6 +144,18 @@ TEST_CASE("supervisor/state: a successor finds what was stored, workers in order
     CHECK(is_same(places[0], place));
 }
 
+/// A kill leaves a prefix of the bytes of a half in the order in which they are written: payload,
+/// checksum, sequence.
+template <class Payload>
+void add_in_order_of_writing(std::vector<std::pair<std::byte*, std::byte>>& steps,
+                             sup::Half<Payload>& half, const sup::Half<Payload>& whole) {
+    auto* to = reinterpret_cast<std::byte*>(&half);
+    const auto* from = reinterpret_cast<const std::byte*>(&whole);
+    for (std::size_t i = 16; i < sizeof(whole); ++i) steps.emplace_back(to + i, from[i]);
+    for (std::size_t i = 8; i < 16; ++i) steps.emplace_back(to + i, from[i]);
+    for (std::size_t i = 0; i < 8; ++i) steps.emplace_back(to + i, from[i]);
+}
+
 TEST_CASE("supervisor/state: a half torn at any byte leaves the older one in force") {
     auto file = sup::StateFile::create();
     REQUIRE(file);
@@ -156,43 +170,109 @@ TEST_CASE("supervisor/state: a half torn at any byte leaves the older one in for
     file->store_place(slot, sup::encode_place(older));
 
     const auto mapping = second_look(*file);
-    auto& record = mapping.as<sup::StateLayout>()->places[0];
-    const auto before = record;
+    auto& place = mapping.as<sup::StateLayout>()->places[0];
+    auto& history = mapping.as<sup::StateLayout>()->histories[0];
+    const auto place_before = place;
+    const auto history_before = history;
     file->store_place(slot, sup::encode_place(newer));
-    const auto after = record;
-    REQUIRE(std::memcmp(&before.halves[0], &after.halves[0], sizeof(before.halves[0])) == 0);
+    const auto place_after = place;
+    const auto history_after = history;
+    REQUIRE(std::memcmp(&place_before.halves[0], &place_after.halves[0], sizeof(place.halves[0])) ==
+            0);
+    REQUIRE(std::memcmp(&history_before.halves[0], &history_after.halves[0],
+                        sizeof(history.halves[0])) == 0);
 
-    // The writer's order is payload, checksum, sequence; a kill leaves a prefix of the bytes in
-    // that order.
-    const auto* whole = reinterpret_cast<const std::byte*>(&after.halves[1]);
-    constexpr std::size_t kPayload = offsetof(sup::Half<sup::PlaceRecord>, payload);
-    std::vector<std::size_t> order;
-    for (std::size_t i = kPayload; i < sizeof(after.halves[1]); ++i) order.push_back(i);
-    for (std::size_t i = 8; i < 16; ++i) order.push_back(i);
-    for (std::size_t i = 0; i < 8; ++i) order.push_back(i);
-    record = before;
-    auto* half = reinterpret_cast<std::byte*>(&record.halves[1]);
-    int seen_older = 0;
-    for (std::size_t written = 0; written < order.size(); ++written) {
+    place = place_before;
+    history = history_before;
+    std::vector<std::pair<std::byte*, std::byte>> steps;
+    add_in_order_of_writing(steps, history.halves[1], history_after.halves[1]);
+    add_in_order_of_writing(steps, place.halves[1], place_after.halves[1]);
+    std::size_t seen_older = 0;
+    for (const auto& [byte, value] : steps) {
         const auto places = file->places();
         REQUIRE(places.size() == 1);
         REQUIRE((is_same(places[0], older) || is_same(places[0], newer)));
         seen_older += is_same(places[0], older) ? 1 : 0;
-        half[order[written]] = whole[order[written]];
+        *byte = value;
     }
-    CHECK(seen_older > static_cast<int>(sizeof(sup::PlaceRecord)) - 8);
+    CHECK(seen_older > sizeof(sup::HistoryRecord) + sizeof(sup::PlaceRecord));
     const auto places = file->places();
     REQUIRE(places.size() == 1);
     CHECK(is_same(places[0], newer));
+}
+
+TEST_CASE("supervisor/state: a kill between a history and its place leaves the former history") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    const Slot slot{0};
+    const auto mapping = second_look(*file);
+    auto& record = mapping.as<sup::StateLayout>()->places[0];
+    core::Place place = place_in(core::Stopped{});
+    place.slot = slot;
+    for (int i = 0; i < 5; ++i) {
+        file->store_place(slot, sup::encode_place(place));
+        const auto before = record;
+        core::Place next = place;
+        next.instance.history.restart_times[0] = Instant{std::chrono::seconds{100 + i}};
+        for (int kills = 0; kills < 3; ++kills) {
+            next.instance.history.restart_times[1] = Instant{std::chrono::seconds{kills}};
+            file->store_place(slot, sup::encode_place(next));
+            record = before;
+            REQUIRE(file->places().size() == 1);
+            CHECK(is_same(file->places()[0], place));
+        }
+        place = next;
+    }
+}
+
+TEST_CASE("supervisor/state: an instance knows nothing of the history of the one before it") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    core::Place former = place_in(core::Stopped{});
+    file->store_place(former.slot, sup::encode_place(former));
+    file->store_place(former.slot, {});
+    CHECK(file->places().empty());
+    core::Place next = place_in(core::Stopped{});
+    next.reload = {};
+    next.instance.history = {};
+    file->store_place(next.slot, sup::encode_place(next));
+    REQUIRE(file->places().size() == 1);
+    CHECK(is_same(file->places()[0], next));
+    next.instance.history.restart_count = 1;
+    next.instance.history.restart_times[0] = Instant{300s};
+    file->store_place(next.slot, sup::encode_place(next));
+    REQUIRE(file->places().size() == 1);
+    CHECK(is_same(file->places()[0], next));
+}
+
+TEST_CASE("supervisor/state: places that never restarted cost no memory for it") {
+    auto file = sup::StateFile::create();
+    REQUIRE(file);
+    core::Place place = place_in(core::Stopped{});
+    place.reload = {};
+    place.instance.history = {};
+    for (std::uint32_t i = 0; i < sup::kMaxPlaces; ++i) {
+        place.slot = Slot{i};
+        for (int stores = 0; stores < 3; ++stores) {
+            file->store_place(place.slot, sup::encode_place(place));
+        }
+    }
+    CHECK(file->places().size() == sup::kMaxPlaces);
+    struct stat info {};
+    REQUIRE(::fstat(file->descriptor(), &info) == 0);
+    const auto used = static_cast<std::size_t>(info.st_blocks) * 512;
+    CHECK(used >= sizeof(sup::StateLayout::places));
+    CHECK(used <= sizeof(sup::StateLayout::places) + std::size_t{4} * 4096);
 }
 
 TEST_CASE("supervisor/state: random bytes in a record never become a place that is out of range") {
     cluster::Prng prng{20};
     int accepted = 0;
     for (int round = 0; round < 20000; ++round) {
-        sup::PlaceRecord record{};
-        auto* bytes = reinterpret_cast<unsigned char*>(&record);
-        for (std::size_t i = 0; i < sizeof(record); ++i)
+        sup::StoredPlace stored;
+        auto& [record, history] = stored;
+        auto* bytes = reinterpret_cast<unsigned char*>(&stored);
+        for (std::size_t i = 0; i < sizeof(stored); ++i)
             bytes[i] = static_cast<unsigned char>(prng.next());
         if (prng.chance(0.5)) {
             record.worker %= sup::kMaxWorkers;
@@ -205,13 +285,13 @@ TEST_CASE("supervisor/state: random bytes in a record never become a place that 
             record.exit_reason %= 7;
             record.flags[0] %= 7;
             record.role %= 4;
-            record.reload.phase %= 6;
-            record.reload.outcome %= 4;
-            record.reload.former_outcome %= 4;
-            record.reload.exit_kind %= 4;
-            record.reload.exit_reason %= 6;
+            history.reload.phase %= 6;
+            history.reload.outcome %= 4;
+            history.reload.former_outcome %= 4;
+            history.reload.exit_kind %= 4;
+            history.reload.exit_reason %= 6;
         }
-        const auto place = sup::decode_place(record, Slot{1});
+        const auto place = sup::decode_place(stored, Slot{1});
         if (!place) continue;
         ++accepted;
         CHECK(place->worker < sup::kMaxWorkers);
@@ -227,7 +307,7 @@ TEST_CASE("supervisor/state: a file of another version or size is refused") {
     auto file = sup::StateFile::create();
     REQUIRE(file);
     const auto mapping = second_look(*file);
-    mapping.as<sup::StateLayout>()->header.version = 2;
+    mapping.as<sup::StateLayout>()->header.version = sup::kStateVersion - 1;
     auto duplicate = cluster::sys::duplicate(file->descriptor());
     REQUIRE(duplicate);
     CHECK_FALSE(sup::StateFile::attach(std::move(*duplicate)).has_value());
