@@ -24,8 +24,6 @@ void Fleet::MarkedOnce::clear() {
 Fleet::Fleet(Bounds bounds, std::uint64_t seed)
     : bounds_(bounds),
       prng_(seed),
-      places_(bounds.slots),
-      generations_(bounds.slots),
       is_busy_(bounds.slots, false),
       entries_(bounds.workers),
       deadlines_(bounds.slots),
@@ -249,15 +247,25 @@ void Fleet::set_slot_busy(Slot slot, bool is_busy) {
 
 // --- private ---
 
-bool Fleet::is_free(std::uint32_t slot) const {
-    return !places_[slot] && !is_busy_[slot];
+bool Fleet::is_free(Slot slot) const {
+    return find(slot) == nullptr && !is_busy_[slot.value];
+}
+
+Generation Fleet::known_generation(Slot slot) const {
+    return slot.value < generations_.size() ? generations_[slot.value] : Generation{};
+}
+
+void Fleet::raise_known_generation(Slot slot, Generation generation) {
+    if (slot.value >= generations_.size()) generations_.resize(slot.value + 1);
+    Generation& known = generations_[slot.value];
+    known = std::max(known, generation);
 }
 
 /// At most `count` of them.
 std::vector<Slot> Fleet::lowest_free_slots(std::uint32_t count) const {
     std::vector<Slot> free;
     for (std::uint32_t slot = 0; slot < bounds_.slots && free.size() < count; ++slot) {
-        if (is_free(slot)) free.push_back(Slot{slot});
+        if (is_free(Slot{slot})) free.push_back(Slot{slot});
     }
     return free;
 }
@@ -293,8 +301,9 @@ void Fleet::insert_place(Place place) {
         ++reloading_;
         ++entries_[place.worker]->reloading;
     }
-    generations_[slot] = std::max(generations_[slot], place.instance.generation);
+    raise_known_generation(place.slot, place.instance.generation);
     count(*entries_[place.worker], place.instance, true);
+    if (slot >= places_.size()) places_.resize(slot + 1);
     places_[slot] = std::make_unique<Place>(std::move(place));
     refresh_deadline(*places_[slot]);
     note_change(*places_[slot]);
@@ -314,7 +323,7 @@ std::vector<Slot> Fleet::grow(Entry& entry, std::uint32_t instances) {
         place.number = static_cast<std::uint32_t>(slots.size());
         place.slot = slot;
         place.revision = entry.worker.revision;
-        place.instance.generation = generations_[slot.value];
+        place.instance.generation = known_generation(slot);
         slots.push_back(slot);
         insert_place(std::move(place));
     }
@@ -404,7 +413,7 @@ void Fleet::forget_place(Place& place) {
     const Slot slot = place.slot;
     const std::uint32_t worker = place.worker;
     note_change(place);
-    generations_[slot.value] = std::max(generations_[slot.value], place.instance.generation);
+    raise_known_generation(slot, place.instance.generation);
     deadlines_.set(slot, std::nullopt);
     std::vector<Slot>& retired = entries_[worker]->retired;
     retired.erase(std::remove(retired.begin(), retired.end(), slot), retired.end());

@@ -179,7 +179,7 @@ public:
     [[nodiscard]] Epoch last_epoch() const;
 
     [[nodiscard]] const Place* find(Slot slot) const {
-        return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
+        return slot.value < places_.size() ? places_[slot.value].get() : nullptr;
     }
     /// The place that this run is the present one of, and not over; null: there is none.
     [[nodiscard]] const Place* find(Run run) const;
@@ -277,13 +277,15 @@ private:
     };
 
     Refusal insert(WorkerSpec spec);
-    [[nodiscard]] bool is_free(std::uint32_t slot) const;
+    [[nodiscard]] bool is_free(Slot slot) const;
+    [[nodiscard]] Generation known_generation(Slot slot) const;
+    void raise_known_generation(Slot slot, Generation generation);
     [[nodiscard]] std::vector<Slot> lowest_free_slots(std::uint32_t count) const;
     [[nodiscard]] Refusal check_growth(std::uint32_t now_used, std::uint32_t wanted) const;
     [[nodiscard]] std::optional<std::uint32_t> free_worker_index() const;
     [[nodiscard]] bool is_wanted_up(const Worker& worker) const;
     [[nodiscard]] Place* place(Slot slot) {
-        return slot.value < bounds_.slots ? places_[slot.value].get() : nullptr;
+        return slot.value < places_.size() ? places_[slot.value].get() : nullptr;
     }
     void insert_place(Place place);
     std::vector<Slot> grow(Entry& entry, std::uint32_t instances);
@@ -361,8 +363,9 @@ private:
     Prng prng_;
     Epoch last_epoch_;
     std::uint64_t last_revision_ = 0;
-    std::vector<std::unique_ptr<Place>> places_;   // by slot
-    std::vector<Generation> generations_;          // by slot: the highest known
+    // By slot, as far as slots were used: they are given out from the lowest on.
+    std::vector<std::unique_ptr<Place>> places_;
+    std::vector<Generation> generations_;          // the highest known
     std::vector<bool> is_busy_;                    // by slot
     std::vector<std::unique_ptr<Entry>> entries_;  // by worker index
     std::vector<std::uint32_t> order_;             // worker indices, in the order of creation

@@ -5,7 +5,9 @@ namespace cluster::core {
 
 Fleet::Bounds Fleet::room_without(const std::vector<std::uint32_t>& removed) const {
     Bounds room{0, 0};
-    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) room.slots += is_free(slot) ? 1 : 0;
+    for (std::uint32_t slot = 0; slot < bounds_.slots; ++slot) {
+        room.slots += is_free(Slot{slot}) ? 1 : 0;
+    }
     for (const auto& entry : entries_) room.workers += entry ? 0 : 1;
     for (const std::uint32_t index : removed) {
         if (index >= bounds_.workers || !entries_[index]) continue;

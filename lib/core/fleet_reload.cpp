@@ -192,7 +192,7 @@ void Fleet::begin_overlap(Entry& entry, Place& place, Instant now) {
     incoming.slot = slot;
     incoming.role = Role::incoming;
     incoming.revision = entry.worker.revision;
-    incoming.instance.generation = generations_[slot.value];
+    incoming.instance.generation = known_generation(slot);
     entry.incoming.push_back(slot);
     insert_place(std::move(incoming));
     remember_requests(*places_[slot.value], place.reload);

@@ -38,13 +38,13 @@ void Fleet::restore_worker(Worker worker) {
 }
 
 void Fleet::restore_place(Place place) {
-    if (place.slot.value >= bounds_.slots || places_[place.slot.value]) return;
+    if (place.slot.value >= bounds_.slots || find(place.slot) != nullptr) return;
     if (place.worker >= bounds_.workers || !entries_[place.worker]) return;
     if (place.number >= kMaxInstancesPerWorker) return;
     Entry& entry = *entries_[place.worker];
     const Worker& worker = entry.worker;
     if (worker.older.count(place.revision) == 0) place.revision = worker.revision;
-    raise_generation(place.instance, generations_[place.slot.value]);
+    raise_generation(place.instance, known_generation(place.slot));
     if (place.role == Role::retired) {
         entry.retired.push_back(place.slot);
     } else if (place.role == Role::incoming) {
@@ -62,10 +62,11 @@ void Fleet::restore_place(Place place) {
 
 void Fleet::note_generation(Slot slot, Generation generation) {
     if (slot.value >= bounds_.slots) return;
-    Generation& known = generations_[slot.value];
-    known = std::max(known, generation);
+    raise_known_generation(slot, generation);
     Place* const place = this->place(slot);
-    if (place != nullptr && raise_generation(place->instance, known)) note_change(*place);
+    if (place != nullptr && raise_generation(place->instance, known_generation(slot))) {
+        note_change(*place);
+    }
 }
 
 void Fleet::complete_restored(Instant now) {

@@ -38,6 +38,7 @@
 #include <optional>
 #include <span>
 #include <variant>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/op.hpp"
@@ -89,13 +90,15 @@ struct LastExit {
 /// What an operation (start, stop, restart) is told about this instance.
 enum class Outcome : std::uint8_t { none, pending, done, failed };
 
-/// What outlives the single run. A fixed size: it is stored as it is in the state memfd.
+/// What outlives the single run.
 struct History {
     std::uint32_t restarts = 0;         // automatic ones since somebody last started it by hand
     std::uint32_t failures_in_row = 0;  // exponent of the backoff
     std::optional<LastExit> last_exit;
-    /// Instants of the newest automatic restarts, a ring: next write at restart_count % size.
-    std::array<Instant, kMaxRestartLimitCount> restart_times{};
+    /// Instants of the newest automatic restarts: it grows with them up to kMaxRestartLimitCount,
+    /// and is a ring from then on, written next at restart_count % kMaxRestartLimitCount. Most
+    /// instances never restart, and have no memory for it.
+    std::vector<Instant> restart_times;
     std::uint32_t restart_count = 0;
 
     friend bool operator==(const History&, const History&) = default;

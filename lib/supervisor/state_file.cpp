@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <utility>
 #include <variant>
@@ -196,7 +197,8 @@ std::optional<core::History> decode_history(const StoredPlace& stored) {
     history.failures_in_row = record.failures_in_row;
     history.restart_count = record.restart_count;
     const auto& times = stored.history.restart_ns;
-    std::transform(std::begin(times), std::end(times), history.restart_times.begin(),
+    const auto known = std::min<std::size_t>(record.restart_count, std::size(times));
+    std::transform(times, times + known, std::back_inserter(history.restart_times),
                    [](std::int64_t ns) { return from_ns(ns); });
     if (record.exit_is_known == 0) return history;
     if (record.exit_kind > static_cast<std::uint8_t>(core::ExitStatus::Kind::unknown) ||

@@ -56,7 +56,7 @@ Instance held(Instance instance, Hold hold) {
 std::vector<Named<Instance>> states() {
     const Instant past = kNow - 30s;
     Instance limited = make(Running{past, kNow, false}, Desired::up, Outcome::pending);
-    for (Instant& at : limited.history.restart_times) at = kNow;
+    limited.history.restart_times.assign(kMaxRestartLimitCount, kNow);
     limited.history.restart_count = kMaxRestartLimitCount;
     return {
         {"stopped", make(Stopped{}, Desired::down, Outcome::done)},

@@ -52,8 +52,8 @@ core::Place place_in(core::State state) {
     place.instance.history.restarts = 5;
     place.instance.history.failures_in_row = 4;
     place.instance.history.restart_count = 33;
-    for (std::size_t i = 0; i < place.instance.history.restart_times.size(); ++i) {
-        place.instance.history.restart_times[i] = Instant{std::chrono::seconds{i + 1}};
+    for (std::uint32_t i = 0; i < core::kMaxRestartLimitCount; ++i) {
+        place.instance.history.restart_times.push_back(Instant{std::chrono::seconds{i + 1}});
     }
     place.instance.history.last_exit =
         core::LastExit{.status = {.kind = core::ExitStatus::Kind::spawn_failed,
@@ -166,7 +166,7 @@ TEST_CASE("supervisor/state: a half torn at any byte leaves the older one in for
         place_in(core::Running{.since = Instant{1s}, .ready_at = Instant{2s}, .is_good = true});
     newer.slot = slot;
     newer.instance.generation = Generation{42};
-    newer.instance.history.restart_times.fill(Instant{999s});
+    newer.instance.history.restart_times.assign(core::kMaxRestartLimitCount, Instant{999s});
     file->store_place(slot, sup::encode_place(older));
 
     const auto mapping = second_look(*file);
@@ -239,7 +239,7 @@ TEST_CASE("supervisor/state: an instance knows nothing of the history of the one
     REQUIRE(file->places().size() == 1);
     CHECK(is_same(file->places()[0], next));
     next.instance.history.restart_count = 1;
-    next.instance.history.restart_times[0] = Instant{300s};
+    next.instance.history.restart_times = {Instant{300s}};
     file->store_place(next.slot, sup::encode_place(next));
     REQUIRE(file->places().size() == 1);
     CHECK(is_same(file->places()[0], next));
