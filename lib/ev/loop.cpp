@@ -37,7 +37,7 @@ Result<Watch> Loop::add(int fd, Interest interest, Handler handler) {
     free_.pop_back();
     entry.fd = fd;
     entry.generation = watch.generation;
-    entry.handler = std::make_shared<Handler>(std::move(handler));
+    entry.handler = std::move(handler);
     return watch;
 }
 
@@ -53,7 +53,7 @@ void Loop::remove(Watch watch) {
     poller_.remove(entry->fd);
     ++entry->generation;  // even: free; a token of the old, odd generation finds nothing
     entry->fd = -1;
-    entry->handler.reset();
+    entry->handler = nullptr;
     free_.push_back(watch.index);
 }
 
@@ -63,10 +63,13 @@ Instant Loop::turn(std::optional<Instant> deadline, Instant (*now)()) {
     const std::size_t count = poller_.wait(timeout, ready_);
     const Instant instant = now();
     for (std::size_t i = 0; i < count; ++i) {
-        const Entry* entry = find(watch_of(ready_[i].token));
+        const Watch watch = watch_of(ready_[i].token);
+        Entry* const entry = find(watch);
         if (entry == nullptr) continue;
-        const std::shared_ptr<Handler> handler = entry->handler;
-        (*handler)(ready_[i]);
+        // It may remove itself, or add others, and then the entries may be somewhere else.
+        Handler handler = std::move(entry->handler);
+        handler(ready_[i]);
+        if (Entry* const again = find(watch)) again->handler = std::move(handler);
     }
     return instant;
 }

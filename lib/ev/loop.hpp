@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -58,21 +57,21 @@ public:
 
     explicit Loop(Poller& poller) : poller_(poller), ready_(kMaxReadyPerTurn) {}
 
-    /// Calls `handler` whenever `fd` is ready. Requires: fd stays open until remove().
+    /// Calls `handler` whenever `fd` is ready. Requires: fd stays open until remove(). A
+    /// handler that captures more than two words costs a block of the heap (std::function).
     Result<Watch> add(int fd, Interest interest, Handler handler);
     Status modify(Watch watch, Interest interest);
     void remove(Watch watch);  // an unset or stale watch is ignored
 
     /// Waits and dispatches once. `deadline`: when to come back at the latest; `now`: reads the
-    /// clock. Returns the instant of this turn.
+    /// clock. Returns the instant of this turn. Requires: no handler calls it.
     Instant turn(std::optional<Instant> deadline, Instant (*now)());
 
 private:
     struct Entry {
         int fd = -1;
         std::uint32_t generation = 0;  // odd: in use
-        std::shared_ptr<Handler>
-            handler;  // shared, so that a handler may remove itself while it runs
+        Handler handler;  // empty while it runs: turn() has it then, so that it may remove itself
     };
     [[nodiscard]] Entry* find(Watch watch);
 
