@@ -33,13 +33,11 @@ Pump::Pump(sys::UniqueFd pipe, std::shared_ptr<LogFile> log)
     : pipe_(std::move(pipe)), log_(std::move(log)) {}
 
 void Pump::stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)()) {
-    staging_ = std::make_unique<Staging>(std::move(staging));
-    format_ = format;
-    wall_ms_ = wall_ms;
+    staged_ = std::make_unique<Staged>(Staged{std::move(staging), format, wall_ms});
 }
 
 Pumped Pump::pump(std::size_t budget) {
-    if (staging_) return pump_staged(budget);
+    if (staged_) return pump_staged(budget);
     // The size is asked anew: an operator may have emptied the file (copytruncate), and a second
     // pump of this process may write into it. A remembered offset would leave a hole or overwrite.
     const auto size = log_->size();
@@ -82,9 +80,9 @@ Result<std::size_t> Pump::rest_of_line() const {
         const auto length = static_cast<std::size_t>(newline - bytes.begin());
         return std::min(length + 1, bytes.size());
     };
-    if (mode_ == Mode::copy) {
-        if (pending_begin_ == pending_.size()) return std::size_t{0};  // cut where the read ended
-        return end_in(std::span<const std::byte>(pending_).subspan(pending_begin_));
+    if (copied_) {
+        if (copied_->is_written()) return std::size_t{0};  // cut where the read ended
+        return end_in(std::span<const std::byte>(copied_->bytes).subspan(copied_->begin));
     }
     std::array<std::byte, kPeekBytes> buffer;
     const auto seen = sys::peek_pipe(pipe_.get(), buffer);
@@ -98,7 +96,7 @@ Pumped Pump::pump_staged(std::size_t budget) {
     for (std::size_t left = budget; left > 0;) {
         // First what waits: so it never grows beyond a batch and an unfinished line.
         if (const Pumped written = write_staged(false); written != Pumped::idle) return written;
-        const auto taken = staging_->take(pipe_.get(), std::min(left, Staging::kBatchBytes));
+        const auto taken = staged_->staging.take(pipe_.get(), std::min(left, Staging::kBatchBytes));
         if (!taken && taken.error().code == EAGAIN) return Pumped::idle;
         if (!taken) {
             error_ = taken.error();
@@ -116,13 +114,14 @@ Pumped Pump::pump_staged(std::size_t budget) {
 }
 
 Pumped Pump::flush() {
-    return staging_ ? write_staged(true) : Pumped::idle;
+    return staged_ ? write_staged(true) : Pumped::idle;
 }
 
 /// Idle: nothing waits, or only an unfinished line that is not taken.
 Pumped Pump::write_staged(bool takes_partial) {
     while (true) {
-        const auto wrote = staging_->write_batch(*log_, format_, wall_ms_(), takes_partial);
+        const auto wrote = staged_->staging.write_batch(*log_, staged_->format, staged_->wall_ms(),
+                                                        takes_partial);
         if (!wrote) {
             error_ = wrote.error();
             return Pumped::blocked;
@@ -145,32 +144,33 @@ Pumped Pump::drain() {
 
 std::size_t Pump::drain_budget() const {
     const auto waiting = sys::bytes_in_pipe(pipe_.get());
-    const std::size_t unwritten = pending_.size() - pending_begin_;
+    const std::size_t unwritten = copied_ ? copied_->bytes.size() - copied_->begin : 0;
     return waiting.value_or(kUnknownDrain) + unwritten + kDrainExtra;
 }
 
 Result<std::size_t> Pump::move_some(std::size_t limit) {
-    if (mode_ == Mode::copy) return copy_some(limit);
+    if (copied_) return copy_some(limit);
     auto moved = sys::splice_to_file(pipe_.get(), log_->descriptor(), &offset_, limit);
     if (moved || moved.error().code != EINVAL) return moved;
-    mode_ = Mode::copy;
+    copied_ = std::make_unique<Copied>();
     return copy_some(limit);
 }
 
 Result<std::size_t> Pump::copy_some(std::size_t limit) {
-    if (pending_begin_ == pending_.size()) {
-        pending_begin_ = 0;
-        pending_.resize(std::min(limit, kCopyBytes));
-        const auto count = sys::read_some(pipe_.get(), pending_);
-        pending_.resize(count.value_or(0));
+    auto& [bytes, begin] = *copied_;
+    if (copied_->is_written()) {
+        begin = 0;
+        bytes.resize(std::min(limit, kCopyBytes));
+        const auto count = sys::read_some(pipe_.get(), bytes);
+        bytes.resize(count.value_or(0));
         if (!count || *count == 0) return count;
     }
-    const auto rest = std::span<const std::byte>(pending_).subspan(pending_begin_);
+    const auto rest = std::span<const std::byte>(bytes).subspan(begin);
     const auto count = sys::write_at(log_->descriptor(), rest.first(std::min(limit, rest.size())),
                                      static_cast<std::uint64_t>(offset_));
     if (!count) return count;
     if (*count == 0) return fail(Op::write, EIO);
-    pending_begin_ += *count;
+    begin += *count;
     offset_ += static_cast<std::int64_t>(*count);
     return count;
 }

@@ -62,18 +62,19 @@ public:
     /// From now on lines are looked at: bytes go through `staging`, whose unfinished batch has been
     /// recovered. `wall_ms`: the time that lines get.
     void stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)());
-    [[nodiscard]] bool is_staged() const { return staging_ != nullptr; }
-    void set_format(const LineFormat& format) { format_ = format; }
+    [[nodiscard]] bool is_staged() const { return staged_ != nullptr; }
+    /// Requires: is_staged().
+    void set_format(const LineFormat& format) { staged_->format = format; }
     /// The beginning of a line of a shared log waits for its end; see flush().
-    [[nodiscard]] bool has_partial() const { return staging_ && staging_->waiting() > 0; }
+    [[nodiscard]] bool has_partial() const { return staged_ && staged_->staging.waiting() > 0; }
     /// Something of the pipe is here and not in the log.
     [[nodiscard]] bool has_taken() const {
-        return is_staged() || pending_begin_ != pending_.size();
+        return is_staged() || (copied_ && !copied_->is_written());
     }
     /// Writes what is staged, unfinished lines too: idle when all of it is in the log.
     [[nodiscard]] Pumped flush();
     /// Bytes go straight to the log again. Requires: flush() has said idle.
-    void unstage() { staging_.reset(); }
+    void unstage() { staged_.reset(); }
     /// Another log from now on. Requires: as unstage().
     void set_log(std::shared_ptr<LogFile> log) { log_ = std::move(log); }
 
@@ -82,9 +83,21 @@ public:
     [[nodiscard]] std::uint64_t bytes_written() const { return bytes_; }
     [[nodiscard]] Error last_error() const { return error_; }
     /// Known after the first pump that found bytes; of a pump that is not staged.
-    [[nodiscard]] Mode mode() const { return mode_; }
+    [[nodiscard]] Mode mode() const { return copied_ ? Mode::copy : Mode::splice; }
 
 private:
+    struct Staged {
+        Staging staging;
+        LineFormat format;
+        std::int64_t (*wall_ms)();
+    };
+    /// Read from the pipe, and in the file up to `begin`.
+    struct Copied {
+        std::vector<std::byte> bytes;
+        std::size_t begin = 0;
+        [[nodiscard]] bool is_written() const { return begin == bytes.size(); }
+    };
+
     /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.
     Result<std::size_t> move_some(std::size_t limit);
     Result<std::size_t> copy_some(std::size_t limit);
@@ -94,16 +107,12 @@ private:
     Result<std::size_t> rest_of_line() const;
 
     sys::UniqueFd pipe_;
+    Error error_;
     std::shared_ptr<LogFile> log_;
-    std::unique_ptr<Staging> staging_;  // few pumps have one
-    LineFormat format_;
-    std::int64_t (*wall_ms_)() = nullptr;
+    std::unique_ptr<Staged> staged_;  // few pumps have one
+    std::unique_ptr<Copied> copied_;  // copy mode
     std::int64_t offset_ = 0;
     std::uint64_t bytes_ = 0;
-    Mode mode_ = Mode::splice;
-    Error error_;
-    std::vector<std::byte> pending_;  // copy mode: read from the pipe, not yet in the file
-    std::size_t pending_begin_ = 0;
 };
 
 }  // namespace cluster::capture
