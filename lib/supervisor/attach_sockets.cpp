@@ -22,6 +22,13 @@ namespace {
 /// In the key of a socket whose worker has no store. Above any index of one.
 constexpr std::uint16_t kNoStore = 0xFFFF;
 
+wire::HeldKey key_of(Run run, std::uint16_t store_index) {
+    return {.kind = wire::HeldKind::attach,
+            .index = store_index,
+            .slot = run.slot.value,
+            .generation = run.generation.value};
+}
+
 }  // namespace
 
 Result<std::string> AttachSockets::open(Run run, const std::string& instance_id, std::uint32_t uid,
@@ -34,41 +41,40 @@ Result<std::string> AttachSockets::open(Run run, const std::string& instance_id,
     }
     // Not later: it may be this very run, asked for once more after a takeover.
     if (const auto older = run_of(run.slot)) close(*older);
-    std::string path = directory_ + "/" + instance_id + ".sock";
+    std::string path = path_of(instance_id);
     auto socket = sys::listen_packets(path, uid, gid, kBacklog);
     if (!socket) return tl::unexpected(socket.error());
-    const wire::HeldKey key{.kind = wire::HeldKind::attach,
-                            .index = store ? store->index : kNoStore,
-                            .slot = run.slot.value,
-                            .generation = run.generation.value};
+    const wire::HeldKey key = key_of(run, store ? store->index : kNoStore);
     keeper_.hold(key, socket->get());
-    add(run, {.run = run,
-              .key = key,
-              .path = path,
-              .socket = std::move(*socket),
-              .watch = {},
-              .store = store});
+    add(key, instance_id, std::move(*socket), store);
     return path;
 }
 
 void AttachSockets::resume(const wire::HeldKey& key, const std::string& instance_id,
                            sys::UniqueFd socket, const std::optional<StoreHandle>& store) {
-    const Run run{Slot{key.slot}, Generation{key.generation}};
-    add(run, {.run = run,
-              .key = key,
-              .path = directory_ + "/" + instance_id + ".sock",
-              .socket = std::move(socket),
-              .watch = {},
-              .store = store});
+    add(key, instance_id, std::move(socket), store);
 }
 
-void AttachSockets::add(Run run, Entry entry) {
+void AttachSockets::add(const wire::HeldKey& key, const std::string& instance_id,
+                        sys::UniqueFd socket, const std::optional<StoreHandle>& store) {
+    const Run run{Slot{key.slot}, Generation{key.generation}};
+    const auto sharing = sharing_.try_emplace(instance_id, 0).first;
+    ++sharing->second;
     Entry& added = entries_[run.slot];
-    added = std::move(entry);
-    ++sharing_[added.path];
+    added = {.run = run,
+             .instance_id = &sharing->first,
+             .socket = std::move(socket),
+             .watch = {},
+             .store_index = key.index,
+             .store = store};
     if (auto watched = watch(added); !watched) {
-        log::error(fmt::format("{}: {}", added.path, std::strerror(watched.error().code)));
+        log::error(
+            fmt::format("{}: {}", path_of(instance_id), std::strerror(watched.error().code)));
     }
+}
+
+std::string AttachSockets::path_of(const std::string& instance_id) const {
+    return directory_ + "/" + instance_id + ".sock";
 }
 
 Status AttachSockets::watch(Entry& entry) {
@@ -84,13 +90,13 @@ void AttachSockets::close(Run run) {
     const auto found = entries_.find(run.slot);
     if (found == entries_.end() || found->second.run != run) return;
     if (found->second.watch.is_set()) loop_.remove(found->second.watch);
-    keeper_.drop(found->second.key);
-    const std::string path = std::move(found->second.path);
+    keeper_.drop(key_of(run, found->second.store_index));
+    const auto sharing = sharing_.find(*found->second.instance_id);
     entries_.erase(found);
     // The file may be that of a newer run of the same instance, in another slot.
-    if (--sharing_[path] > 0) return;
-    sharing_.erase(path);
-    static_cast<void>(sys::remove_file(path));
+    if (--sharing->second > 0) return;
+    static_cast<void>(sys::remove_file(path_of(sharing->first)));
+    sharing_.erase(sharing);
 }
 
 std::optional<Run> AttachSockets::run_of(Slot slot) const {
@@ -114,8 +120,8 @@ void AttachSockets::answer_waiting(Slot slot) {
         if (code == EAGAIN) return;
         // Out of descriptors: the connection stays in the queue, and looking away for a moment
         // keeps a level-triggered loop from turning round it.
-        log::warn(
-            fmt::format("{}: cannot accept: {}, trying again", entry.path, std::strerror(code)));
+        log::warn(fmt::format("{}: cannot accept: {}, trying again", path_of(*entry.instance_id),
+                              std::strerror(code)));
         loop_.remove(std::exchange(entry.watch, {}));
         unwatched_.push_back(slot);
         retry_at_ = earliest(retry_at_, sys::monotonic_now() + kRetry);
@@ -134,7 +140,7 @@ const AttachSockets::Entry* AttachSockets::entry_for(const Entry& asked, std::in
     if (pid <= 0) return nullptr;  // of a pid namespace that is none of ours
     if (is_of_run(asked.run, pid)) return &asked;
     for (const auto& [slot, entry] : entries_) {
-        const bool is_same = entry.path == asked.path && entry.run != asked.run;
+        const bool is_same = entry.instance_id == asked.instance_id && entry.run != asked.run;
         if (is_same && is_of_run(entry.run, pid)) return &entry;
     }
     return nullptr;
@@ -148,8 +154,8 @@ void AttachSockets::answer(const Entry& entry, int peer) const {
     sys::UniqueFd channel;
     if (of_peer == nullptr) {
         answer.code = EACCES;
-        log::debug(
-            fmt::format("{}: refused process {}", entry.path, credentials ? credentials->pid : 0));
+        log::debug(fmt::format("{}: refused process {}", path_of(*entry.instance_id),
+                               credentials ? credentials->pid : 0));
     } else if (of_peer->store) {
         answer.add({.kind = store::AttachKind::store,
                     .inode = of_peer->store->inode,

@@ -59,16 +59,20 @@ public:
     [[nodiscard]] std::optional<Instant> next_deadline() const { return retry_at_; }
 
 private:
+    /// Instances that have a socket, and how many each: two during a reload, at one path.
+    using Sharing = std::unordered_map<std::string, int>;
     struct Entry {
         Run run;
-        wire::HeldKey key;
-        std::string path;
+        const std::string* instance_id = nullptr;  // in sharing_
         sys::UniqueFd socket;
         ev::Watch watch;
+        std::uint16_t store_index = 0;  // of its key
         std::optional<StoreHandle> store;
     };
 
-    void add(Run run, Entry entry);
+    void add(const wire::HeldKey& key, const std::string& instance_id, sys::UniqueFd socket,
+             const std::optional<StoreHandle>& store);
+    [[nodiscard]] std::string path_of(const std::string& instance_id) const;
     [[nodiscard]] Status watch(Entry& entry);
     void answer_waiting(Slot slot);
     void answer(const Entry& entry, int peer) const;
@@ -80,8 +84,8 @@ private:
     std::string directory_;
     ChannelFor channel_for_;
     std::unordered_map<Slot, Entry> entries_;
-    std::unordered_map<std::string, int> sharing_;  // sockets at a path: two during a reload
-    std::vector<Slot> unwatched_;                   // until descriptors are there again
+    Sharing sharing_;
+    std::vector<Slot> unwatched_;  // until descriptors are there again
     std::optional<Instant> retry_at_;
 };
 
