@@ -71,7 +71,7 @@ void describe_reload(const core::Fleet& fleet, const core::Place& place, core::O
     if (result.is_serving) result.detail = *result.detail + "; the old run still serves";
 }
 
-std::optional<std::string> reload_word(const core::Fleet& fleet, const core::Place& place) {
+std::optional<std::string_view> reload_word(const core::Fleet& fleet, const core::Place& place) {
     switch (place.role) {
         case core::Role::incoming:
             return "new";

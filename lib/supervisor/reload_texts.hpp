@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fleet.hpp"
@@ -19,8 +20,8 @@ void describe_reload(const core::Fleet& fleet, const core::Place& place, core::O
                      const std::string& error_log, Instant now, ctl::InstanceOutcome& result);
 
 /// "queued", "old", "new", "restarting", "signalled"; none for a place that no reload is about.
-[[nodiscard]] std::optional<std::string> reload_word(const core::Fleet& fleet,
-                                                     const core::Place& place);
+[[nodiscard]] std::optional<std::string_view> reload_word(const core::Fleet& fleet,
+                                                          const core::Place& place);
 
 /// Why the last reload of the instance failed; none when it did not.
 [[nodiscard]] std::optional<std::string> reload_failure_text(const core::Fleet& fleet,

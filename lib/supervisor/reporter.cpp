@@ -48,15 +48,15 @@ std::string error_log_of(const core::WorkerSpec& spec, std::uint32_t number,
 }
 
 /// "old" or "new", of a reload that has two runs of one instance.
-std::optional<std::string> side_of(const core::Fleet& fleet, const core::Place& place) {
-    const std::optional<std::string> word = reload_word(fleet, place);
+std::optional<std::string_view> side_of(const core::Fleet& fleet, const core::Place& place) {
+    const std::optional<std::string_view> word = reload_word(fleet, place);
     if (place.role == core::Role::current || !word) return std::nullopt;
     return word;
 }
 
 struct Told {
     std::uint64_t epoch;
-    std::string what;
+    std::string_view what;
 };
 
 /// How far the newest reload of the place has come; "" for none.
@@ -183,7 +183,7 @@ void Reporter::report_state(Slot slot, Instant now) {
     const char* state = core::state_name(instance.state);
     const bool is_new = shown.id != id;
     const bool ready = shows_ready(instance);
-    const std::string side = side_of(fleet_, *place).value_or("");
+    const std::string_view side = side_of(fleet_, *place).value_or("");
     shown.side = side;
     report_reload(*place, id, shown);
     const bool is_same = !is_new && std::string_view(shown.state) == state &&
@@ -212,7 +212,7 @@ void Reporter::report_state(Slot slot, Instant now) {
     const bool is_only_ready_new = !is_new && std::string_view(shown.state) == state &&
                                    shown.generation == instance.generation.value;
     if (is_only_ready_new) text += ready ? ", ready" : ", not ready";
-    const std::string whose = side.empty() ? "" : side + " ";
+    const std::string whose = side.empty() ? "" : std::string(side) + " ";
     log::info(fmt::format("{}: {} ({}run {})", id, text, whose, instance.generation.value));
 
     shown.id = id;

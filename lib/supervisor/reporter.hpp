@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -38,9 +39,9 @@ private:
         const char* state = "";
         bool is_ready = false;
         std::uint64_t generation = 0;
-        std::string reload;  // what was said of its reload
+        std::string_view reload;  // what was said of its reload
         std::uint64_t reload_epoch = 0;
-        std::string side;  // "old", "new"; empty: an instance as usual
+        std::string_view side;  // "old", "new"; empty: an instance as usual
         // Of the error log when the run began; nothing: a predecessor began it.
         struct ErrorLog {
             std::uint64_t inode = 0;  // 0: there was none
