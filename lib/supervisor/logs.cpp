@@ -58,8 +58,15 @@ Result<std::shared_ptr<capture::LogFile>> Logs::open(const std::string& path,
     return file;
 }
 
+/// Of a log that gets its first one.
+capture::Archives& Logs::archives_of(Entry& entry) {
+    auto& [path, log] = entry;
+    if (!log.archives) log.archives = std::make_unique<capture::Archives>(name_of(path));
+    return *log.archives;
+}
+
 Logs::Entry& Logs::entry_of(const std::string& path, const core::LogSpec& spec) {
-    const auto [position, is_new] = logs_.try_emplace(path, name_of(path));
+    const auto [position, is_new] = logs_.try_emplace(path);
     position->second.spec = spec;
     has_new_ = has_new_ || is_new;
     return *position;
@@ -100,11 +107,12 @@ bool Logs::make_archive(Entry& entry, capture::LogFile& file) {
     read_directories();
     const auto size = file.size();
     const std::uint64_t bytes = size.value_or(0);
-    capture::ArchiveName name = log.archives.next(sys::wall_ms());
+    capture::Archives& archives = archives_of(entry);
+    capture::ArchiveName name = archives.next(sys::wall_ms());
     auto rotated = file.rotate(directory_of(path) + name.text());
     if (!rotated && rotated.error().code == EEXIST) {
-        log.archives.note(name, 0);  // somebody put a file there: go on above it
-        name = log.archives.next(sys::wall_ms());
+        archives.note(name, 0);  // somebody put a file there: go on above it
+        name = archives.next(sys::wall_ms());
         rotated = file.rotate(directory_of(path) + name.text());
     }
     if (!rotated) {
@@ -123,7 +131,7 @@ bool Logs::make_archive(Entry& entry, capture::LogFile& file) {
         if (file.size().value_or(0) >= file.limit()) file.set_limit(capture::LogFile::kNoLimit);
         return false;
     }
-    log.archives.add(name, bytes);
+    archives.add(name, bytes);
     tidy(entry);
     return true;
 }
@@ -153,15 +161,16 @@ void Logs::read_directory(const std::string& directory) {
         const auto found = logs_.find(directory + name->log);
         if (found == logs_.end() || found->second.is_known) continue;
         const auto info = sys::file_info(directory + file);
-        found->second.archives.note(*name, info ? info->size : 0);
+        archives_of(*found).note(*name, info ? info->size : 0);
     }
 }
 
 void Logs::tidy(Entry& entry) {
     auto& [path, log] = entry;
+    if (!log.archives) return;
     const auto file = log.file.lock();
     const std::uint64_t bytes = file ? file->size().value_or(0) : 0;
-    remove(directory_of(path), log.archives.take_excess(limits_of(log.spec), bytes));
+    remove(directory_of(path), log.archives->take_excess(limits_of(log.spec), bytes));
     pack(entry);
 }
 
@@ -182,8 +191,8 @@ void Logs::remove(const std::string& directory, const std::vector<std::string>& 
 
 void Logs::pack(Entry& entry) {
     auto& [path, log] = entry;
-    while (packing_ < Jobs::kMaxRunning) {
-        const auto plain = log.archives.take_to_pack(limits_of(log.spec));
+    while (log.archives && packing_ < Jobs::kMaxRunning) {
+        const auto plain = log.archives->take_to_pack(limits_of(log.spec));
         if (!plain) return;
         ++packing_;
         // -f: over what an interrupted predecessor left. The archive itself is removed when its
@@ -208,7 +217,7 @@ void Logs::on_packed(const std::string& path, const std::string& plain,
             log::warn(fmt::format("{}{}: not compressed: gzip: {}", directory, plain, failure));
         }
         cannot_pack_ = !bytes;
-        remove(directory, found->second.archives.on_packed(plain, bytes));
+        remove(directory, archives_of(*found).on_packed(plain, bytes));
         pack(*found);
     }
     for (Entry& entry : logs_) {

@@ -58,15 +58,15 @@ public:
 
 private:
     struct Log {
-        explicit Log(std::string name) : archives(std::move(name)) {}
         std::weak_ptr<capture::LogFile> file;  // open as long as a pump has it
         core::LogSpec spec;
-        capture::Archives archives;
+        std::unique_ptr<capture::Archives> archives;  // null: it has none, as most have
         bool is_known = false;  // its archives were looked for
         bool has_complained = false;
     };
     using Entry = std::pair<const std::string, Log>;  // path
 
+    [[nodiscard]] static capture::Archives& archives_of(Entry& entry);
     Entry& entry_of(const std::string& path, const core::LogSpec& spec);
     bool make_archive(Entry& entry, capture::LogFile& file);
     void read_directories();
