@@ -191,6 +191,7 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     row("status with 100 workers; floor: version", ours, floor)
     memory(bench, "100 after 1,000", 100)
     pids = bench.daemon_pids()
+    figures.pause(0.2)  # the daemon may still have to see this client go
     before = figures.switches(pids)
     figures.pause(idle)
     figure(f"wake-ups in {idle:.0f} idle seconds, 100 workers", str(figures.switches(pids) - before))
