@@ -97,11 +97,7 @@ int Supervisor::run() {
     while (!exit_code_) {
         link_.flush();
         log::flush();
-        const std::optional<Instant> deadline = next_deadline();
-        // Most of what a command needs (texts, specs, JSON) nobody needs until the next one comes,
-        // and of the rest nothing before something happens: last, or a whole turn would come back.
-        if (clients_.take_emptied()) sys::let_go_of_code();
-        const Instant now = loop_.turn(deadline, &sys::monotonic_now);
+        const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
         turn(now);
         if (link_.is_broken() && !exit_code_) end_without_keeper();
     }
