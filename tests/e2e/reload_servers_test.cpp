@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kConnections = 4;  // as wrk has them
 constexpr int kRounds = 3;
+constexpr int kDraws = 3;  // of what is a matter of luck
 
 /// A server on a socket, with one instance.
 struct Server {
@@ -156,9 +157,13 @@ void check_felt(const Server& server) {
     const std::string head = "[worker." + server.worker + "]\n";
     config.insert(config.find(head) + head.size(), "stop_signal = \"SIGKILL\"\n");
     REQUIRE(daemon.ctl({"start", daemon.write("killed.toml", config)}).code == 0);
-    const RequestCount count = load_port_while(port, false, [&] {
-        for (int round = 0; round < kRounds; ++round) reload(daemon, server);
-    });
+    RequestCount count;
+    // Whether a request is under way at a kill is a matter of luck.
+    for (int draw = 0; draw < kDraws && count.failed == 0; ++draw) {
+        count += load_port_while(port, false, [&] {
+            for (int round = 0; round < kRounds; ++round) reload(daemon, server);
+        });
+    }
     MESSAGE(server.program << ", old runs killed: " << count.failed << " of " << count.answered
                            << " failed");
     CHECK(count.answered > 0);
@@ -167,22 +172,27 @@ void check_felt(const Server& server) {
 
 void check_kept(const Server& server) {
     if (!find_program("wrk") || !find_program(server.program)) return skip("no wrk");
-    const RequestCount by_hand = replace_by_hand(server);
-    const Daemon daemon;
-    const int port = free_ports(1);
-    REQUIRE(
-        daemon.ctl({"start", prepare(daemon, server, port, server.for_kept_connections)}).code ==
-        0);
-    const RequestCount reloaded = load_port_while(port, true, [&] {
-        for (int round = 0; round < kRounds; ++round) reload(daemon, server);
-    });
+    RequestCount by_hand;
+    RequestCount reloaded;
+    // Which connection has a request on its way at that moment is a matter of luck: what one round
+    // may cost is allowed for, and where that is not enough both are counted once more. What is
+    // worse stays so: the sums grow with each draw, and the allowance does not.
+    const auto is_worse = [&] { return reloaded.failed > by_hand.failed + kConnections; };
+    for (int draw = 0; draw == 0 || (draw < kDraws && is_worse()); ++draw) {
+        by_hand += replace_by_hand(server);
+        const Daemon daemon;
+        const int port = free_ports(1);
+        const std::string file = prepare(daemon, server, port, server.for_kept_connections);
+        REQUIRE(daemon.ctl({"start", file}).code == 0);
+        reloaded += load_port_while(port, true, [&] {
+            for (int round = 0; round < kRounds; ++round) reload(daemon, server);
+        });
+    }
     MESSAGE(server.program << ", kept connections: " << by_hand.failed << " of " << by_hand.answered
                            << " failed by hand, " << reloaded.failed << " of " << reloaded.answered
                            << " with clusterctl reload");
-    // Which connection has a request on its way at that moment is a matter of luck: what one round
-    // may cost is allowed for.
     CHECK(reloaded.answered > 0);
-    CHECK(reloaded.failed <= by_hand.failed + kConnections);
+    CHECK_FALSE(is_worse());
 }
 
 }  // namespace

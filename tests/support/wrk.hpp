@@ -13,6 +13,12 @@ namespace cluster::test {
 struct RequestCount {
     long answered = 0;
     long failed = 0;
+
+    RequestCount& operator+=(const RequestCount& other) {
+        answered += other.answered;
+        failed += other.failed;
+        return *this;
+    }
 };
 
 /// What wrk says at its end.
