@@ -231,6 +231,8 @@ next();
             "api", {npm, "start"}, kNodeCluster + "start_timeout = \"3s\"\nrestart = \"never\"\n"));
         CHECK(outcome.code == 1);
         CHECK(has_text(outcome.err, "it does not listen; npm is a Node.js program itself"));
+        // The port is the first one's until it is gone.
+        REQUIRE(daemon.ctl({"delete", "api"}).code == 0);
         REQUIRE(daemon
                     .start(worker_table("web", {npm, "start"}, kNodeCluster + "ready = \"exec\"\n"))
                     .code == 0);
