@@ -148,20 +148,24 @@ void Stores::resume(std::vector<HeldDescriptor>& held) {
 /// In a job, as it takes about 3 ms a MiB. Done again by each successor: what has its memory
 /// already costs next to nothing.
 void Stores::take_memory(const Made& made) {
-    const core::StoreSpec& spec = records_.daemon().stores[made.handle.index];
+    const std::string& name = records_.daemon().stores[made.handle.index].name;
+    static_cast<void>(start_job(made, "--take-memory", [name](const std::string& failure) {
+        if (failure.empty()) return;
+        log::warn(
+            fmt::format("store {}: its memory could not be taken at once ({}); it is taken as it "
+                        "is used",
+                        name, failure));
+    }));
+}
+
+/// This program again, for the segment. False: there is no descriptor for it.
+bool Stores::start_job(const Made& made, const char* what, Jobs::Done done) {
     auto fd = sys::duplicate(made.fd.get());
-    if (!fd) return;
-    const std::string program = fmt::format("/proc/{}/exe", sys::current_pid());
-    jobs_.start(
-        {program, "--take-memory", std::to_string(spec.size)},
-        [name = spec.name](const std::string& failure) {
-            if (failure.empty()) return;
-            log::warn(fmt::format(
-                "store {}: its memory could not be taken at once ({}); it is taken as it "
-                "is used",
-                name, failure));
-        },
-        std::move(*fd));
+    if (!fd) return false;
+    jobs_.start({fmt::format("/proc/{}/exe", sys::current_pid()), what,
+                 std::to_string(records_.daemon().stores[made.handle.index].size)},
+                std::move(done), std::move(*fd));
+    return true;
 }
 
 /// Nobody is woken for it: a store is looked at when this process is awake anyway.
@@ -179,25 +183,20 @@ void Stores::use_huge_pages(std::uint16_t index, Made& made, Instant now) {
 }
 
 void Stores::start_huge_pages(std::uint16_t index, Made& made) {
-    auto fd = sys::duplicate(made.fd.get());
-    if (!fd) return;
     made.huge.is_running = true;
-    const core::StoreSpec& spec = records_.daemon().stores[index];
-    jobs_.start(
-        {fmt::format("/proc/{}/exe", sys::current_pid()), "--use-huge-pages",
-         std::to_string(spec.size)},
-        [this, index, name = spec.name](const std::string& failure) {
-            HugeUse& huge = made_.at(index).huge;
-            huge.is_running = false;
+    const bool has_begun =
+        start_job(made, "--use-huge-pages", [this, index](const std::string& failure) {
+            Made& done = made_.at(index);
+            done.huge.is_running = false;
             // Filling up the pieces is no growth.
-            const auto file = sys::inspect_memory_file(made_.at(index).fd.get());
-            if (file) huge.put_bytes = std::max(huge.put_bytes, file->used_bytes);
-            huge.is_refused = !failure.empty();
-            if (huge.is_refused) {
-                log::debug(fmt::format("store {}: no huge pages ({})", name, failure));
-            }
-        },
-        std::move(*fd));
+            const auto file = sys::inspect_memory_file(done.fd.get());
+            if (file) done.huge.put_bytes = std::max(done.huge.put_bytes, file->used_bytes);
+            done.huge.is_refused = !failure.empty();
+            if (!done.huge.is_refused) return;
+            log::debug(fmt::format("store {}: no huge pages ({})",
+                                   records_.daemon().stores[index].name, failure));
+        });
+    if (!has_begun) made.huge.is_running = false;
 }
 
 std::optional<std::string> Stores::mistake_in(const std::vector<core::StoreSpec>& described) const {

@@ -109,6 +109,7 @@ private:
     void add(std::uint16_t index, sys::UniqueFd fd, std::uint64_t generation,
              std::optional<store::Segment> segment);
     void take_memory(const Made& made);
+    [[nodiscard]] bool start_job(const Made& made, const char* what, Jobs::Done done);
     void use_huge_pages(std::uint16_t index, Made& made, Instant now);
     void start_huge_pages(std::uint16_t index, Made& made);
     [[nodiscard]] bool look_on(Round& round);

@@ -29,6 +29,18 @@ const char* kind_name(store::CounterKind kind) {
     return kind == store::CounterKind::striped ? "striped" : "atomic";
 }
 
+const char* huge_pages_text(core::HugePages pages) {
+    switch (pages) {
+        case core::HugePages::used:
+            return "";
+        case core::HugePages::all:
+            return ", huge pages wanted for all";
+        case core::HugePages::none:
+            return ", no huge pages";
+    }
+    return "";
+}
+
 }  // namespace
 
 std::string store_keys_table(const std::vector<StoreKey>& keys, const ViewOptions& view) {
@@ -104,18 +116,6 @@ std::string counters_document(std::string_view store,
                             {"value", counter.value}});
     }
     return dump_pretty(Json{{"store", store}, {"counters", std::move(list)}});
-}
-
-static const char* huge_pages_text(core::HugePages pages) {
-    switch (pages) {
-        case core::HugePages::used:
-            return "";
-        case core::HugePages::all:
-            return ", huge pages wanted for all";
-        case core::HugePages::none:
-            return ", no huge pages";
-    }
-    return "";
 }
 
 std::string statistics_text(const StoreStatistics& statistics) {
