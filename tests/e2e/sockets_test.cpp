@@ -208,7 +208,6 @@ TEST_SUITE("e2e") {
                     .code == 0);
         const int port = port_of(daemon, "web");
         const pid_t worker = daemon.pid_of("w.0");
-        const pid_t before = daemon.supervisor_pid();
         const auto program_of = [](pid_t pid) {
             struct stat info {};
             ::stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &info);
@@ -217,12 +216,10 @@ TEST_SUITE("e2e") {
         // As a package manager does it: the new file takes the name of the one that runs.
         const std::string fresh = program + ".new";
         std::filesystem::copy_file(SUPERVISOR_PATH, fresh);
-        const ino_t old_program = program_of(before);
+        const ino_t old_program = program_of(daemon.supervisor_pid());
         REQUIRE(::rename(fresh.c_str(), program.c_str()) == 0);
         const Client waiting(internet(port));
-        REQUIRE(::kill(before, SIGKILL) == 0);
-        REQUIRE(wait_until(
-            [&] { return daemon.is_answering() && daemon.supervisor_pid() != before; }));
+        kill_supervisor(daemon);
         CHECK(program_of(daemon.supervisor_pid()) != old_program);
         waiting.send("q");
         CHECK(worker_in(waiting.read()) == "w");
