@@ -325,6 +325,13 @@ Status try_lock(int fd) {
     return done_or(Op::lock, ::flock(fd, LOCK_EX | LOCK_NB) == 0);
 }
 
+bool is_same_file(const std::string& path, int fd) {
+    struct stat named {};
+    struct stat opened {};
+    return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &opened) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
 bool is_same_open_file(int left, int right) {
     const pid_t self = ::getpid();
     const long order = ::syscall(SYS_kcmp, self, self, KCMP_FILE, left, right);

@@ -113,6 +113,9 @@ struct FileInfo {
 /// A regular file (links are followed) that this process may execute.
 [[nodiscard]] bool is_executable(const std::string& path);
 
+/// True when the path leads to the file that is open.
+[[nodiscard]] bool is_same_file(const std::string& path, int fd);
+
 /// True when both are duplicates of one another; where kcmp(2) is forbidden, when they name the same
 /// object.
 [[nodiscard]] bool is_same_open_file(int left, int right);

@@ -9,8 +9,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "sys/failpoint.hpp"
+#include "sys/features.hpp"
+#include "sys/file.hpp"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; not in the headers of glibc 2.36
@@ -20,13 +23,6 @@ namespace cluster::sys {
 namespace {
 
 constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW;
-
-/// CLUSTER_KERNEL_FEATURES=none makes a new kernel look like the oldest one that is supported, for
-/// tests.
-bool has_newer_features() {
-    const char* chosen = std::getenv("CLUSTER_KERNEL_FEATURES");
-    return chosen == nullptr || std::strcmp(chosen, "none") != 0;
-}
 
 Status add_seals(int fd, int seals) {
     if (::fcntl(fd, F_ADD_SEALS, seals) != 0) return fail(Op::seal, errno);
@@ -58,6 +54,17 @@ Status seal_all(int fd) {
 
 Status seal_future_writes(int fd) {
     return add_seals(fd, kSizeSeals | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+}
+
+Result<UniqueFd> make_sealed_file(const char* name, std::span<const std::byte> bytes) {
+    auto file = open_memory_file(name, 0);
+    if (!file) return file;
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (auto written = write_all(file->get(), text); !written) {
+        return tl::unexpected(written.error());
+    }
+    if (auto sealed = seal_all(file->get()); !sealed) return tl::unexpected(sealed.error());
+    return file;
 }
 
 bool is_sealed(int fd) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "sys/features.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::sys {
@@ -47,17 +48,14 @@ std::optional<ProcessEnd> end_of_process(int pidfd) {
     constexpr std::uint64_t kExit = 1U << 3U;
     constexpr unsigned kPidfs = 0xFF;
     constexpr unsigned kGetInfo = 11;
+    if (!has_newer_features()) return std::nullopt;
     PidfdInfo info{};
     info.mask = kExit;
     if (::ioctl(pidfd, _IOC(_IOC_READ | _IOC_WRITE, kPidfs, kGetInfo, sizeof(info)), &info) != 0) {
         return std::nullopt;
     }
     if ((info.mask & kExit) == 0) return std::nullopt;
-    ProcessEnd end;
-    if (WIFEXITED(info.exit_code)) end.code = WEXITSTATUS(info.exit_code);
-    if (WIFSIGNALED(info.exit_code)) end.signal = WTERMSIG(info.exit_code);
-    end.has_dumped = WIFSIGNALED(info.exit_code) && WCOREDUMP(info.exit_code);
-    return end;
+    return end_of_status(info.exit_code);
 }
 
 }  // namespace cluster::sys

@@ -78,6 +78,14 @@ std::uint64_t hex_digit(char c) {
 
 }  // namespace
 
+ProcessEnd end_of_status(int status) {
+    ProcessEnd end;
+    if (WIFEXITED(status)) end.code = WEXITSTATUS(status);
+    if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
+    end.has_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+    return end;
+}
+
 Instant monotonic_now() {
     timespec time{};
     ::clock_gettime(CLOCK_MONOTONIC, &time);
@@ -164,6 +172,18 @@ Result<ProcessUsage> process_usage(std::int32_t pid) {
     if (!read_stat(pid, line)) return fail(Op::read, ESRCH);
     return ProcessUsage{.rss_bytes = line.number(24) * page,
                         .cpu_ns = (line.number(14) + line.number(15)) * ns_per_tick};
+}
+
+std::optional<ProcessEnd> end_of_zombie(std::int32_t pid) {
+    StatLine line;
+    if (!read_stat(pid, line)) return std::nullopt;
+    const char* state = line.field(3);
+    if (state == nullptr || *state != 'Z') return std::nullopt;
+    // Whoever may not know reads a zero (proc(5), exit_code); the link is behind the same right, and
+    // of a zombie it leads nowhere.
+    const auto link = read_link("/proc/" + std::to_string(pid) + "/exe");
+    if (!link && link.error().code == EACCES) return std::nullopt;
+    return end_of_status(static_cast<int>(line.number(52)));
 }
 
 Status become_subreaper() {

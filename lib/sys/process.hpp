@@ -64,7 +64,12 @@ struct ProcessEnd {
     int signal = 0;  // 0: it has ended by itself, with `code`
     bool has_dumped = false;
 };
+/// `status` as wait(2) has it.
+[[nodiscard]] ProcessEnd end_of_status(int status);
 [[nodiscard]] std::optional<ProcessEnd> end_of_process(int pidfd);
+/// The same of one that is dead and that nobody has reaped yet, from /proc. Nothing: it is not that,
+/// or it belonged to somebody of whom we may not know.
+[[nodiscard]] std::optional<ProcessEnd> end_of_zombie(std::int32_t pid);
 [[nodiscard]] Status signal_process(std::int32_t pid, int signal);
 /// To every member of the group. Errors: {signal, ESRCH} when it has none.
 [[nodiscard]] Status signal_group(std::int32_t group, int signal);

@@ -83,7 +83,7 @@ Result<UniqueFd> connect_unix(const std::string& path, bool non_blocking) {
     return socket;
 }
 
-Status send_datagram(const std::string& address, std::string_view bytes) {
+Status send_datagram(const std::string& address, std::string_view bytes, int descriptor) {
     auto target = unix_address(address);
     if (!target) return tl::unexpected(target.error());
     auto length = static_cast<socklen_t>(sizeof(*target));
@@ -94,9 +94,16 @@ Status send_datagram(const std::string& address, std::string_view bytes) {
     }
     const UniqueFd socket{::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (!socket.is_open()) return fail(Op::socket, errno);
-    const auto sent = ::sendto(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL,
-                               reinterpret_cast<const sockaddr*>(&*target), length);
-    if (sent < 0) return fail(Op::send, errno);
+    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
+    ControlBuffer control{};
+    msghdr message{};
+    message.msg_name = &*target;
+    message.msg_namelen = length;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    const std::span<const int> descriptors{&descriptor, 1};
+    if (descriptor >= 0) add_descriptors(message, control, descriptors);
+    if (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) return fail(Op::send, errno);
     return {};
 }
 

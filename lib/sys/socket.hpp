@@ -44,8 +44,10 @@ struct PeerCredentials {
                                                UniqueFd& descriptor);
 
 /// One datagram to a UNIX socket: a path, or an abstract name written with '@' in front. Never
-/// waits. Errors: {send, errno}; {bind, ENAMETOOLONG}.
-[[nodiscard]] Status send_datagram(const std::string& address, std::string_view bytes);
+/// waits. A descriptor goes along unless it is negative. Errors: {send, errno}; {bind,
+/// ENAMETOOLONG}.
+[[nodiscard]] Status send_datagram(const std::string& address, std::string_view bytes,
+                                   int descriptor = -1);
 
 inline constexpr std::size_t kMaxFdsInFlight = 64;
 
