@@ -34,6 +34,7 @@ struct IsRepeatable {
     bool operator()(const ctl::request::Delete&) const { return false; }
     bool operator()(const ctl::request::Add&) const { return false; }
     bool operator()(const ctl::request::Signal&) const { return false; }
+    bool operator()(const ctl::request::Upgrade&) const { return false; }
     bool operator()(const ctl::request::Scale& scale) const { return scale.instances.has_value(); }
     template <class Other>
     bool operator()(const Other&) const {
@@ -183,6 +184,20 @@ ctl::OperationAnswer Client::change(ctl::Method method) {
 ctl::OperationAnswer Client::wait(std::uint64_t operation, std::uint32_t timeout_ms) {
     return value_or_throw(ctl::parse_operation(ask(ctl::request::Wait{operation, timeout_ms},
                                                    kAnswerPatience + milliseconds{timeout_ms})));
+}
+
+void Client::upgrade(const std::string& program) {
+    const ctl::RequestId id{std::to_string(++last_id_)};
+    const std::string request = ctl::render_request({id, ctl::request::Upgrade{program}});
+    const auto refusal = exchange(request, sys::monotonic_now() + kAnswerPatience);
+    if (refusal) {
+        const auto answer = ctl::parse_operation(*refusal);
+        if (!answer) throw failure_of(answer.error());
+    }
+    socket_.reset();
+    if (reconnect(sys::monotonic_now() + kReconnectPatience)) return;
+    throw Failure(kNoDaemon, "no_daemon", "the daemon did not come back",
+                  "its own log says more: " + directories_.daemon_log());
 }
 
 std::int32_t Client::listener_pid() const {

@@ -52,6 +52,10 @@ public:
     [[nodiscard]] ctl::OperationAnswer change(ctl::Method method);
     [[nodiscard]] ctl::OperationAnswer wait(std::uint64_t operation, std::uint32_t timeout_ms);
 
+    /// Has the daemon go on as another clusterd, and comes back when that one answers. Throws what
+    /// was refused; nothing has changed then.
+    void upgrade(const std::string& program);
+
     /// The process that listens on the control socket, in our pid namespace; 0 where it cannot be
     /// told.
     [[nodiscard]] std::int32_t listener_pid() const;

@@ -76,6 +76,7 @@ std::unique_ptr<Verb> make_status();
 std::unique_ptr<Verb> make_logs();
 std::unique_ptr<Verb> make_validate();
 std::unique_ptr<Verb> make_shutdown();
+std::unique_ptr<Verb> make_upgrade();
 std::unique_ptr<Verb> make_version();
 std::unique_ptr<Verb> make_complete();
 

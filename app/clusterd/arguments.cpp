@@ -34,6 +34,8 @@ constexpr const char* kHelp =
 
 constexpr int kRuntimeDir = 256;
 constexpr int kLogLevel = 257;
+constexpr int kEstate = 258;     // by a predecessor, or the supervisor of a dead one
+constexpr int kSucceeds = 259;  // by the supervisor, before an upgrade
 
 }  // namespace
 
@@ -41,6 +43,8 @@ Arguments parse_arguments(int argc, char** argv) {
     static const option kOptions[] = {{"config", required_argument, nullptr, 'c'},
                                       {"runtime-dir", required_argument, nullptr, kRuntimeDir},
                                       {"log-level", required_argument, nullptr, kLogLevel},
+                                      {"estate-fd", required_argument, nullptr, kEstate},
+                                      {"succeeds", required_argument, nullptr, kSucceeds},
                                       {"version", no_argument, nullptr, 'V'},
                                       {"help", no_argument, nullptr, 'h'},
                                       {nullptr, 0, nullptr, 0}};
@@ -56,6 +60,12 @@ Arguments parse_arguments(int argc, char** argv) {
                 break;
             case kLogLevel:
                 arguments.log_level = optarg;
+                break;
+            case kEstate:
+                arguments.estate = std::atoi(optarg);
+                break;
+            case kSucceeds:
+                arguments.succeeds = optarg;
                 break;
             case 'V':
                 std::puts("clusterd " CLUSTER_VERSION);

@@ -10,6 +10,10 @@ struct Arguments {
     std::optional<std::string> config;
     std::optional<std::string> runtime_dir;
     std::optional<std::string> log_level;
+    /// Of a successor: the memfd that says what it inherits (wire/estate.hpp).
+    std::optional<int> estate;
+    /// Only to say whether this build could succeed a daemon of these versions (succession.hpp).
+    std::optional<std::string> succeeds;
 };
 
 /// Prints help, the version or what is wrong and exits where one of those is due.

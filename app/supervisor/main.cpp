@@ -8,11 +8,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <string_view>
 
 #include "heap.hpp"
 #include "place/directories.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/supervisor.hpp"
+#include "supervisor/upgrade.hpp"
 #include "sys/memory.hpp"
 #include "sys/process.hpp"
 #include "sys/shared_memory.hpp"
@@ -76,11 +78,25 @@ int use_huge_pages(const char* bytes) {
     return EXIT_FAILURE;
 }
 
+/// `cluster-supervisor --succeeds=VERSIONS`: whether it could take over from a supervisor whose
+/// daemon has these. clusterd has judged the part before the slash already.
+int check_succession(std::string_view versions) {
+    if (versions == cluster::supervisor::versions_for_successor()) return EXIT_SUCCESS;
+    std::fprintf(stderr, "cluster-supervisor: knows the layouts %s, not %.*s\n",
+                 cluster::supervisor::versions_for_successor().c_str(),
+                 static_cast<int>(versions.size()), versions.data());
+    return EXIT_FAILURE;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
     if (argc == 3 && std::strcmp(argv[1], "--take-memory") == 0) return take_memory(argv[2]);
     if (argc == 3 && std::strcmp(argv[1], "--use-huge-pages") == 0) return use_huge_pages(argv[2]);
+    constexpr std::string_view kSucceeds = "--succeeds=";
+    if (argc == 2 && std::string_view(argv[1]).rfind(kSucceeds, 0) == 0) {
+        return check_succession(std::string_view(argv[1]).substr(kSucceeds.size()));
+    }
     end_when_out_of_memory();
     cluster::sys::keep_heap_small();
     auto options = parse(argc, argv);

@@ -21,6 +21,8 @@ enum class Failpoint : std::uint8_t {
     exit_noted,
     descriptor_held,
     supervisor_cloned,
+    estate_left,
+    estate_taken,
     // The supervisor: between hearing, storing, doing and answering.
     spec_held,
     record_torn,
@@ -77,6 +79,8 @@ inline constexpr std::size_t kFailpointCount = static_cast<std::size_t>(Failpoin
                                       "exit_noted",
                                       "descriptor_held",
                                       "supervisor_cloned",
+                                      "estate_left",
+                                      "estate_taken",
                                       "spec_held",
                                       "record_torn",
                                       "state_stored",

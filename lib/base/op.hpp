@@ -67,6 +67,7 @@ enum class Op : std::int32_t {
     notify_socket = 55,
     listening_socket = 58,
     store = 60,
+    estate = 61,  // what a keeper leaves to its successor
 };
 
 /// A short English word or two for a message such as "exec ./srv: Permission denied". Never null.
@@ -188,6 +189,8 @@ enum class Op : std::int32_t {
             return "open listening socket";
         case Op::store:
             return "use store";
+        case Op::estate:
+            return "take over from a predecessor";
     }
     return "unknown step";
 }

@@ -176,6 +176,9 @@ VersionAnswer read_version_answer(FieldReader& fields) {
     answer.pid = read_pid(fields, "pid");
     answer.supervisor_pid = read_pid(fields, "supervisor_pid");
     answer.events = fields.optional_text("events").value_or("");
+    if (fields.find("successions") != nullptr) {
+        answer.successions = static_cast<std::uint32_t>(fields.counter("successions", kMaxUint32));
+    }
     return answer;
 }
 
@@ -334,7 +337,8 @@ Json answer_fields(const VersionAnswer& answer) {
                 {"control_version", answer.control_version},
                 {"pid", answer.pid},
                 {"supervisor_pid", answer.supervisor_pid},
-                {"events", answer.events}};
+                {"events", answer.events},
+                {"successions", answer.successions}};
 }
 
 Json answer_fields(const StatusAnswer& answer) {

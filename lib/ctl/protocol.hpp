@@ -53,6 +53,9 @@ struct RpcError {
 namespace request {
 struct Version {};   // daemon.version
 struct Shutdown {};  // daemon.shutdown → operation
+struct Upgrade {
+    std::string program;  // absolute path of another clusterd
+};  // daemon.upgrade: answered only when it is refused
 struct Status {
     std::vector<std::string> selectors;
 };  // workers.status; empty: all
@@ -144,7 +147,7 @@ struct OpenStore {
 }  // namespace request
 
 using Method =
-    std::variant<request::Version, request::Shutdown, request::Status, request::Start,
+    std::variant<request::Version, request::Shutdown, request::Upgrade, request::Status, request::Start,
                  request::Stop, request::Restart, request::Delete, request::Load, request::Add,
                  request::Scale, request::Wait, request::Apply, request::Signal, request::Reset,
                  request::Describe, request::Rotate, request::Reload, request::ListStores,
@@ -173,6 +176,7 @@ struct VersionAnswer {
     std::int32_t pid = 0;  // keeper
     std::int32_t supervisor_pid = 0;
     std::string events{};  // absolute path of the event file
+    std::uint32_t successions = 0;  // how often another keeper took over: upgrades and deaths
 };
 
 struct LastExit {

@@ -55,6 +55,9 @@ Method read_version(FieldReader& /*fields*/) {
 Method read_shutdown(FieldReader& /*fields*/) {
     return request::Shutdown{};
 }
+Method read_upgrade(FieldReader& fields) {
+    return request::Upgrade{fields.text("program")};
+}
 Method read_status(FieldReader& fields) {
     return request::Status{read_selectors(fields, true)};
 }
@@ -197,6 +200,7 @@ struct MethodRow {
 
 constexpr std::array kMethods = {
     MethodRow{"daemon.version", read_version},   MethodRow{"daemon.shutdown", read_shutdown},
+    MethodRow{"daemon.upgrade", read_upgrade},
     MethodRow{"workers.status", read_status},    MethodRow{"workers.start", read_start},
     MethodRow{"workers.stop", read_stop},        MethodRow{"workers.restart", read_restart},
     MethodRow{"workers.delete", read_delete},    MethodRow{"workers.load", read_load},
@@ -303,6 +307,9 @@ struct Renderer {
     }
     Rendered operator()(const request::Shutdown&) const {
         return {"daemon.shutdown", Json::object()};
+    }
+    Rendered operator()(const request::Upgrade& r) const {
+        return {"daemon.upgrade", Json{{"program", r.program}}};
     }
     Rendered operator()(const request::Status& r) const {
         return {"workers.status", selectors_of(r.selectors)};

@@ -11,6 +11,16 @@
 namespace cluster::keeper {
 
 Result<std::unique_ptr<Keeper>> Keeper::open(Options options, Process process, Place place) {
+    auto keeper = make(std::move(options), std::move(process));
+    if (!keeper) return keeper;
+    Custody& custody = (*keeper)->custody_;
+    auto held = custody.hold({.kind = wire::HeldKind::lock}, std::move(place.lock));
+    if (held) held = custody.hold({.kind = wire::HeldKind::control}, std::move(place.control));
+    if (!held) return tl::unexpected(held.error());
+    return keeper;
+}
+
+Result<std::unique_ptr<Keeper>> Keeper::make(Options options, Process process) {
     auto file = sys::open_memory_file("clusterd-table", sizeof(wire::Table));
     if (!file) return tl::unexpected(file.error());
     auto mapping = sys::map_shared(file->get(), sizeof(wire::Table), true);
@@ -21,9 +31,7 @@ Result<std::unique_ptr<Keeper>> Keeper::open(Options options, Process process, P
     }
     std::unique_ptr<Keeper> keeper(
         new Keeper(std::move(options), std::move(process), std::move(*file), std::move(*mapping)));
-    if (auto opened = keeper->open_loop(std::move(place)); !opened) {
-        return tl::unexpected(opened.error());
-    }
+    if (auto opened = keeper->open_loop(); !opened) return tl::unexpected(opened.error());
     return keeper;
 }
 
@@ -37,6 +45,7 @@ Keeper::Keeper(Options options, Process process, sys::UniqueFd table_file, sys::
       runs_(table_,
             [this](Slot slot) { ring(slot); }),
       loop_(poller_),
+      adopted_(loop_),
       guardian_(sys::monotonic_now()) {
     changed_.reserve(Link::kMaxRung);
     write_header(sys::monotonic_now());
@@ -45,15 +54,12 @@ Keeper::Keeper(Options options, Process process, sys::UniqueFd table_file, sys::
 // Here, so that who owns a keeper needs to know none of its parts.
 Keeper::~Keeper() = default;
 
-Status Keeper::open_loop(Place place) {
+Status Keeper::open_loop() {
     if (!poller_.is_open()) return fail(Op::epoll, EMFILE);
     const auto watched = loop_.add(process_.signals.get(), {.readable = true, .writable = false},
                                    [this](const ev::Ready&) { has_signals_ = true; });
     if (!watched) return tl::unexpected(watched.error());
-    if (auto held = custody_.hold({.kind = wire::HeldKind::lock}, std::move(place.lock)); !held) {
-        return held;
-    }
-    return custody_.hold({.kind = wire::HeldKind::control}, std::move(place.control));
+    return {};
 }
 
 void Keeper::write_header(Instant now) {
@@ -64,6 +70,12 @@ void Keeper::write_header(Instant now) {
     const sys::BootId boot = sys::boot_id();
     static_assert(sizeof boot == sizeof header.boot_id);
     std::memcpy(header.boot_id, &boot, sizeof boot);
+    if (const auto& limit = process_.defaults.descriptors) {
+        header.default_soft_descriptors = limit->soft;
+        header.default_hard_descriptors = limit->hard;
+    }
+    header.default_oom_score = process_.defaults.oom_score.value_or(0);
+    header.has_default_oom_score = process_.defaults.oom_score ? 1 : 0;
 }
 
 int Keeper::run() {
@@ -73,6 +85,7 @@ int Keeper::run() {
         if (std::exchange(has_link_room_, false) && link_) link_->flush();
         if (std::exchange(has_link_input_, false)) serve_link(now);
         if (std::exchange(has_signals_, false)) take_signals(now);
+        reap_adopted(now);
         act_on_time(now);
         ring_all();
         update_link_interest();
@@ -85,12 +98,19 @@ int Keeper::run() {
 }
 
 std::optional<Instant> Keeper::next_deadline() const {
-    if (last_stop_) return last_stop_->deadline;
-    if (finishing_) return finishing_->deadline;
-    return guardian_.next_start();
+    std::optional<Instant> next = earliest(adopted_.next_deadline(), groups_due_);
+    next = earliest(next, supervisor_due_);
+    if (last_stop_) return earliest(next, last_stop_->deadline);
+    if (finishing_) return earliest(next, finishing_->deadline);
+    return earliest(next, guardian_.next_start());
 }
 
 void Keeper::act_on_time(Instant now) {
+    check_foreign_groups(now);
+    if (supervisor_due_ && now >= *supervisor_due_) {
+        supervisor_due_.reset();
+        supervisor_.kill();
+    }
     if (finishing_) {
         const bool is_due = now >= finishing_->deadline;
         if (supervisor_.is_alive() && !is_due) return;

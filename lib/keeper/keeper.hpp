@@ -6,6 +6,10 @@
 // link); it takes its memory at the start, reads no text, and never aborts on what the other
 // process sends. The order of a session is in wire/PROTOCOL.md.
 //
+// It may be followed by another keeper (succession.cpp): by another binary that it executes in its
+// own place, or by one that the supervisor starts when it is dead. Either takes over what
+// wire/estate.hpp describes.
+//
 // A turn: wait; serve what the link brought; then signals, among them the deaths of children; then
 // what is due.
 #pragma once
@@ -19,7 +23,9 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "ev/loop.hpp"
+#include "keeper/adopted.hpp"
 #include "keeper/custody.hpp"
+#include "keeper/estate.hpp"
 #include "keeper/guardian.hpp"
 #include "keeper/link.hpp"
 #include "keeper/runs.hpp"
@@ -27,6 +33,7 @@
 #include "place/directories.hpp"
 #include "sys/fd.hpp"
 #include "sys/memory.hpp"
+#include "wire/estate.hpp"
 #include "wire/message.hpp"
 #include "wire/table.hpp"
 
@@ -56,6 +63,10 @@ public:
     /// descriptors.
     [[nodiscard]] static Result<std::unique_ptr<Keeper>> open(Options options, Process process,
                                                               Place place);
+    /// The same for a successor, with what its predecessor left. The predecessor's supervisor is
+    /// told, and ended, before another is started.
+    [[nodiscard]] static Result<std::unique_ptr<Keeper>> succeed(Options options, Process process,
+                                                                 Estate estate);
     ~Keeper();
     Keeper(const Keeper&) = delete;
     Keeper& operator=(const Keeper&) = delete;
@@ -66,7 +77,8 @@ public:
 
 private:
     Keeper(Options options, Process process, sys::UniqueFd table_file, sys::Mapping mapping);
-    [[nodiscard]] Status open_loop(Place place);
+    [[nodiscard]] static Result<std::unique_ptr<Keeper>> make(Options options, Process process);
+    [[nodiscard]] Status open_loop();
     void write_header(Instant now);
 
     // keeper.cpp: the turn
@@ -74,6 +86,14 @@ private:
     void reap(Instant now);
     void act_on_time(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
+
+    // succession.cpp: from one keeper to the next
+    [[nodiscard]] Status inherit(Estate estate, Instant now);
+    void adopt_supervisor(Instant now);
+    void reap_adopted(Instant now);
+    void check_foreign_groups(Instant now);
+    [[nodiscard]] Status on_upgrade(sys::Packet& packet);
+    [[nodiscard]] Result<sys::UniqueFd> write_estate(wire::EstateBuilder& estate) const;
 
     // supervision.cpp: the life of the supervisor
     void start_supervisor(Instant now);
@@ -114,6 +134,10 @@ private:
 
     ev::EpollPoller poller_;
     ev::Loop loop_;
+    Adopted adopted_;
+    std::optional<Instant> groups_due_;  // the next look at groups that no reap tells of
+    /// A predecessor's supervisor was told to end, and is killed if it has not by then.
+    std::optional<Instant> supervisor_due_;
     bool has_signals_ = false;
     bool has_link_input_ = false;
     bool has_link_room_ = false;

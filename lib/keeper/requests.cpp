@@ -122,6 +122,8 @@ void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant
             return on_fetch(request);
         case Kind::finish:
             return settle(request, run_of(request), on_finish(request, now));
+        case Kind::upgrade:
+            return settle(request, run_of(request), on_upgrade(packet));
         case Kind::hello:
         case Kind::spawned:
         case Kind::changed:
@@ -130,6 +132,7 @@ void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant
         case Kind::reload:
         case Kind::rotate:
         case Kind::refused:
+        case Kind::succeeded:
             return reject_supervisor("it sent what only the keeper may send");
     }
 }

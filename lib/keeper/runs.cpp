@@ -1,10 +1,13 @@
 #include "keeper/runs.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
+#include <vector>
 
 #include "sys/failpoint.hpp"
+#include "sys/succession.hpp"
 
 namespace cluster::keeper {
 
@@ -12,6 +15,51 @@ using wire::SlotRecord;
 using wire::SlotState;
 
 Runs::Runs(wire::Table& shared, Changed changed) : slots_(shared), changed_(std::move(changed)) {}
+
+void Runs::resume(Estate& estate, Adopted& adopted, Instant now) {
+    slots_.resume(estate.old_table());
+    std::vector<sys::UniqueFd> pidfds(slots_.slots_used());
+    for (Estate::Item& item : estate.items) {
+        if (item.key.kind != wire::HeldKind::process || item.key.slot >= pidfds.size()) continue;
+        if (slots_.record(Slot{item.key.slot}).generation != item.key.generation) continue;
+        pidfds[item.key.slot] = std::move(item.fd);
+    }
+    for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
+        resume_run(Slot{i}, std::move(pidfds[i]), adopted, now);
+    }
+}
+
+void Runs::resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted, Instant now) {
+    const SlotRecord& record = slots_.record(slot);
+    const bool is_live = record.state == SlotState::running || record.state == SlotState::intent;
+    if (!is_live) return;
+    if (record.pid <= 0) {
+        return slots_.note_not_begun(slot);  // the supervisor asks again
+    }
+    const std::int32_t pid = record.pid;
+    const std::uint64_t ticks = sys::process_start_ticks(pid).value_or(0);
+    if (!pidfd.is_open()) {
+        // Its number may be a stranger's by now. What the predecessor could not write down any more
+        // is told by the time.
+        const bool is_it = record.start_ticks != 0
+                               ? ticks == record.start_ticks
+                               : sys::has_started_at(pid, from_ns(record.spawned_ns));
+        auto opened = is_it ? sys::open_pidfd(pid) : Result<sys::UniqueFd>{sys::UniqueFd{}};
+        if (opened) pidfd = std::move(*opened);
+    }
+    if (record.state == SlotState::intent) slots_.note_running(slot, ticks);
+    if (!pidfd.is_open()) {
+        static_cast<void>(on_reaped({.pid = pid}, now));
+        return;
+    }
+    pidfds_[slot.value] = std::move(pidfd);
+    if (sys::is_own_child(pidfds_[slot.value].get())) return;
+    is_adopted_.set(slot.value);
+    // Unwatched it would never end for us: better to lose sight of it, and say so.
+    if (!adopted.watch(pid, pidfds_[slot.value].get())) {
+        static_cast<void>(on_reaped({.pid = pid}, now));
+    }
+}
 
 Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds,
                    const ChildDefaults& defaults, Instant now) {
@@ -22,6 +70,7 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
     if (!plan) return tl::unexpected(plan.error());
     const sys::ChildEntry child = plan_runner_.prepare(*plan, fds, defaults);
 
+    is_adopted_.reset(run.slot.value);
     std::int32_t* pid_cell = slots_.begin_spawn(run, epoch, now);
     sys::pass(Failpoint::intent_written);
     auto spawned = sys::spawn(child, pid_cell);
@@ -73,7 +122,11 @@ Status Runs::signal(Run run, const wire::Signal& wanted) {
 }
 
 Status Runs::signal_leader(Slot slot, int signal) {
-    const auto sent = sys::signal_group(slots_.record(slot).pid, signal);
+    const std::int32_t pid = slots_.record(slot).pid;
+    // Whoever reaps it instead of us gives its number away.
+    const auto sent = is_adopted_.test(slot.value)
+                          ? sys::signal_group_of(pidfds_[slot.value].get(), pid, signal)
+                          : sys::signal_group(pid, signal);
     // No such group: the plan started no session, and the leader is all that is ours.
     if (sent || sent.error().code != ESRCH) return sent;
     return sys::signal_pidfd(pidfds_[slot.value].get(), signal);
@@ -97,19 +150,32 @@ bool Runs::on_reaped(const sys::Reaped& exit, Instant now) {
     const auto slot = slots_.find_leader(exit.pid);
     if (!slot) return false;
     sys::pass(Failpoint::exit_reaped);
-    slots_.note_exited(*slot, exit, sys::group_exists(exit.pid), now);
+    slots_.note_exited(*slot, exit, is_anybody_left(*slot), now);
     pidfds_[slot->value].reset();
     sys::pass(Failpoint::exit_noted);
     changed_(*slot);
     return true;
 }
 
+bool Runs::is_anybody_left(Slot slot) const {
+    const std::int32_t group = slots_.record(slot).pid;
+    if (!sys::group_exists(group)) return false;
+    // An adopted leader is a member until its parent has reaped it, whenever that may be.
+    return !is_adopted_.test(slot.value) || sys::group_has_living_member(group);
+}
+
 void Runs::check_groups() {
     // Backwards: note_group_gone moves the last one into the gap.
     for (std::size_t i = slots_.lingering().size(); i-- > 0;) {
         const Slot slot = slots_.lingering()[i];
-        if (!sys::group_exists(slots_.record(slot).pid)) note_group_gone(slot);
+        if (!is_anybody_left(slot)) note_group_gone(slot);
     }
+}
+
+bool Runs::has_foreign_groups() const {
+    const auto lingering = slots_.lingering();
+    return std::any_of(lingering.begin(), lingering.end(),
+                       [this](Slot slot) { return is_adopted_.test(slot.value); });
 }
 
 void Runs::note_group_gone(Slot slot) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -15,6 +16,8 @@
 #include "base/ids.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "keeper/adopted.hpp"
+#include "keeper/estate.hpp"
 #include "keeper/run_plan.hpp"
 #include "keeper/table.hpp"
 #include "sys/fd.hpp"
@@ -32,6 +35,11 @@ public:
 
     Runs(wire::Table& shared, Changed changed);
 
+    /// Takes over a predecessor's runs, with the pidfds among its items. Those that are no children
+    /// of ours are watched by `adopted`, whose reports are for on_reaped(). A run of which no
+    /// process is left, and nobody knows how it ended, has ended. Requires: no run is known.
+    void resume(Estate& estate, Adopted& adopted, Instant now);
+
     /// Spawns what the plan in `plan_file` says; a run that the table already knows is not spawned
     /// again. Success means that the table tells the outcome (make_answer); a refusal leaves the
     /// table as it was. Errors: those of SlotTable::admit and PlanRunner::load.
@@ -47,11 +55,14 @@ public:
     [[nodiscard]] Status signal(Run run, const wire::Signal& wanted);
     [[nodiscard]] Status release(Run run) { return slots_.release(run); }
 
-    /// True when it was the leader of a run, whose exit is recorded then.
+    /// True when it was the leader of a run, whose exit is recorded then. Also for one that was
+    /// adopted.
     bool on_reaped(const sys::Reaped& exit, Instant now);
     /// Looks again at the groups that outlived their leaders. To be called after reaping: orphans
     /// of those groups end up with us.
     void check_groups();
+    /// Groups are left whose orphans do not end up with us: only looking tells when they are gone.
+    [[nodiscard]] bool has_foreign_groups() const;
 
     /// To every group of which somebody may be left.
     void signal_all(int signal, bool then_continue);
@@ -67,12 +78,15 @@ public:
 
 private:
     void note_group_gone(Slot slot);
+    [[nodiscard]] bool is_anybody_left(Slot slot) const;
+    void resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted, Instant now);
     [[nodiscard]] Status signal_leader(Slot slot, int signal);
     [[nodiscard]] Status signal_remains(Slot slot, int signal);
 
     SlotTable slots_;
     PlanRunner plan_runner_;
     std::array<sys::UniqueFd, wire::kMaxSlots> pidfds_;  // open while the run is running
+    std::bitset<wire::kMaxSlots> is_adopted_;            // by slot: the run is no child of ours
     Changed changed_;
 };
 

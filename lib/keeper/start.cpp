@@ -69,11 +69,12 @@ Result<sys::UniqueFd> take_runtime(const place::Directories& directories) {
     return place::take_lock(directories);
 }
 
-Result<sys::UniqueFd> open_control(const place::Directories& directories) {
+Status write_pid_file(const place::Directories& directories) {
     const std::string pid = std::to_string(sys::current_pid()) + "\n";
-    if (auto written = sys::replace_file(directories.pid_file(), pid, 0644); !written) {
-        return tl::unexpected(written.error());
-    }
+    return sys::replace_file(directories.pid_file(), pid, 0644);
+}
+
+Result<sys::UniqueFd> open_control(const place::Directories& directories) {
     const std::string path = directories.control_socket();
     if (auto removed = sys::remove_file(path); !removed && removed.error().code != ENOENT) {
         return tl::unexpected(removed.error());

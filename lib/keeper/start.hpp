@@ -21,9 +21,11 @@ void ensure_standard_descriptors();
 /// place::take_lock.
 [[nodiscard]] Result<sys::UniqueFd> take_runtime(const place::Directories& directories);
 
-/// Writes the pid file and listens on the control socket, replacing a stale one. Requires: the lock
-/// is ours. Errors: {write|rename|…, errno} of the pid file; {unlink|bind|listen, errno} of the
-/// socket.
+/// Writes the pid file. Requires: the lock is ours. Errors: {write|rename|…, errno}.
+[[nodiscard]] Status write_pid_file(const place::Directories& directories);
+
+/// Listens on the control socket, replacing a stale one. Requires: the lock is ours. Errors:
+/// {unlink|bind|listen, errno}.
 [[nodiscard]] Result<sys::UniqueFd> open_control(const place::Directories& directories);
 
 }  // namespace cluster::keeper

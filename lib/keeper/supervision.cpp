@@ -108,7 +108,7 @@ void Keeper::on_supervisor_died(const sys::Reaped& exit, Instant now) {
     table_.header.supervisor_pid = 0;
     guardian_.on_died(now);
     if (finishing_) return;
-    say_died(exit);
+    if (!std::exchange(supervisor_due_, std::nullopt)) say_died(exit);
     if (!is_terminating_) return;
     ++deaths_while_terminating_;
     if (deaths_while_terminating_ >= kMaxDeathsWhileTerminating) begin_last_stop(now);
@@ -116,6 +116,7 @@ void Keeper::on_supervisor_died(const sys::Reaped& exit, Instant now) {
 
 void Keeper::on_terminate(Instant now) {
     is_terminating_ = true;
+    table_.header.is_terminating = 1;
     if (link_) {
         link_->pass_on(wire::Kind::terminate);
     } else if (!supervisor_.is_alive()) {

@@ -67,6 +67,11 @@ Result<sys::UniqueFd> SupervisorProcess::start(const Command& command, PlanRunne
     return std::move(ends->first);
 }
 
+void SupervisorProcess::adopt(std::int32_t pid, sys::UniqueFd pidfd) {
+    pid_ = pid;
+    pidfd_ = std::move(pidfd);
+}
+
 void SupervisorProcess::kill() {
     if (!is_alive()) return;
     // It cannot have been reaped, so the worst is that it is a zombie already.

@@ -44,6 +44,31 @@ SlotTable::SlotTable(wire::Table& shared) : shared_(shared) {
     header.max_held = wire::kMaxHeld;
 }
 
+void SlotTable::resume(const wire::Table& old) {
+    shared_.header.slots_used = std::min(old.header.slots_used, wire::kMaxSlots);
+    for (std::uint32_t i = 0; i < shared_.header.slots_used; ++i) {
+        SlotRecord& record = shared_.slots[i];
+        record = old.slots[i];
+        record.sequence = 0;
+        const bool is_of_nobody = record.state == SlotState::running && record.pid <= 0;
+        const bool is_readable = record.state <= SlotState::exited && record.generation != 0;
+        if (!is_readable || is_of_nobody) record = SlotRecord{};
+        switch (record.state) {
+            case SlotState::free:
+                break;
+            case SlotState::running:
+                leaders_.insert(i, hash_of_pid(record.pid));
+                [[fallthrough]];
+            case SlotState::intent:
+                ++live_count_;
+                break;
+            case SlotState::exited:
+                if (record.group_alive != 0) lingering_.push_back(Slot{i});
+                break;
+        }
+    }
+}
+
 Result<SlotTable::Admission> SlotTable::admit(Run run) const {
     if (run.slot.value >= wire::kMaxSlots || run.generation.value == 0) {
         return fail(Op::message, EINVAL);
@@ -101,6 +126,15 @@ std::optional<Slot> SlotTable::find_leader(std::int32_t pid) const {
         hash_of_pid(pid), [&](std::uint32_t slot) { return shared_.slots[slot].pid == pid; });
     if (!found) return std::nullopt;
     return Slot{*found};
+}
+
+void SlotTable::note_not_begun(Slot slot) {
+    SlotRecord& record = shared_.slots[slot.value];
+    CLUSTER_ASSERT(record.state == SlotState::intent && record.pid == 0);
+    const SlotWrite write(record);
+    write->state = SlotState::free;
+    --write->generation;  // so that the run may still be spawned
+    --live_count_;
 }
 
 void SlotTable::note_exited(Slot slot, const sys::Reaped& exit, bool is_group_alive, Instant now) {

@@ -28,6 +28,11 @@ public:
     SlotTable(const SlotTable&) = delete;
     SlotTable& operator=(const SlotTable&) = delete;
 
+    /// Takes over the records of a predecessor's table, whose writer is gone or is this process.
+    /// What was only begun of a record when the writer was killed counts as not written. Requires:
+    /// no slot is in use.
+    void resume(const wire::Table& old);
+
     enum class Admission {
         fresh,  // the slot is free and the generation is new
         known,  // this very run is in the table: a request that was sent again
@@ -44,6 +49,9 @@ public:
     void note_running(Slot slot, std::uint64_t start_ticks);
     /// Nothing runs. Requires: begin_spawn.
     void note_failed(Slot slot, const sys::SpawnFailure& failure, Instant now);
+    /// The intent of a predecessor that died before the clone: as if it had not been asked for.
+    /// Requires: an intent without a pid.
+    void note_not_begun(Slot slot);
     /// A signal was sent to the run. Requires: the run is known.
     void note_signal(Slot slot, int signal);
 

@@ -1,10 +1,18 @@
 #include "supervisor/keeper_link.hpp"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 
+#include "sys/file.hpp"
+#include "sys/packet_socket.hpp"
+#include "sys/process.hpp"
 #include "sys/socket.hpp"
+#include "sys/succession.hpp"
 
 namespace cluster::supervisor {
 namespace {
@@ -61,10 +69,21 @@ Result<KeeperMessage> wait_for_message(int socket) {
 
 }  // namespace
 
-KeeperLink::KeeperLink(sys::UniqueFd socket, sys::Mapping mapping, const wire::Hello& hello)
-    : socket_(std::move(socket)), mapping_(std::move(mapping)), hello_(hello) {}
+KeeperLink::KeeperLink(sys::UniqueFd socket, sys::UniqueFd table_file, sys::Mapping mapping,
+                       const wire::Hello& hello)
+    : socket_(std::move(socket)),
+      table_file_(std::move(table_file)),
+      mapping_(std::move(mapping)),
+      copies_(sys::raise_descriptor_limit()),
+      hello_(hello) {
+    look_at_keeper();
+}
 
 Result<KeeperLink> KeeperLink::open(sys::UniqueFd socket) {
+    // It came to us through exec, and is nothing for a new keeper that we may start.
+    if (auto kept = sys::set_inherited(socket.get(), false); !kept) {
+        return tl::unexpected(kept.error());
+    }
     wire::Message ours = wire::make_message(wire::Kind::hello);
     ours.payload.hello = own_hello();
     if (auto sent = sys::send_packet(socket.get(), bytes_of(ours), {}); !sent) {
@@ -83,7 +102,43 @@ Result<KeeperLink> KeeperLink::open(sys::UniqueFd socket) {
     if (header.magic != wire::kTableMagic || header.version != wire::kTableVersion) {
         return fail(Op::message, EPROTO);
     }
-    return KeeperLink{std::move(socket), std::move(*mapping), hello};
+    return KeeperLink{std::move(socket), std::move(theirs->fds.front()), std::move(*mapping), hello};
+}
+
+/// Both are for the day on which it is dead, when its number means nothing any more.
+void KeeperLink::look_at_keeper() {
+    const std::int32_t pid = table().header.keeper_pid;
+    if (auto opened = sys::open_pidfd(pid)) keeper_ = std::move(*opened);
+    auto program = sys::open_file("/proc/" + std::to_string(pid) + "/exe", O_PATH);
+    if (program) program_ = std::move(*program);
+}
+
+bool KeeperLink::is_keeper_dead() const {
+    // Its descriptors are closed before it counts as dead.
+    constexpr Duration kPatience = std::chrono::seconds(1);
+    return !keeper_.is_open() || sys::wait_readable(keeper_.get(), kPatience).has_value();
+}
+
+std::string KeeperLink::keeper_program() const {
+    if (!program_.is_open()) return {};
+    const std::string by_number = "/proc/self/fd/" + std::to_string(program_.get());
+    const auto path = sys::read_link(by_number);
+    if (path && sys::is_same_file(*path, program_.get())) return *path;
+    return by_number;
+}
+
+/// Of the runs that a predecessor of ours has seen begin. They cannot be reaped before the keeper
+/// has told us of their end, so their numbers are theirs.
+void KeeperLink::copy_pidfds() {
+    const std::uint32_t used = std::min(table().header.slots_used, wire::kMaxSlots);
+    for (std::uint32_t i = 0; i < used; ++i) {
+        const auto record = slot(Slot{i});
+        if (!record || record->state != wire::SlotState::running) continue;
+        auto pidfd = sys::open_pidfd(record->pid);
+        const bool is_it = sys::process_start_ticks(record->pid).value_or(0) == record->start_ticks;
+        if (!pidfd || !is_it) continue;
+        copies_.take(process_key({Slot{i}, Generation{record->generation}}), std::move(*pidfd));
+    }
 }
 
 Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
@@ -100,7 +155,7 @@ Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
         }
         if (!answer) return tl::unexpected(answer.error());
         const wire::Fetch& range = answer->message.payload.fetch;
-        if (range.count == 0) return held;
+        if (range.count == 0) break;
         if (range.first != first || range.count > wire::kMaxHeld - first)
             return fail(Op::message, EPROTO);
         std::size_t next = 0;
@@ -116,6 +171,9 @@ Result<std::vector<HeldDescriptor>> KeeperLink::fetch_held() {
         }
         first += range.count;
     }
+    for (const HeldDescriptor& item : held) copies_.keep(item.key, item.fd.get());
+    copy_pidfds();
+    return held;
 }
 
 void KeeperLink::send(wire::Message message, std::span<const int> fds) {
@@ -206,16 +264,19 @@ void KeeperLink::signal_leader(Run run, int signal) {
 }
 
 void KeeperLink::release(Run run) {
+    copies_.drop(process_key(run));
     gather(wire::make_message(wire::Kind::release, run));
 }
 
 void KeeperLink::hold(const wire::HeldKey& key, int fd) {
     wire::Message message = wire::make_message(wire::Kind::hold);
     message.payload.hold.key = key;
+    copies_.keep(key, fd);
     send(message, std::span{&fd, 1});
 }
 
 void KeeperLink::drop(const wire::HeldKey& key) {
+    copies_.drop(key);
     wire::Message message = wire::make_message(wire::Kind::drop);
     message.payload.drop.keys[0] = key;
     gather(message);
@@ -227,9 +288,47 @@ void KeeperLink::finish(int code) {
     send(message, {});
 }
 
+Status KeeperLink::upgrade(const std::string& program) {
+    const auto file = sys::make_sealed_file("clusterd-program", std::as_bytes(std::span(program)));
+    if (!file) return tl::unexpected(file.error());
+    const int fd = file->get();
+    send(wire::make_message(wire::Kind::upgrade), std::span{&fd, 1});
+    const std::uint64_t request = sequence_;
+    while (true) {
+        auto answer = receive_one();
+        if (!answer && answer.error().code != EAGAIN) {
+            is_broken_ = true;
+            return tl::unexpected(answer.error());
+        }
+        if (!answer) {
+            if (auto ready = sys::wait_ready(socket_.get(), true, false); !ready) return ready;
+            continue;
+        }
+        const wire::Message& message = answer->message;
+        if (message.kind == wire::Kind::succeeded) return {};
+        const wire::Refused& refused = message.payload.refused;
+        if (message.kind == wire::Kind::refused && refused.sequence == request) {
+            return fail(static_cast<Op>(refused.op), refused.code);
+        }
+        inbox_.push_back(std::move(*answer));
+    }
+}
+
+/// A pidfd that comes along is kept for the keeper's successor; nobody else here needs it.
+Result<KeeperMessage> KeeperLink::receive_one() {
+    auto message = receive_message(socket_.get());
+    if (!message || message->message.kind != wire::Kind::spawned || message->fds.empty()) {
+        return message;
+    }
+    const Run run{Slot{message->message.slot}, Generation{message->message.generation}};
+    copies_.take(process_key(run), std::move(message->fds.front()));
+    message->fds.clear();
+    return message;
+}
+
 bool KeeperLink::receive() {
     while (!is_broken_) {
-        auto message = receive_message(socket_.get());
+        auto message = receive_one();
         if (!message && message.error().code == EAGAIN) return true;
         if (!message) is_broken_ = true;
         if (message) inbox_.push_back(std::move(*message));

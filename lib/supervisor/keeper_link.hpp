@@ -5,17 +5,21 @@
 // follow one another are gathered into one message until something else is sent or flush() is
 // called; a kill before that is a kill before they were asked for. While the socket is full, a
 // sender goes on receiving into the inbox, so the two processes can never wait for each other.
-// Owns: the socket, the mapping of the keeper's table.
+// What goes through here into the keeper's hands is kept a second time, for its successor
+// (copies.hpp).
+// Owns: the socket, the keeper's table and a mapping of it, the copies.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "supervisor/copies.hpp"
 #include "sys/fd.hpp"
 #include "sys/memory.hpp"
 #include "wire/message.hpp"
@@ -55,6 +59,10 @@ public:
     void hold(const wire::HeldKey& key, int fd);
     void drop(const wire::HeldKey& key);
     void finish(int code);
+    /// Has the keeper go on as another program, and waits for the outcome: success means that the
+    /// new keeper waits for us to end. Errors: {exec|estate, …} the keeper refused, and goes on as
+    /// before; {receive, ECONNRESET} it is gone.
+    [[nodiscard]] Status upgrade(const std::string& program);
     /// Sends what was gathered. To be called before anybody waits for what follows from it.
     void flush();
 
@@ -66,11 +74,24 @@ public:
     /// The keeper is gone, or what it says makes no sense: nothing can be sent any more.
     [[nodiscard]] bool is_broken() const { return is_broken_; }
 
+    /// The process has ended, or nobody can tell.
+    [[nodiscard]] bool is_keeper_dead() const;
+    /// What its successor gets.
+    [[nodiscard]] const Copies& copies() const { return copies_; }
+    [[nodiscard]] int table_file() const { return table_file_.get(); }
+    /// The program that it runs: its path, or, when another file lies there by now, a path through
+    /// our own descriptor. Empty where nobody can tell.
+    [[nodiscard]] std::string keeper_program() const;
+
     /// The record of a slot as the keeper left it; nothing when it cannot be read whole.
     [[nodiscard]] std::optional<wire::SlotRecord> slot(Slot slot) const;
 
 private:
-    KeeperLink(sys::UniqueFd socket, sys::Mapping mapping, const wire::Hello& hello);
+    KeeperLink(sys::UniqueFd socket, sys::UniqueFd table_file, sys::Mapping mapping,
+               const wire::Hello& hello);
+    void look_at_keeper();
+    void copy_pidfds();
+    [[nodiscard]] Result<KeeperMessage> receive_one();
     void send(wire::Message message, std::span<const int> fds);
     void send_now(wire::Message message, std::span<const int> fds);
     void gather(const wire::Message& message);
@@ -78,7 +99,11 @@ private:
     void wait_for_room();
 
     sys::UniqueFd socket_;
+    sys::UniqueFd table_file_;
     sys::Mapping mapping_;
+    sys::UniqueFd keeper_;   // pidfd
+    sys::UniqueFd program_;  // what it runs
+    Copies copies_;
     wire::Hello hello_;
     std::uint64_t sequence_ = 0;
     std::optional<wire::Message> gathered_;

@@ -205,6 +205,7 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
             [&](const ctl::request::Shutdown&) -> std::optional<Reply> { return shut_down(now); },
             // Answered elsewhere.
             [](const ctl::request::Wait&) -> std::optional<Reply> { return std::nullopt; },
+            [](const ctl::request::Upgrade&) -> std::optional<Reply> { return std::nullopt; },
             [](const ctl::request::Send&) -> std::optional<Reply> { return std::nullopt; },
             [](const ctl::request::Publish&) -> std::optional<Reply> { return std::nullopt; },
             [](const ctl::request::Follow&) -> std::optional<Reply> { return std::nullopt; }},

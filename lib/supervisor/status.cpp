@@ -86,7 +86,8 @@ ctl::VersionAnswer StatusReader::version() const {
             .control_version = ctl::kControlVersion,
             .pid = keeper_.table().header.keeper_pid,
             .supervisor_pid = sys::current_pid(),
-            .events = {}};
+            .events = {},
+            .successions = keeper_.table().header.successions};
 }
 
 ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,

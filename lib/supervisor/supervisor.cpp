@@ -15,6 +15,7 @@
 #include "core/selector.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/manager.hpp"
+#include "supervisor/next_keeper.hpp"
 #include "supervisor/node_environment.hpp"
 #include "supervisor/plan_compiler.hpp"
 #include "supervisor/wording.hpp"
@@ -88,6 +89,7 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       status_(fleet_, link_, watch_, channels_, clusters_, outputs_, sockets_),
       requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, watch_.mains(),
                 journal_, sockets_, [this](Instant now) { begin_shutdown(now); }),
+      upgrade_(link_, jobs_, clients_),
       messages_(channels_, clients_) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
@@ -99,15 +101,35 @@ int Supervisor::run() {
         log::flush();
         const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
         turn(now);
+        if (upgrade_.is_due() && !exit_code_) make_room_for_next_keeper();
         if (link_.is_broken() && !exit_code_) end_without_keeper();
     }
     log::flush();
     return *exit_code_;
 }
 
+void Supervisor::make_room_for_next_keeper() {
+    log::info(fmt::format("upgrade: the keeper becomes {}", upgrade_.program()));
+    log::flush();
+    journal_.add(EventLine("daemon").text("what", "upgrade").text("program", upgrade_.program()));
+    journal_.flush(sys::wall_ms());
+    if (upgrade_.carry_out()) exit_code_ = 0;
+}
+
 void Supervisor::end_without_keeper() {
-    if (!is_finishing_) log::error("the keeper is gone");
     exit_code_ = is_finishing_ ? 0 : 1;
+    if (is_finishing_) return;
+    const std::int32_t keeper = link_.table().header.keeper_pid;
+    log::error(fmt::format("the keeper (pid {}) is gone", keeper));
+    log::flush();
+    journal_.add(EventLine("daemon").text("what", "keeper_lost").number("pid", keeper));
+    journal_.flush(sys::wall_ms());
+    // One that lives has closed the link because it does not want us.
+    if (!link_.is_keeper_dead()) return;
+    std::vector<std::string> arguments{"--runtime-dir=" + options_.directories.runtime};
+    if (options_.config) arguments.push_back("--config=" + *options_.config);
+    if (options_.log_level) arguments.push_back("--log-level=" + *options_.log_level);
+    if (start_next_keeper(link_, arguments)) exit_code_ = 0;
 }
 
 void Supervisor::turn(Instant now) {
@@ -121,7 +143,9 @@ void Supervisor::turn(Instant now) {
             now);
     }
     for (const ClientRequest& request : clients_.take_requests()) {
-        if (!messages_.handle(request, now)) requests_.handle(request, now);
+        if (messages_.handle(request, now)) continue;
+        if (upgrade_.handle(request, records_.is_shutting_down())) continue;
+        requests_.handle(request, now);
     }
     watch_.on_time(now, tell_fleet(now));
     for (const Run run : watch_.take_ended()) on_slot_changed(run.slot, now);

@@ -37,6 +37,7 @@
 #include "supervisor/sockets.hpp"
 #include "supervisor/status.hpp"
 #include "supervisor/store_doors.hpp"
+#include "supervisor/upgrade.hpp"
 #include "sys/fd.hpp"
 
 namespace cluster::supervisor {
@@ -76,6 +77,7 @@ private:
 
     // --- one turn ---
     void turn(Instant now);
+    void make_room_for_next_keeper();
     void end_without_keeper();
     void on_keeper_message(const KeeperMessage& message, Instant now);
     void on_slot_changed(Slot slot, Instant now);
@@ -131,6 +133,7 @@ private:
     Sockets sockets_;
     StatusReader status_;
     Requests requests_;
+    Upgrade upgrade_;
     MessageRequests messages_;
     /// Spawns that failed before the keeper heard of them; told to the fleet in the next turn, so
     /// that a spec that fails at once cannot keep this one from ending.

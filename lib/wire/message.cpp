@@ -29,6 +29,7 @@ bool is_known(Kind kind) {
         case Kind::drop:
         case Kind::fetch:
         case Kind::finish:
+        case Kind::upgrade:
         case Kind::spawned:
         case Kind::changed:
         case Kind::held:
@@ -36,6 +37,7 @@ bool is_known(Kind kind) {
         case Kind::reload:
         case Kind::rotate:
         case Kind::refused:
+        case Kind::succeeded:
             return true;
     }
     return false;  // a number from the other process that names nothing

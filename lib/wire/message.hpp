@@ -40,6 +40,8 @@ enum class Kind : std::uint16_t {
     drop = 20,  // close what is held under one to six keys
     fetch = 21,   // send what is held, from custody record `first` on
     finish = 22,  // exit with `code`; refused while a slot is occupied
+    upgrade = 23,  // execute another clusterd in the keeper's place; fds[0]: sealed memfd with its
+                   // path. Answered by refused, or by the successor's succeeded
     // keeper → supervisor
     spawned = 32,    // answer to spawn; on success fds[0] is the pidfd (none when the run has ended
                      // meanwhile)
@@ -51,6 +53,8 @@ enum class Kind : std::uint16_t {
     reload = 36,     // clusterd got SIGHUP
     rotate = 37,     // clusterd got SIGUSR2
     refused = 38,    // the message with this sequence was refused: {op, code}
+    succeeded = 39,  // a new keeper has taken over; the last message before the link closes, on which
+                     // the supervisor is to end: the new keeper starts its own
 };
 
 /// What a held descriptor is. Custody is keyed by (kind, slot, generation, index).
@@ -76,6 +80,7 @@ enum class HeldKind : std::uint16_t {
     cluster_socket_text = 17,  // sealed memfd that says which one; generation: its id
     stored = 18,  // a descriptor that a worker has stored; generation: its id
     stored_label = 19,  // sealed memfd that says whose it is; generation: its id
+    process = 20,  // pidfd of a run: slot, generation. Not held: only in an estate (estate.hpp)
 };
 
 struct HeldKey {

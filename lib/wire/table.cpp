@@ -13,6 +13,9 @@ static_assert(offsetof(SlotRecord, exit_code) == 56 && offsetof(SlotRecord, fail
 static_assert(offsetof(SlotRecord, user_us) == 80 && offsetof(SlotRecord, max_rss_kib) == 96);
 static_assert(offsetof(TableHeader, max_slots) == 24 && offsetof(TableHeader, slots_used) == 32);
 static_assert(offsetof(TableHeader, keeper_pid) == 40 && offsetof(TableHeader, boot_id) == 80);
+static_assert(offsetof(TableHeader, default_soft_descriptors) == 96);
+static_assert(offsetof(TableHeader, default_oom_score) == 112);
+static_assert(offsetof(TableHeader, successions) == 124);
 static_assert(offsetof(HeldRecord, slot) == 4 && offsetof(HeldRecord, generation) == 8);
 static_assert(sizeof(Table) == 1839104);
 

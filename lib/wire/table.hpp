@@ -84,7 +84,14 @@ struct TableHeader {
     std::uint64_t supervisor_starts;
     std::int64_t supervisor_started_ns;
     std::uint8_t boot_id[16];
-    std::uint8_t reserved[4096 - 96];
+    // What a successor of the keeper has to know of it.
+    std::uint64_t default_soft_descriptors;  // RLIMIT_NOFILE that runs get; hard 0: not known
+    std::uint64_t default_hard_descriptors;
+    std::int32_t default_oom_score;       // oom_score_adj that runs get, with the flag behind it
+    std::uint32_t has_default_oom_score;  // 0: the keeper's own, untouched
+    std::uint32_t is_terminating;         // clusterd got SIGTERM or SIGINT
+    std::uint32_t successions;            // how often another keeper has taken over
+    std::uint8_t reserved[4096 - 128];
 };
 static_assert(sizeof(TableHeader) == 4096 && std::is_trivially_copyable_v<TableHeader>);
 

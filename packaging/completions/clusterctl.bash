@@ -27,7 +27,7 @@ _clusterctl() {
 
     case $prev in
         --runtime-dir | --cwd) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-        --file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --file | --program) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$cur")); return ;;
         --user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
         --stop-signal) COMPREPLY=($(compgen -W "$(compgen -A signal SIG)" -- "$cur")); return ;;
@@ -56,6 +56,7 @@ _clusterctl() {
         startup) options+=' --user --print' ;;
         store) options+=' --store --ttl --add --replace --file --limit' ;;
         send) options+=' --wait' ;;
+        upgrade) options+=' --program' ;;
         messages) options+=' --follow --topic' ;;
         logs | log) options+=' --follow --lines --since --grep --out --err --rotate' ;;
     esac

@@ -35,7 +35,7 @@ complete -c clusterctl -s h -l help -d 'Print the options'
 
 complete -c clusterctl -n 'contains -- -- (commandline -opc)' -k -a '(__clusterctl_foreign)'
 
-set -l verbs start stop restart reload scale apply delete signal send publish messages reset status describe pid env events top startup store logs validate shutdown version help
+set -l verbs start stop restart reload scale apply delete signal send publish messages reset status describe pid env events top startup store logs validate shutdown upgrade version help
 set -l aliases ls list ps show remove rm log monit check kill
 set -l none "not __fish_seen_subcommand_from $verbs $aliases"
 complete -c clusterctl -n $none -a start -d 'Start workers'
@@ -65,6 +65,8 @@ complete -c clusterctl -n $none -a status -d 'Show workers and the daemon'
 complete -c clusterctl -n $none -a logs -d 'Show and follow the logs'
 complete -c clusterctl -n $none -a validate -d 'Check config files'
 complete -c clusterctl -n $none -a shutdown -d 'Stop all workers and the daemon'
+complete -c clusterctl -n $none -a upgrade -d 'Go on as another version of the daemon'
+complete -c clusterctl -n '__fish_seen_subcommand_from upgrade' -l program -r -F -d 'The clusterd to go on as'
 complete -c clusterctl -n $none -a version -d 'Show the versions'
 complete -c clusterctl -n $none -a help -d 'Show help'
 

@@ -262,7 +262,7 @@ TEST_SUITE("e2e") {
             return daemon.ctl({"describe", "many.99"}).out.find("last probe failed: no answer from") !=
                    std::string::npos;
         }));
-        CHECK(open_descriptors(supervisor) < 1000);
+        CHECK(open_descriptors(supervisor) < 1500);
         CHECK(daemon.supervisor_pid() == supervisor);
     }
 }

@@ -230,6 +230,42 @@ TEST_SUITE("e2e") {
         CHECK(worker_in(ask(internet(port))) == "w");
     }
 
+    TEST_CASE("sockets: the same through the death of the keeper and its upgrade") {
+        const Daemon daemon;
+        REQUIRE(daemon
+                    .start(socket_table("web", kAnyPort) +
+                           answering("w", "sockets = \"web\"\n", "{socket:web}"))
+                    .code == 0);
+        const int port = port_of(daemon, "web");
+        const pid_t worker = daemon.pid_of("w.0");
+        const auto check_all = [&] {
+            CHECK(daemon.pid_of("w.0") == worker);
+            CHECK(port_of(daemon, "web") == port);
+            CHECK(worker_in(ask(internet(port))) == "w");
+        };
+        const pid_t keeper = daemon.keeper_pid();
+        const Client waiting(internet(port));
+        REQUIRE(::kill(keeper, SIGKILL) == 0);
+        // Nobody has to be there for it.
+        waiting.send("q");
+        CHECK(worker_in(waiting.read()) == "w");
+        REQUIRE(wait_until([&] { return daemon.is_answering() && daemon.keeper_pid() != keeper; }));
+        check_all();
+        REQUIRE(daemon.ctl({"upgrade"}).code == 0);
+        check_all();
+        // While no worker is up, it waits in the backlog.
+        REQUIRE(daemon.ctl({"stop", "w"}).code == 0);
+        const Client early(internet(port));
+        CHECK(early.error() == 0);
+        early.send("q");
+        REQUIRE(::kill(daemon.keeper_pid(), SIGKILL) == 0);
+        REQUIRE(daemon.ctl({"start", "w"}).code == 0);
+        CHECK(worker_in(early.read()) == "w");
+        CHECK(port_of(daemon, "web") == port);
+        REQUIRE(daemon.ctl({"reload", "w"}).code == 0);
+        CHECK(worker_in(ask(internet(port))) == "w");
+    }
+
     TEST_CASE("sockets: a change holds at once, gives new runs, or closes, as it has to") {
         const Daemon daemon;
         const auto config = [&](const std::string& lines, const std::string& more = "") {

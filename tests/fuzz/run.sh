@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 seconds=${1:-10}
 shift || true
-if [ $# -eq 0 ]; then set -- wire plan json ctl conf channel message nodecluster notify state remembered; fi
+if [ $# -eq 0 ]; then set -- wire plan estate json ctl conf channel message nodecluster notify state remembered; fi
 case $seconds in
     '' | *[!0-9]*) echo "usage: bash tests/fuzz/run.sh [SECONDS] [NAME…]" >&2; exit 2 ;;
 esac

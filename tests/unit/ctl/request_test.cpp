@@ -49,6 +49,7 @@ T round_trip(const T& request) {
 TEST_CASE("ctl/request: every method comes back as it was rendered") {
     (void)round_trip(request::Version{});
     (void)round_trip(request::Shutdown{});
+    CHECK(round_trip(request::Upgrade{"/usr/bin/clusterd"}).program == "/usr/bin/clusterd");
     CHECK(round_trip(request::Status{{}}).selectors.empty());
     CHECK(round_trip(request::Status{{"api", "@site"}}).selectors ==
           std::vector<std::string>{"api", "@site"});

@@ -35,6 +35,7 @@ namespace keeper = cluster::keeper;
     auto lock = keeper::take_runtime(directories);
     if (!lock) ::_exit(110);
     auto process = keeper::prepare_process();
+    if (!keeper::write_pid_file(directories)) ::_exit(113);
     auto control = keeper::open_control(directories);
     if (!process || !control) ::_exit(111);
     auto opened = keeper::Keeper::open(

@@ -170,3 +170,57 @@ TEST_CASE("keeper/table: only the exit of the run in question is released") {
     CHECK(f.slots->release(run_of(0, 4)));
     CHECK(f.shared->slots[0].generation == 4);
 }
+
+TEST_CASE("keeper/table: a successor finds what runs, what has ended and what was begun") {
+    Fixture old;
+    old.start(2, 7, 700);
+    old.start(3, 8, 800);
+    old.end(3, 800, true);
+    old.start(4, 9, 900);
+    old.end(4, 900);
+    REQUIRE(old.slots->release(run_of(4, 9)));
+    static_cast<void>(old.slots->begin_spawn(run_of(5, 2), Epoch{9}, from_ns(100)));
+    *old.slots->begin_spawn(run_of(6, 3), Epoch{9}, from_ns(100)) = 600;
+    old.shared->slots[2].sequence = 7;  // the writer was killed in the middle
+
+    const Fixture f;
+    f.slots->resume(*old.shared);
+    CHECK(f.slots->slots_used() == 7);
+    CHECK(f.slots->live_count() == 3);
+    CHECK(f.slots->find_leader(700) == Slot{2});
+    CHECK(f.slots->record(Slot{2}).start_ticks == 5);
+    wire::SlotRecord copy;
+    CHECK(wire::read_slot(f.shared->slots[2], copy));
+    REQUIRE(f.slots->lingering().size() == 1);
+    CHECK(f.slots->lingering().front() == Slot{3});
+    CHECK(f.slots->record(Slot{3}).exit_status == 3);
+    CHECK(f.is_refused(run_of(4, 9), {Op::message, EEXIST}));
+    CHECK(f.is_admitted(run_of(4, 10), SlotTable::Admission::fresh));
+
+    // Nothing was cloned: the same run may be asked for again.
+    f.slots->note_not_begun(Slot{5});
+    CHECK(f.is_admitted(run_of(5, 2), SlotTable::Admission::fresh));
+    CHECK(f.is_refused(run_of(5, 1), {Op::message, EEXIST}));
+    // Something was.
+    f.slots->note_running(Slot{6}, 11);
+    CHECK(f.slots->find_leader(600) == Slot{6});
+    CHECK(f.slots->live_count() == 2);
+}
+
+TEST_CASE("keeper/table: what makes no sense in a predecessor's table counts as free") {
+    Fixture old;
+    old.start(0, 7, 700);
+    old.start(1, 7, 701);
+    old.start(2, 7, 702);
+    old.shared->slots[0].state = static_cast<wire::SlotState>(9);
+    old.shared->slots[1].generation = 0;
+    old.shared->slots[2].pid = 0;
+    old.shared->header.slots_used = 0xFFFFFFFF;
+    const Fixture f;
+    f.slots->resume(*old.shared);
+    CHECK(f.slots->slots_used() == wire::kMaxSlots);
+    CHECK(f.slots->live_count() == 0);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        CHECK(f.slots->record(Slot{i}).state == wire::SlotState::free);
+    }
+}

@@ -1,0 +1,83 @@
+#include "keeper/estate.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <span>
+
+#include "sys/file.hpp"
+#include "sys/succession.hpp"
+#include "wire/estate.hpp"
+
+namespace cluster::keeper {
+
+namespace {
+
+Result<std::vector<std::uint64_t>> read_whole(int file) {
+    const auto size = sys::file_size(file);
+    if (!size) return tl::unexpected(size.error());
+    if (*size > wire::kMaxEstateBytes || *size % sizeof(std::uint64_t) != 0) {
+        return fail(Op::estate, EINVAL);
+    }
+    std::vector<std::uint64_t> words(*size / sizeof(std::uint64_t));
+    const auto bytes = std::as_writable_bytes(std::span(words));
+    std::size_t filled = 0;
+    while (filled < bytes.size()) {
+        const auto count = sys::read_at(file, bytes.subspan(filled), filled);
+        if (!count) return tl::unexpected(count.error());
+        if (*count == 0) return fail(Op::estate, EINVAL);
+        filled += *count;
+    }
+    return words;
+}
+
+/// All of them are open, none of them twice, and none lives on in a child.
+Status claim(const wire::EstateView& view) {
+    std::vector<std::int32_t> numbers{view.header->table, view.header->witness};
+    for (const wire::EstateEntry& entry : view.entries) numbers.push_back(entry.fd);
+    std::sort(numbers.begin(), numbers.end());
+    if (std::adjacent_find(numbers.begin(), numbers.end()) != numbers.end()) {
+        return fail(Op::estate, EBADF);
+    }
+    for (const std::int32_t number : numbers) {
+        if (!sys::set_inherited(number, false)) return fail(Op::estate, EBADF);
+    }
+    return {};
+}
+
+bool is_readable_table(const wire::TableHeader& header) {
+    return header.magic == wire::kTableMagic && header.version == wire::kTableVersion &&
+           header.slot_record_bytes == sizeof(wire::SlotRecord) &&
+           header.held_record_bytes == sizeof(wire::HeldRecord) &&
+           header.max_slots == wire::kMaxSlots && header.max_held == wire::kMaxHeld;
+}
+
+}  // namespace
+
+bool can_succeed(std::string_view versions) {
+    return versions.substr(0, versions.find('/')) == wire::succession_versions();
+}
+
+Result<Estate> receive_estate(int file) {
+    const auto words = read_whole(file);
+    if (!words) return tl::unexpected(words.error());
+    const auto view = wire::check_estate(std::as_bytes(std::span(*words)));
+    if (!view) return tl::unexpected(view.error());
+    if (auto claimed = claim(*view); !claimed) return tl::unexpected(claimed.error());
+    Estate estate;
+    estate.witness = sys::UniqueFd(view->header->witness);
+    const sys::UniqueFd table(view->header->table);
+    for (const wire::EstateEntry& entry : view->entries) {
+        estate.items.push_back({.key = entry.key, .fd = sys::UniqueFd(entry.fd)});
+    }
+    const auto size = sys::file_size(table.get());
+    if (!size) return tl::unexpected(size.error());
+    if (*size != sizeof(wire::Table)) return fail(Op::estate, EPROTO);
+    auto mapping = sys::map_shared(table.get(), sizeof(wire::Table), false);
+    if (!mapping) return tl::unexpected(mapping.error());
+    estate.table = std::move(*mapping);
+    if (!is_readable_table(estate.old_table().header)) return fail(Op::estate, EPROTO);
+    return estate;
+}
+
+}  // namespace cluster::keeper
