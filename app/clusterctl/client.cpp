@@ -23,6 +23,9 @@ using std::chrono::seconds;
 /// give up.
 constexpr Duration kAnswerPatience = seconds{15};
 constexpr Duration kReconnectPatience = seconds{10};
+/// The daemon tries the other program first, after other jobs that may be under way, and gives it
+/// ten seconds each for that and for taking over.
+constexpr Duration kUpgradePatience = seconds{60};
 /// Between two attempts while nobody accepts connections.
 constexpr Duration kReconnectPause = milliseconds{20};
 /// Thousands of instances with long paths. Bounds what a broken daemon can make us keep.
@@ -189,7 +192,7 @@ ctl::OperationAnswer Client::wait(std::uint64_t operation, std::uint32_t timeout
 void Client::upgrade(const std::string& program) {
     const ctl::RequestId id{std::to_string(++last_id_)};
     const std::string request = ctl::render_request({id, ctl::request::Upgrade{program}});
-    const auto refusal = exchange(request, sys::monotonic_now() + kAnswerPatience);
+    const auto refusal = exchange(request, sys::monotonic_now() + kUpgradePatience);
     if (refusal) {
         const auto answer = ctl::parse_operation(*refusal);
         if (!answer) throw failure_of(answer.error());

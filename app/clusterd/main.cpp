@@ -98,15 +98,14 @@ int check_succession(const std::string& versions, const std::string& supervisor)
 int main(int argc, char** argv) {
     keeper::ensure_standard_descriptors();
     const clusterd::Arguments arguments = clusterd::parse_arguments(argc, argv);
-    // Whatever else our starter left open (a lock, a pipe of its test runner) is not ours to keep
-    // for a lifetime.
-    if (!arguments.estate) cluster::sys::close_from(3);
+    const auto claimed = keeper::claim_descriptors(arguments.estate.has_value());
     const auto directories =
         cluster::place::resolve(cluster::place::from_environment(), arguments.runtime_dir);
     const auto fail_on = [&](cluster::Error error) {
         std::fprintf(stderr, "clusterd: %s\n", cluster::place::explain(directories, error).c_str());
         return kExitFailure;
     };
+    if (!claimed) return fail_on(claimed.error());
     keeper::SupervisorProcess::Command command = make_command(arguments, directories);
     if (!cluster::sys::file_info(command.path)) {
         std::fprintf(stderr,

@@ -8,46 +8,55 @@ namespace cluster::keeper {
 namespace {
 
 /// As waitid(2) would have told it.
-void fill_in(sys::Reaped& end, const sys::ProcessEnd& how) {
-    if (how.signal == 0) {
-        end.code = CLD_EXITED;
-        end.status = how.code;
+void fill_in(sys::Reaped& exit, const sys::ProcessEnd& end) {
+    if (end.signal == 0) {
+        exit.code = CLD_EXITED;
+        exit.status = end.code;
     } else {
-        end.code = how.has_dumped ? CLD_DUMPED : CLD_KILLED;
-        end.status = how.signal;
+        exit.code = end.has_dumped ? CLD_DUMPED : CLD_KILLED;
+        exit.status = end.signal;
     }
 }
 
 }  // namespace
 
-Status Adopted::watch(std::int32_t pid, int pidfd, Duration patience) {
+Status Adopted::watch(std::uint32_t name, std::int32_t pid, int pidfd, Duration patience) {
     const auto watch =
         loop_.add(pidfd, {.readable = true, .writable = false},
-                  [this, pid](const ev::Ready& ready) { on_ready(pid, ready); });
+                  [this, name](const ev::Ready& ready) { on_ready(name, ready); });
     if (!watch) return tl::unexpected(watch.error());
-    processes_.push_back(
-        {.pid = pid, .pidfd = pidfd, .watch = *watch, .patience = patience, .due = {}});
+    processes_.push_back({.name = name,
+                          .pid = pid,
+                          .pidfd = pidfd,
+                          .watch = *watch,
+                          .patience = patience,
+                          .end = {},
+                          .due = {}});
     return {};
 }
 
-void Adopted::on_ready(std::int32_t pid, const ev::Ready& ready) {
-    for (Process& process : processes_) {
-        if (process.pid != pid) continue;
-        if (!process.is_dead) ++dead_;
-        process.is_dead = true;
-        process.is_buried = process.is_buried || ready.hung_up;
-        // A death stays readable: from here on only the reap is news, which cannot be masked.
-        static_cast<void>(loop_.modify(process.watch, {.readable = false, .writable = false}));
-    }
+void Adopted::on_ready(std::uint32_t name, const ev::Ready& ready) {
+    const auto found = std::find_if(processes_.begin(), processes_.end(),
+                                    [&](const Process& process) { return process.name == name; });
+    if (found == processes_.end()) return;
+    found->is_buried = found->is_buried || ready.hung_up;
+    if (found->is_dead) return;
+    found->is_dead = true;
+    ++dead_;
+    // At once: as long as it is not buried, this is all that knows on an older kernel.
+    found->end = sys::end_of_process(found->pidfd);
+    if (!found->end) found->end = sys::end_of_zombie(found->pid);
+    // A death stays readable: from here on only the reap is news, which cannot be masked.
+    static_cast<void>(loop_.modify(found->watch, {.readable = false, .writable = false}));
 }
 
-std::vector<sys::Reaped> Adopted::take_ended(Instant now) {
-    std::vector<sys::Reaped> ended;
+std::vector<Adopted::Ended> Adopted::take_ended(Instant now) {
+    std::vector<Ended> ended;
     if (dead_ == 0) return ended;
     const auto is_over = [&](Process& process) {
-        sys::Reaped end{.pid = process.pid};
-        if (!has_ended(process, end, now)) return false;
-        ended.push_back(end);
+        sys::Reaped exit{.pid = process.pid};
+        if (!has_ended(process, exit, now)) return false;
+        ended.push_back({.name = process.name, .exit = exit});
         loop_.remove(process.watch);
         --dead_;
         return true;
@@ -57,13 +66,12 @@ std::vector<sys::Reaped> Adopted::take_ended(Instant now) {
     return ended;
 }
 
-bool Adopted::has_ended(Process& process, sys::Reaped& end, Instant now) {
+bool Adopted::has_ended(Process& process, sys::Reaped& exit, Instant now) {
     if (!process.is_dead) return false;
     if (!process.due) process.due = now + process.patience;
-    auto how = sys::end_of_process(process.pidfd);
-    if (!how && !process.is_buried && now < *process.due) return false;
-    if (!how) how = sys::end_of_zombie(process.pid);
-    if (how) fill_in(end, *how);
+    if (!process.is_buried && now < *process.due) return false;
+    if (!process.end) process.end = sys::end_of_process(process.pidfd);
+    if (process.end) fill_in(exit, *process.end);
     return true;
 }
 

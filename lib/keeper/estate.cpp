@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <span>
 
+#include "keeper/window.hpp"
 #include "sys/file.hpp"
 #include "sys/succession.hpp"
 #include "wire/estate.hpp"
@@ -65,10 +66,16 @@ Result<Estate> receive_estate(int file) {
     if (!view) return tl::unexpected(view.error());
     if (auto claimed = claim(*view); !claimed) return tl::unexpected(claimed.error());
     Estate estate;
-    estate.witness = sys::UniqueFd(view->header->witness);
-    const sys::UniqueFd table(view->header->table);
+    const auto witness = window::move_out(view->header->witness);
+    if (!witness) return tl::unexpected(witness.error());
+    estate.witness = sys::UniqueFd(*witness);
+    const auto moved = window::move_out(view->header->table);
+    if (!moved) return tl::unexpected(moved.error());
+    const sys::UniqueFd table(*moved);
     for (const wire::EstateEntry& entry : view->entries) {
-        estate.items.push_back({.key = entry.key, .fd = sys::UniqueFd(entry.fd)});
+        const auto fd = window::move_out(entry.fd);
+        if (!fd) return tl::unexpected(fd.error());
+        estate.items.push_back({.key = entry.key, .fd = sys::UniqueFd(*fd)});
     }
     const auto size = sys::file_size(table.get());
     if (!size) return tl::unexpected(size.error());

@@ -99,7 +99,7 @@ int Keeper::run() {
 
 std::optional<Instant> Keeper::next_deadline() const {
     std::optional<Instant> next = earliest(adopted_.next_deadline(), groups_due_);
-    next = earliest(next, supervisor_due_);
+    next = earliest(next, predecessor_due_);
     if (last_stop_) return earliest(next, last_stop_->deadline);
     if (finishing_) return earliest(next, finishing_->deadline);
     return earliest(next, guardian_.next_start());
@@ -107,10 +107,7 @@ std::optional<Instant> Keeper::next_deadline() const {
 
 void Keeper::act_on_time(Instant now) {
     check_foreign_groups(now);
-    if (supervisor_due_ && now >= *supervisor_due_) {
-        supervisor_due_.reset();
-        supervisor_.kill();
-    }
+    end_predecessor(now);
     if (finishing_) {
         const bool is_due = now >= finishing_->deadline;
         if (supervisor_.is_alive() && !is_due) return;
@@ -135,16 +132,26 @@ void Keeper::take_signals(Instant now) {
                 on_terminate(now);
                 break;
             case SIGHUP:
-                if (link_) link_->pass_on(wire::Kind::reload);
+                pass_on(wire::kOwedReload);
                 break;
             case SIGUSR2:
-                if (link_) link_->pass_on(wire::Kind::rotate);
+                pass_on(wire::kOwedRotate);
                 break;
             default:
                 break;  // taken, so that it does nothing
         }
     }
     if (has_dead_children) reap(now);
+}
+
+/// What the supervisor is to be told once it is there: bits of TableHeader::owed_notices.
+void Keeper::pass_on(std::uint32_t notices) {
+    std::uint32_t& owed = table_.header.owed_notices;
+    owed |= notices;
+    if (!link_ || !has_greeted_) return;
+    if ((owed & wire::kOwedReload) != 0) link_->pass_on(wire::Kind::reload);
+    if ((owed & wire::kOwedRotate) != 0) link_->pass_on(wire::Kind::rotate);
+    owed = 0;
 }
 
 void Keeper::reap(Instant now) {

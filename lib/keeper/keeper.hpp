@@ -2,8 +2,8 @@
 // that dies.
 //
 // Mechanism without policy: it does what the supervisor's messages say and what the fixed table of
-// the guardian says, and outlives everyone. One thread, one loop of two descriptors (signals,
-// link); it takes its memory at the start, reads no text, and never aborts on what the other
+// the guardian says, and outlives everyone. One thread, one loop of few descriptors (signals,
+// link, adopted processes); it takes its memory at the start, reads no text, and never aborts on what the other
 // process sends. The order of a session is in wire/PROTOCOL.md.
 //
 // It may be followed by another keeper (succession.cpp): by another binary that it executes in its
@@ -64,7 +64,7 @@ public:
     [[nodiscard]] static Result<std::unique_ptr<Keeper>> open(Options options, Process process,
                                                               Place place);
     /// The same for a successor, with what its predecessor left. The predecessor's supervisor is
-    /// told, and ended, before another is started.
+    /// told as soon as one of ours has taken over.
     [[nodiscard]] static Result<std::unique_ptr<Keeper>> succeed(Options options, Process process,
                                                                  Estate estate);
     ~Keeper();
@@ -83,13 +83,16 @@ private:
 
     // keeper.cpp: the turn
     void take_signals(Instant now);
+    void pass_on(std::uint32_t notices);
     void reap(Instant now);
     void act_on_time(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 
     // succession.cpp: from one keeper to the next
     [[nodiscard]] Status inherit(Estate estate, Instant now);
-    void adopt_supervisor(Instant now);
+    [[nodiscard]] Status watch_predecessor(const wire::TableHeader& old);
+    void dismiss_predecessor(Instant now);
+    void end_predecessor(Instant now);
     void reap_adopted(Instant now);
     void check_foreign_groups(Instant now);
     [[nodiscard]] Status on_upgrade(sys::Packet& packet);
@@ -120,7 +123,7 @@ private:
     [[nodiscard]] Status on_spawn(const wire::Message& request, sys::Packet& packet, Instant now);
     [[nodiscard]] Status on_hold(const wire::Message& request, sys::Packet& packet);
     [[nodiscard]] Status on_finish(const wire::Message& request, Instant now);
-    void on_fetch(const wire::Message& request);
+    void on_fetch(const wire::Message& request, Instant now);
     [[nodiscard]] std::size_t attach(wire::Message& message, std::span<int> fds) const;
     [[nodiscard]] bool has_descriptors_to_spare(std::uint64_t spare) const;
 
@@ -136,8 +139,10 @@ private:
     ev::Loop loop_;
     Adopted adopted_;
     std::optional<Instant> groups_due_;  // the next look at groups that no reap tells of
-    /// A predecessor's supervisor was told to end, and is killed if it has not by then.
-    std::optional<Instant> supervisor_due_;
+    sys::UniqueFd witness_;      // where the supervisor of the keeper before us waits
+    sys::UniqueFd predecessor_;  // that supervisor
+    /// It was told to end, and is killed if it has not by then.
+    std::optional<Instant> predecessor_due_;
     bool has_signals_ = false;
     bool has_link_input_ = false;
     bool has_link_room_ = false;

@@ -5,6 +5,7 @@
 
 #include "keeper/keeper.hpp"
 #include "keeper/say.hpp"
+#include "keeper/window.hpp"
 #include "sys/failpoint.hpp"
 
 namespace cluster::keeper {
@@ -18,8 +19,8 @@ namespace {
 constexpr int kMaxRequestsPerTurn = 64;
 /// The supervisor was heard; it has nothing left to do but to end.
 constexpr Duration kFinishGrace = std::chrono::seconds(2);
-/// Own descriptors (standard ones, signals, epoll, table, link, …), rounded up.
-constexpr std::uint64_t kOwnDescriptors = 32;
+/// Own descriptors: the window, and standard ones, signals, epoll, table, link, …, rounded up.
+constexpr std::uint64_t kOwnDescriptors = 32 + (window::kEnd - window::kBegin);
 /// Kept free, so that a message with 64 descriptors can always be received, and a child can move as
 /// many.
 constexpr std::uint64_t kSpareDescriptors = 2 * wire::kMaxFdsPerMessage;
@@ -104,6 +105,7 @@ void Keeper::handle(const Message& request, sys::Packet& packet, Instant now) {
     }
     has_greeted_ = true;
     is_batching_ = request.payload.hello.batches != 0;
+    pass_on(0);
 }
 
 void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant now) {
@@ -119,7 +121,7 @@ void Keeper::handle_greeted(const Message& request, sys::Packet& packet, Instant
         case Kind::drop:
             return on_drop(request);
         case Kind::fetch:
-            return on_fetch(request);
+            return on_fetch(request, now);
         case Kind::finish:
             return settle(request, run_of(request), on_finish(request, now));
         case Kind::upgrade:
@@ -219,7 +221,9 @@ Status Keeper::on_hold(const Message& request, sys::Packet& packet) {
     return {};
 }
 
-void Keeper::on_fetch(const Message& request) {
+void Keeper::on_fetch(const Message& request, Instant now) {
+    // With the end of the list it has everything.
+    if (custody_.batch(request.payload.fetch.first).count == 0) dismiss_predecessor(now);
     Message answer = wire::make_message(Kind::held);
     answer.sequence = request.sequence;
     answer.payload.fetch = {.first = request.payload.fetch.first, .count = 0};

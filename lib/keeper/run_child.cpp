@@ -12,6 +12,7 @@
 #include <csignal>
 
 #include "keeper/run_plan.hpp"
+#include "keeper/window.hpp"
 
 #define CLUSTER_CHILD_CODE __attribute__((no_sanitize("address", "undefined", "thread")))
 
@@ -29,8 +30,7 @@ constexpr unsigned kAllDescriptors = ~0U;
 
 struct Child {
     const ChildPlan* plan;
-    int sources[wire::kMaxFdsPerMessage];  // as in the plan, but none below kMaxTargetFd
-    std::uint64_t placed;                  // bit n: descriptor n was placed by the plan
+    std::uint64_t placed;  // bit n: descriptor n was placed by the plan
 };
 static_assert(wire::kMaxTargetFd <= 64, "one bit for each target");
 
@@ -38,23 +38,15 @@ CLUSTER_CHILD_CODE int error_of(long result) {
     return result < 0 ? errno : 0;
 }
 
-/// Attached descriptors may sit where the plan wants others: all of those move out of the range of
-/// targets first, so that the order of the dup operations does not matter.
-CLUSTER_CHILD_CODE int move_sources(Child& child) {
-    for (std::size_t i = 0; i < child.plan->source_count; ++i) {
-        child.sources[i] = child.plan->sources[i];
-        if (child.sources[i] >= wire::kMaxTargetFd) continue;
-        const long moved =
-            ::syscall(SYS_fcntl, child.sources[i], F_DUPFD_CLOEXEC, wire::kMaxTargetFd);
-        if (moved < 0) return errno;
-        child.sources[i] = static_cast<int>(moved);
-    }
-    return 0;
+/// From here on our descriptors are our own: those below the end of the window, and no others.
+CLUSTER_CHILD_CODE int unshare_descriptors() {
+    constexpr unsigned kUnshare = 1U << 1U;  // CLOSE_RANGE_UNSHARE
+    return error_of(::syscall(SYS_close_range, window::kEnd, kAllDescriptors, kUnshare));
 }
 
 CLUSTER_CHILD_CODE int place(Child& child, const PlanOperation& operation) {
     // dup3 without O_CLOEXEC: this is the one descriptor that is to survive exec.
-    const long result = ::syscall(SYS_dup3, child.sources[operation.a], operation.b, 0);
+    const long result = ::syscall(SYS_dup3, window::kBegin + operation.a, operation.b, 0);
     if (result < 0) return errno;
     child.placed |= std::uint64_t{1} << operation.b;
     return 0;
@@ -189,10 +181,12 @@ CLUSTER_CHILD_CODE void run_child(void* argument, sys::SpawnFailure* failure) {
     Child child;
     child.plan = plan;
     child.placed = 0;
+    if (const int code = unshare_descriptors()) {
+        return report(failure, count, Op::close_range, code);
+    }
     // Raising the score needs no privilege, so this fails only without /proc; where the keeper
     // lowered its own, there is one. An operation of the plan may set another value afterwards.
     if (plan->restores_oom_score) set_oom_score(plan->oom_score);
-    if (const int code = move_sources(child)) return report(failure, count, Op::dup, code);
     for (std::size_t i = 0; i + 1 < count; ++i) {
         const int code = run_operation(child, plan->operations[i]);
         if (code != 0) return report(failure, i, name_of(plan->operations[i].op), code);

@@ -8,6 +8,7 @@
 
 #include "base/assert.hpp"
 #include "keeper/run_child.hpp"
+#include "keeper/window.hpp"
 #include "sys/file.hpp"
 #include "sys/memory.hpp"
 
@@ -39,12 +40,21 @@ Result<wire::PlanView> PlanRunner::load(std::span<const std::byte> bytes, std::s
     return wire::check_plan({bytes_.data(), bytes.size()}, fd_count);
 }
 
-sys::ChildEntry PlanRunner::prepare(const wire::PlanView& view, std::span<const int> sources,
-                                    const ChildDefaults& defaults) {
-    CLUSTER_ASSERT(sources.size() <= wire::kMaxFdsPerMessage);
+Result<sys::Spawned> PlanRunner::spawn(const wire::PlanView& view, std::span<const int> sources,
+                                       const ChildDefaults& defaults, std::int32_t* pid_cell) {
+    CLUSTER_ASSERT(sources.size() < wire::kMaxFdsPerMessage);  // the plan itself is the first one
+    lay_out(view, defaults);
+    if (auto put = window::put(sources); !put) return tl::unexpected(put.error());
+    auto spawned = sys::spawn(
+        {.function = run_child, .argument = &plan_, .shares_descriptors = true}, pid_cell);
+    window::clear(sources.size());
+    return spawned;
+}
+
+void PlanRunner::lay_out(const wire::PlanView& view, const ChildDefaults& defaults) {
     CLUSTER_ASSERT(view.argv.size() + view.envp.size() + 2 <= pointers_.size());
     std::size_t next = 0;
-    const auto lay_out = [&](std::span<const std::uint32_t> offsets) {
+    const auto point_to = [&](std::span<const std::uint32_t> offsets) {
         char** begin = &pointers_[next];
         for (const std::uint32_t offset : offsets) pointers_[next++] = &view.strings[offset];
         pointers_[next++] = nullptr;
@@ -59,10 +69,8 @@ sys::ChildEntry PlanRunner::prepare(const wire::PlanView& view, std::span<const 
     plan_.operations = view.ops.data();
     plan_.operation_count = view.ops.size();
     plan_.strings = view.strings.data();
-    plan_.argv = lay_out(view.argv);
-    plan_.envp = lay_out(view.envp);
-    plan_.sources = sources.data();
-    plan_.source_count = sources.size();
+    plan_.argv = point_to(view.argv);
+    plan_.envp = point_to(view.envp);
     if (defaults.descriptors && !has_own_limit) {
         plan_.restores_descriptors = true;
         plan_.descriptor_limit[0] = defaults.descriptors->soft;
@@ -70,7 +78,6 @@ sys::ChildEntry PlanRunner::prepare(const wire::PlanView& view, std::span<const 
     }
     plan_.restores_oom_score = defaults.oom_score.has_value();
     plan_.oom_score = defaults.oom_score.value_or(0);
-    return {.function = run_child, .argument = &plan_};
 }
 
 }  // namespace cluster::keeper

@@ -44,11 +44,12 @@ public:
     [[nodiscard]] Result<wire::PlanView> load(std::span<const std::byte> bytes,
                                               std::size_t fd_count);
 
-    /// What sys::spawn is to run. Requires: `view` is the last load's; `sources` and this stay as
-    /// they are until sys::spawn has returned. A SpawnFailure's op_index is that of the operation,
-    /// or the count of operations.
-    [[nodiscard]] sys::ChildEntry prepare(const wire::PlanView& view, std::span<const int> sources,
-                                          const ChildDefaults& defaults);
+    /// sys::spawn of the plan. Requires: `view` is the last load's; the window is reserved. A
+    /// SpawnFailure's op_index is that of the operation, or the count of operations.
+    [[nodiscard]] Result<sys::Spawned> spawn(const wire::PlanView& view,
+                                             std::span<const int> sources,
+                                             const ChildDefaults& defaults,
+                                             std::int32_t* pid_cell);
 
     /// Everything that the child looks at, in plain pointers: no code of a library runs there.
     struct ChildPlan {
@@ -57,8 +58,6 @@ public:
         char* strings;
         char** argv;
         char** envp;
-        const int* sources;
-        std::size_t source_count;
         bool restores_descriptors;
         std::uint64_t descriptor_limit[2];  // soft, hard: struct rlimit64
         bool restores_oom_score;
@@ -66,6 +65,8 @@ public:
     };
 
 private:
+    void lay_out(const wire::PlanView& view, const ChildDefaults& defaults);
+
     alignas(8) std::array<std::byte, wire::kMaxPlanBytes> bytes_;
     std::array<char*, wire::kMaxPlanPointers> pointers_;
     ChildPlan plan_{};

@@ -6,7 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include "sys/clock.hpp"
 #include "sys/failpoint.hpp"
+#include "sys/family.hpp"
 #include "sys/succession.hpp"
 
 namespace cluster::keeper {
@@ -16,8 +18,10 @@ using wire::SlotState;
 
 Runs::Runs(wire::Table& shared, Changed changed) : slots_(shared), changed_(std::move(changed)) {}
 
-void Runs::resume(Estate& estate, Adopted& adopted, Instant now) {
+Status Runs::resume(Estate& estate, Adopted& adopted, Instant now) {
     slots_.resume(estate.old_table());
+    // Their orphans may come to somebody else, and what was reaped last was looked at by nobody.
+    for (const Slot slot : slots_.lingering()) is_foreign_.set(slot.value);
     std::vector<sys::UniqueFd> pidfds(slots_.slots_used());
     for (Estate::Item& item : estate.items) {
         if (item.key.kind != wire::HeldKind::process || item.key.slot >= pidfds.size()) continue;
@@ -25,40 +29,47 @@ void Runs::resume(Estate& estate, Adopted& adopted, Instant now) {
         pidfds[item.key.slot] = std::move(item.fd);
     }
     for (std::uint32_t i = 0; i < slots_.slots_used(); ++i) {
-        resume_run(Slot{i}, std::move(pidfds[i]), adopted, now);
+        const SlotState state = slots_.record(Slot{i}).state;
+        if (state != SlotState::running && state != SlotState::intent) continue;
+        if (auto resumed = resume_run(Slot{i}, std::move(pidfds[i]), adopted, now); !resumed) {
+            return resumed;
+        }
     }
+    check_groups();
+    return {};
 }
 
-void Runs::resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted, Instant now) {
+Status Runs::resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted, Instant now) {
     const SlotRecord& record = slots_.record(slot);
-    const bool is_live = record.state == SlotState::running || record.state == SlotState::intent;
-    if (!is_live) return;
     if (record.pid <= 0) {
-        return slots_.note_not_begun(slot);  // the supervisor asks again
+        slots_.note_not_begun(slot);  // the supervisor asks again
+        return {};
     }
     const std::int32_t pid = record.pid;
+    const bool is_intent = record.state == SlotState::intent;
     const std::uint64_t ticks = sys::process_start_ticks(pid).value_or(0);
-    if (!pidfd.is_open()) {
-        // Its number may be a stranger's by now. What the predecessor could not write down any more
-        // is told by the time.
-        const bool is_it = record.start_ticks != 0
-                               ? ticks == record.start_ticks
-                               : sys::has_started_at(pid, from_ns(record.spawned_ns));
-        auto opened = is_it ? sys::open_pidfd(pid) : Result<sys::UniqueFd>{sys::UniqueFd{}};
+    // An intent says when the process was about to be made, which may have taken a moment.
+    const std::uint64_t latest = record.start_ticks + (is_intent ? sys::kTicksPerSecond : 0);
+    const bool is_it = ticks >= record.start_ticks && ticks <= latest;
+    if (!pidfd.is_open() && is_it) {
+        auto opened = sys::open_pidfd(pid);
+        // Without it, it would be spawned a second time: better to be no keeper.
+        if (!opened && opened.error().code != ESRCH) return tl::unexpected(opened.error());
         if (opened) pidfd = std::move(*opened);
     }
-    if (record.state == SlotState::intent) slots_.note_running(slot, ticks);
+    if (is_intent) slots_.note_running(slot, ticks);
     if (!pidfd.is_open()) {
-        static_cast<void>(on_reaped({.pid = pid}, now));
-        return;
+        // Its number is nobody's, or a stranger's; what was left of its group may be.
+        is_foreign_.set(slot.value);
+        slots_.note_exited(slot, {.pid = pid}, ticks == 0 && is_anybody_left(slot), now);
+        return {};
     }
     pidfds_[slot.value] = std::move(pidfd);
-    if (sys::is_own_child(pidfds_[slot.value].get())) return;
-    is_adopted_.set(slot.value);
-    // Unwatched it would never end for us: better to lose sight of it, and say so.
-    if (!adopted.watch(pid, pidfds_[slot.value].get())) {
-        static_cast<void>(on_reaped({.pid = pid}, now));
-    }
+    const int handle = pidfds_[slot.value].get();
+    if (sys::is_own_child(handle)) return {};
+    is_foreign_.set(slot.value);
+    slots_.note_foreign(slot);
+    return adopted.watch(slot.value, pid, handle);
 }
 
 Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds,
@@ -68,12 +79,12 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
     if (*admission == SlotTable::Admission::known) return {};
     const auto plan = plan_runner_.load(plan_file, fds.size());
     if (!plan) return tl::unexpected(plan.error());
-    const sys::ChildEntry child = plan_runner_.prepare(*plan, fds, defaults);
 
-    is_adopted_.reset(run.slot.value);
-    std::int32_t* pid_cell = slots_.begin_spawn(run, epoch, now);
+    is_foreign_.reset(run.slot.value);
+    const std::uint64_t ticks = sys::ticks_now();
+    std::int32_t* pid_cell = slots_.begin_spawn(run, epoch, sys::monotonic_now(), ticks);
     sys::pass(Failpoint::intent_written);
-    auto spawned = sys::spawn(child, pid_cell);
+    auto spawned = plan_runner_.spawn(*plan, fds, defaults, pid_cell);
     sys::pass(Failpoint::run_cloned);
     if (!spawned) {
         const auto [op, code] = spawned.error();
@@ -82,8 +93,11 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
     } else if (spawned->failure) {
         slots_.note_failed(run.slot, *spawned->failure, now);
     } else {
-        // Not reaped yet, so /proc has it even if it is dead already.
-        slots_.note_running(run.slot, sys::process_start_ticks(spawned->pid).value_or(0));
+        // As a rule no tick has gone by, and it is known when it was made. Else /proc says it, even
+        // if it is dead already: it is not reaped.
+        const bool is_known = sys::ticks_now() == ticks;
+        slots_.note_running(run.slot, is_known ? ticks
+                                               : sys::process_start_ticks(spawned->pid).value_or(0));
         pidfds_[run.slot.value] = std::move(spawned->pidfd);
         sys::pass(Failpoint::run_noted);
     }
@@ -124,7 +138,7 @@ Status Runs::signal(Run run, const wire::Signal& wanted) {
 Status Runs::signal_leader(Slot slot, int signal) {
     const std::int32_t pid = slots_.record(slot).pid;
     // Whoever reaps it instead of us gives its number away.
-    const auto sent = is_adopted_.test(slot.value)
+    const auto sent = is_foreign_.test(slot.value)
                           ? sys::signal_group_of(pidfds_[slot.value].get(), pid, signal)
                           : sys::signal_group(pid, signal);
     // No such group: the plan started no session, and the leader is all that is ours.
@@ -150,18 +164,24 @@ bool Runs::on_reaped(const sys::Reaped& exit, Instant now) {
     const auto slot = slots_.find_leader(exit.pid);
     if (!slot) return false;
     sys::pass(Failpoint::exit_reaped);
-    slots_.note_exited(*slot, exit, is_anybody_left(*slot), now);
-    pidfds_[slot->value].reset();
-    sys::pass(Failpoint::exit_noted);
-    changed_(*slot);
+    on_ended(*slot, exit, now);
     return true;
+}
+
+void Runs::on_ended(Slot slot, const sys::Reaped& exit, Instant now) {
+    slots_.note_exited(slot, exit, is_anybody_left(slot), now);
+    pidfds_[slot.value].reset();
+    sys::pass(Failpoint::exit_noted);
+    changed_(slot);
 }
 
 bool Runs::is_anybody_left(Slot slot) const {
     const std::int32_t group = slots_.record(slot).pid;
     if (!sys::group_exists(group)) return false;
-    // An adopted leader is a member until its parent has reaped it, whenever that may be.
-    return !is_adopted_.test(slot.value) || sys::group_has_living_member(group);
+    // A leader that is no child of ours is a member until its parent has reaped it, whenever that
+    // may be: only then is it worth a look at every process.
+    const bool may_be_alone = is_foreign_.test(slot.value) && !sys::is_gone(group);
+    return !may_be_alone || sys::group_has_living_member(group);
 }
 
 void Runs::check_groups() {
@@ -175,7 +195,7 @@ void Runs::check_groups() {
 bool Runs::has_foreign_groups() const {
     const auto lingering = slots_.lingering();
     return std::any_of(lingering.begin(), lingering.end(),
-                       [this](Slot slot) { return is_adopted_.test(slot.value); });
+                       [this](Slot slot) { return is_foreign_.test(slot.value); });
 }
 
 void Runs::note_group_gone(Slot slot) {

@@ -36,9 +36,10 @@ public:
     Runs(wire::Table& shared, Changed changed);
 
     /// Takes over a predecessor's runs, with the pidfds among its items. Those that are no children
-    /// of ours are watched by `adopted`, whose reports are for on_reaped(). A run of which no
-    /// process is left, and nobody knows how it ended, has ended. Requires: no run is known.
-    void resume(Estate& estate, Adopted& adopted, Instant now);
+    /// of ours are watched by `adopted`, under their slots; its reports are for on_ended(). A run of
+    /// which no process is left, and nobody knows how it ended, has ended. Requires: no run is known.
+    /// Errors: {pidfd, errno}, {epoll, errno}: a run that lives would be lost sight of.
+    [[nodiscard]] Status resume(Estate& estate, Adopted& adopted, Instant now);
 
     /// Spawns what the plan in `plan_file` says; a run that the table already knows is not spawned
     /// again. Success means that the table tells the outcome (make_answer); a refusal leaves the
@@ -55,9 +56,10 @@ public:
     [[nodiscard]] Status signal(Run run, const wire::Signal& wanted);
     [[nodiscard]] Status release(Run run) { return slots_.release(run); }
 
-    /// True when it was the leader of a run, whose exit is recorded then. Also for one that was
-    /// adopted.
+    /// True when it was the leader of a run, whose exit is recorded then.
     bool on_reaped(const sys::Reaped& exit, Instant now);
+    /// The leader of an adopted run is dead.
+    void on_ended(Slot slot, const sys::Reaped& exit, Instant now);
     /// Looks again at the groups that outlived their leaders. To be called after reaping: orphans
     /// of those groups end up with us.
     void check_groups();
@@ -79,14 +81,16 @@ public:
 private:
     void note_group_gone(Slot slot);
     [[nodiscard]] bool is_anybody_left(Slot slot) const;
-    void resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted, Instant now);
+    [[nodiscard]] Status resume_run(Slot slot, sys::UniqueFd pidfd, Adopted& adopted,
+                                    Instant now);
     [[nodiscard]] Status signal_leader(Slot slot, int signal);
     [[nodiscard]] Status signal_remains(Slot slot, int signal);
 
     SlotTable slots_;
     PlanRunner plan_runner_;
     std::array<sys::UniqueFd, wire::kMaxSlots> pidfds_;  // open while the run is running
-    std::bitset<wire::kMaxSlots> is_adopted_;            // by slot: the run is no child of ours
+    /// By slot: the leader, or whoever its group's orphans go to, is not ours to reap.
+    std::bitset<wire::kMaxSlots> is_foreign_;
     Changed changed_;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "keeper/window.hpp"
 #include "sys/file.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
@@ -18,9 +19,6 @@ namespace cluster::keeper {
 
 namespace {
 
-/// Nobody connects while the supervisor is away but clusterctl, and it waits; more than any user
-/// runs at once.
-constexpr int kControlBacklog = 512;
 /// The kernel never chooses this process. Source: proc(5), oom_score_adj.
 constexpr const char* kNeverKilled = "-1000";
 constexpr const char* kOomScorePath = "/proc/self/oom_score_adj";
@@ -43,6 +41,16 @@ void ensure_standard_descriptors() {
         // The lowest free number is this one: all below are open.
         if (auto null = sys::open_file("/dev/null", O_RDWR)) static_cast<void>(null->take());
     }
+}
+
+Status claim_descriptors(bool inherits) {
+    // Whatever else it left (a lock, a pipe of its test runner) is not ours to keep for a lifetime.
+    if (!inherits) sys::close_from(STDERR_FILENO + 1);
+    if (auto reserved = window::reserve(); !reserved) {
+        const auto [op, code] = reserved.error();
+        return fail(op, op == Op::dup ? EMFILE : code);
+    }
+    return {};
 }
 
 Result<Process> prepare_process() {

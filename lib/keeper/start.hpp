@@ -8,9 +8,18 @@
 
 namespace cluster::keeper {
 
+/// Nobody connects while the supervisor is away but clusterctl, and it waits; more than any user
+/// runs at once.
+inline constexpr int kControlBacklog = 512;
+
 /// Opens /dev/null as every standard descriptor that is closed, so that nothing else gets its
 /// number. To be called before anything is opened.
 void ensure_standard_descriptors();
+
+/// Makes the other numbers ours: what our starter left open is closed, unless we `inherit`, and the
+/// window (window.hpp) is reserved. To be called next. Errors: {dup, EMFILE} the limit of open files
+/// is below what a keeper needs; {open, errno}.
+[[nodiscard]] Status claim_descriptors(bool inherits);
 
 /// Becomes subreaper, blocks every signal in favour of a signalfd, raises the limit of open files,
 /// and lowers the OOM score where that is allowed; remembers what children get back. Errors:

@@ -2,9 +2,11 @@
 // their ends are reaped as ever. The successor of a dead keeper has none of them as its children,
 // and learns of their ends from their pidfds.
 //
-// Until the successor has everything, nothing is lost if it fails: the supervisor waits at the link
-// or at a socket of its own (the witness), and starts another keeper when that closes in silence.
+// Until the successor has a supervisor that has everything in hand, nothing is lost if it fails: the
+// supervisor before waits at the link or at a socket of its own (the witness), and starts another
+// keeper when that closes in silence, or stays silent for long.
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -27,8 +29,10 @@ namespace {
 
 /// Nobody tells of the end of a group whose orphans do not come to us.
 constexpr Duration kGroupInterval = std::chrono::milliseconds(500);
-/// The predecessor's supervisor waits for nothing but our word.
-constexpr Duration kSupervisorGrace = std::chrono::seconds(1);
+/// It waits for nothing but our word.
+constexpr Duration kPredecessorGrace = std::chrono::seconds(1);
+/// Among the names of adopted processes, which are slots.
+constexpr std::uint32_t kPredecessorName = wire::kNoSlot;
 constexpr std::size_t kMaxPathBytes = 4096;
 
 ChildDefaults defaults_of(const wire::TableHeader& header, const ChildDefaults& own) {
@@ -72,55 +76,64 @@ Status Keeper::inherit(Estate estate, Instant now) {
     wire::TableHeader& header = table_.header;
     header.keeper_started_ns = old.keeper_started_ns;  // the daemon is as old as it was
     header.supervisor_starts = old.supervisor_starts;
-    header.supervisor_started_ns = old.supervisor_started_ns;
-    header.supervisor_pid = old.supervisor_pid;
     header.is_terminating = old.is_terminating;
+    header.owed_notices = old.owed_notices;
     header.successions = old.successions + 1;
     is_terminating_ = old.is_terminating != 0;
     for (Estate::Item& item : estate.items) {
         if (item.key.kind == wire::HeldKind::process) continue;
         if (auto held = custody_.hold(item.key, std::move(item.fd)); !held) return held;
     }
-    runs_.resume(estate, adopted_, now);
-    adopt_supervisor(now);
-    // From here on it is ours.
+    if (auto resumed = runs_.resume(estate, adopted_, now); !resumed) return resumed;
+    if (auto watched = watch_predecessor(old); !watched) return watched;
+    witness_ = std::move(estate.witness);
     sys::pass(Failpoint::estate_taken);
+    // Whoever connects sees by it who the daemon is (SO_PEERCRED), as long as it listens anew.
+    const int control = custody_.find({.kind = wire::HeldKind::control});
+    if (control >= 0) static_cast<void>(sys::listen_again(control, kControlBacklog));
     if (!write_pid_file(options_.directories)) say("the pid file still names our predecessor");
-    const wire::Message word = wire::make_message(wire::Kind::succeeded);
-    if (!sys::send_packet(estate.witness.get(), std::as_bytes(std::span(&word, 1)), {})) {
-        supervisor_.kill();  // it does not know that it is to end
-    }
     say("took over %u processes (succession %u)", runs_.live_count(), header.successions);
-    // Deaths that were noticed by nobody: the signal came before there was a table for them.
+    // Deaths that nobody has heard of: the signal came before there was a table for them.
     reap(now);
     return {};
 }
 
-/// It ends by itself as soon as it hears of us.
-void Keeper::adopt_supervisor(Instant now) {
-    const std::int32_t pid = table_.header.supervisor_pid;
-    if (pid <= 0) return;
+/// The supervisor of the keeper before us does nothing any more but wait for our word. Only its pid
+/// says who it is, and the time at which it was started.
+Status Keeper::watch_predecessor(const wire::TableHeader& old) {
+    const std::int32_t pid = old.supervisor_pid;
+    if (pid <= 0 || old.supervisor_start_ticks == 0) return {};
     auto pidfd = sys::open_pidfd(pid);
-    if (!pidfd) {
-        table_.header.supervisor_pid = 0;
-        return;
-    }
-    const bool is_child = sys::is_own_child(pidfd->get());
-    supervisor_.adopt(pid, std::move(*pidfd));
-    guardian_.on_started(now);
-    supervisor_due_ = now + kSupervisorGrace;
-    if (is_child || adopted_.watch(pid, supervisor_.pidfd(), Duration::zero())) return;
-    supervisor_.kill();
-    supervisor_.note_died();
-    guardian_.on_died(now);
+    if (!pidfd && pidfd.error().code != ESRCH) return tl::unexpected(pidfd.error());
+    if (!pidfd || sys::process_start_ticks(pid).value_or(0) != old.supervisor_start_ticks) return {};
+    predecessor_ = std::move(*pidfd);
+    if (sys::is_own_child(predecessor_.get())) return {};
+    return adopted_.watch(kPredecessorName, pid, predecessor_.get(), Duration::zero());
+}
+
+/// A supervisor of ours has everything in hand: the one before it may go. Not sooner, since if we
+/// died it could not start another keeper yet; and not later, since then both would.
+void Keeper::dismiss_predecessor(Instant now) {
+    if (!witness_.is_open()) return;
+    const wire::Message word = wire::make_message(wire::Kind::succeeded);
+    static_cast<void>(sys::send_packet(witness_.get(), std::as_bytes(std::span(&word, 1)), {}));
+    witness_.reset();
+    if (predecessor_.is_open()) predecessor_due_ = now + kPredecessorGrace;
+}
+
+void Keeper::end_predecessor(Instant now) {
+    if (!predecessor_due_ || now < *predecessor_due_) return;
+    predecessor_due_.reset();
+    static_cast<void>(sys::signal_pidfd(predecessor_.get(), SIGKILL));
 }
 
 void Keeper::reap_adopted(Instant now) {
-    for (const sys::Reaped& exit : adopted_.take_ended(now)) {
-        if (exit.pid == supervisor_.pid()) {
-            on_supervisor_died(exit, now);
+    for (const Adopted::Ended& ended : adopted_.take_ended(now)) {
+        if (ended.name == kPredecessorName) {
+            predecessor_due_.reset();
+            predecessor_.reset();
         } else {
-            static_cast<void>(runs_.on_reaped(exit, now));
+            runs_.on_ended(Slot{ended.name}, ended.exit, now);
         }
     }
 }
@@ -130,7 +143,9 @@ void Keeper::check_foreign_groups(Instant now) {
         groups_due_.reset();
         runs_.check_groups();
     }
-    if (!groups_due_ && runs_.has_foreign_groups()) groups_due_ = now + kGroupInterval;
+    if (groups_due_ || !runs_.has_foreign_groups()) return;
+    // From the end of the look on, which may have taken a while.
+    groups_due_ = sys::monotonic_now() + kGroupInterval;
 }
 
 /// Comes back only when there is no upgrade.

@@ -53,6 +53,7 @@ void Keeper::start_supervisor(Instant now) {
     guardian_.on_started(now);
     ++header.supervisor_starts;
     header.supervisor_started_ns = to_ns(now);
+    header.supervisor_start_ticks = sys::process_start_ticks(header.supervisor_pid).value_or(0);
     if (socket) return connect_supervisor(std::move(*socket));
 
     const auto [op, code] = socket.error();
@@ -101,14 +102,15 @@ void Keeper::connect_supervisor(sys::UniqueFd socket) {
 }
 
 void Keeper::on_supervisor_died(const sys::Reaped& exit, Instant now) {
+    // From here on the number may be anybody's.
+    table_.header.supervisor_pid = 0;
     // What it had sent before its death counts.
     drain_link(now);
     close_link();
     supervisor_.note_died();
-    table_.header.supervisor_pid = 0;
     guardian_.on_died(now);
     if (finishing_) return;
-    if (!std::exchange(supervisor_due_, std::nullopt)) say_died(exit);
+    say_died(exit);
     if (!is_terminating_) return;
     ++deaths_while_terminating_;
     if (deaths_while_terminating_ >= kMaxDeathsWhileTerminating) begin_last_stop(now);

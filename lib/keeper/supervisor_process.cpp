@@ -58,18 +58,13 @@ Result<sys::UniqueFd> SupervisorProcess::start(const Command& command, PlanRunne
     const std::array<int, 4> sources{null->get(), STDOUT_FILENO, STDERR_FILENO, ends->second.get()};
     const auto plan = runner.load(*bytes, sources.size());
     if (!plan) return tl::unexpected(plan.error());
-    auto spawned = sys::spawn(runner.prepare(*plan, sources, defaults), pid_cell);
+    auto spawned = runner.spawn(*plan, sources, defaults, pid_cell);
     sys::pass(Failpoint::supervisor_cloned);
     if (!spawned) return tl::unexpected(spawned.error());
     if (spawned->failure) return fail(spawned->failure->op, spawned->failure->code);
     pid_ = spawned->pid;
     pidfd_ = std::move(spawned->pidfd);
     return std::move(ends->first);
-}
-
-void SupervisorProcess::adopt(std::int32_t pid, sys::UniqueFd pidfd) {
-    pid_ = pid;
-    pidfd_ = std::move(pidfd);
 }
 
 void SupervisorProcess::kill() {

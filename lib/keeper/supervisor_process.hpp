@@ -28,10 +28,6 @@ public:
                                               const ChildDefaults& defaults,
                                               std::int32_t* pid_cell);
 
-    /// One that a predecessor of ours has started. Requires: none is alive.
-    void adopt(std::int32_t pid, sys::UniqueFd pidfd);
-    [[nodiscard]] int pidfd() const { return pidfd_.get(); }
-
     [[nodiscard]] bool is_alive() const { return pid_ != 0; }
     [[nodiscard]] std::int32_t pid() const { return pid_; }
     /// SIGKILL. Nothing happens when it is dead.

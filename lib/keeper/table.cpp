@@ -19,7 +19,7 @@ std::uint64_t hash_of_pid(std::int32_t pid) {
 
 /// A record of a run that has not begun: everything of the slot's last run is gone but the lock
 /// word.
-void begin_record(SlotRecord& record, Run run, Epoch epoch, Instant now) {
+void begin_record(SlotRecord& record, Run run, Epoch epoch, Instant now, std::uint64_t ticks) {
     const SlotWrite write(record);
     const std::uint32_t sequence = record.sequence;
     record = SlotRecord{};
@@ -28,6 +28,7 @@ void begin_record(SlotRecord& record, Run run, Epoch epoch, Instant now) {
     record.generation = run.generation.value;
     record.epoch = epoch.value;
     record.spawned_ns = to_ns(now);
+    record.start_ticks = ticks;
 }
 
 }  // namespace
@@ -82,11 +83,11 @@ Result<SlotTable::Admission> SlotTable::admit(Run run) const {
     return Admission::fresh;
 }
 
-std::int32_t* SlotTable::begin_spawn(Run run, Epoch epoch, Instant now) {
+std::int32_t* SlotTable::begin_spawn(Run run, Epoch epoch, Instant now, std::uint64_t ticks) {
     const auto admission = admit(run);
     CLUSTER_ASSERT(admission && *admission == Admission::fresh);
     SlotRecord& record = shared_.slots[run.slot.value];
-    begin_record(record, run, epoch, now);
+    begin_record(record, run, epoch, now, ticks);
     ++live_count_;
     shared_.header.slots_used = std::max(shared_.header.slots_used, run.slot.value + 1);
     return &record.pid;
@@ -135,6 +136,12 @@ void SlotTable::note_not_begun(Slot slot) {
     write->state = SlotState::free;
     --write->generation;  // so that the run may still be spawned
     --live_count_;
+}
+
+void SlotTable::note_foreign(Slot slot) {
+    const SlotRecord& record = shared_.slots[slot.value];
+    CLUSTER_ASSERT(record.state == SlotState::running);
+    leaders_.remove(slot.value, hash_of_pid(record.pid));
 }
 
 void SlotTable::note_exited(Slot slot, const sys::Reaped& exit, bool is_group_alive, Instant now) {

@@ -42,9 +42,10 @@ public:
     /// before.
     [[nodiscard]] Result<Admission> admit(Run run) const;
 
-    /// Writes the intent. Returns where the kernel is to store the pid. Requires: admit(run) said
+    /// Writes the intent. Returns where the kernel is to store the pid. `ticks`: what the start
+    /// time of a process would be that is made at once (sys::ticks_now). Requires: admit(run) said
     /// fresh.
-    [[nodiscard]] std::int32_t* begin_spawn(Run run, Epoch epoch, Instant now);
+    [[nodiscard]] std::int32_t* begin_spawn(Run run, Epoch epoch, Instant now, std::uint64_t ticks);
     /// The pid is in its cell and exec succeeded. Requires: begin_spawn.
     void note_running(Slot slot, std::uint64_t start_ticks);
     /// Nothing runs. Requires: begin_spawn.
@@ -55,9 +56,12 @@ public:
     /// A signal was sent to the run. Requires: the run is known.
     void note_signal(Slot slot, int signal);
 
-    /// The slot whose leader has this pid and is not reaped yet.
+    /// The slot whose leader is our child, has this pid and is not reaped yet.
     [[nodiscard]] std::optional<Slot> find_leader(std::int32_t pid) const;
-    /// Requires: find_leader(exit.pid) == slot.
+    /// The leader is no child of ours: whoever reaps it gives its number away, and find_leader() is
+    /// not to find it by that. Requires: it is running.
+    void note_foreign(Slot slot);
+    /// Requires: the slot's run is running.
     void note_exited(Slot slot, const sys::Reaped& exit, bool is_group_alive, Instant now);
 
     /// Exited runs, not released, of whose group somebody was left when last looked.

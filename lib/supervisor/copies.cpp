@@ -1,6 +1,7 @@
 #include "supervisor/copies.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -43,16 +44,32 @@ void Copies::take(const wire::HeldKey& key, sys::UniqueFd fd) {
     // The kernel gives the lowest number that is free.
     if (static_cast<std::uint64_t>(fd.get()) >= highest_) return give_up();
     const auto place = find(key);
-    if (place != copies_.end() && place->key == key) {
-        place->fd = std::move(fd);
+    insert(place, {.key = key, .fd = std::move(fd)});
+}
+
+/// `place`: as find() gives it for the key.
+void Copies::insert(std::vector<Copy>::iterator place, Copy copy) {
+    const bool is_there = place != copies_.end() && place->key == copy.key;
+    if (!is_there && place != copies_.begin() && !std::prev(place)->fd.is_open()) --place;
+    const bool is_free = place != copies_.end() && !place->fd.is_open();
+    if (is_free) --dropped_;
+    if (is_free || is_there) {
+        *place = std::move(copy);
     } else {
-        copies_.insert(place, {.key = key, .fd = std::move(fd)});
+        copies_.insert(place, std::move(copy));
     }
 }
 
 void Copies::drop(const wire::HeldKey& key) {
     const auto place = find(key);
-    if (place != copies_.end() && place->key == key) copies_.erase(place);
+    if (place == copies_.end() || !(place->key == key) || !place->fd.is_open()) return;
+    place->fd.reset();
+    ++dropped_;
+    if (dropped_ <= copies_.size() / 2) return;
+    const auto is_dropped = [](const Copy& copy) { return !copy.fd.is_open(); };
+    copies_.erase(std::remove_if(copies_.begin(), copies_.end(), is_dropped), copies_.end());
+    copies_.shrink_to_fit();
+    dropped_ = 0;
 }
 
 void Copies::give_up() {
@@ -61,6 +78,7 @@ void Copies::give_up() {
         "(clusterd); raise the limit (ulimit -Hn, LimitNOFILE=)");
     copies_.clear();
     copies_.shrink_to_fit();
+    dropped_ = 0;
     is_complete_ = false;
 }
 

@@ -6,6 +6,7 @@
 // then only the death of the keeper ends it. Owns: the duplicates.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -31,14 +32,19 @@ public:
         wire::HeldKey key;
         sys::UniqueFd fd;
     };
+    /// Those that are not open were dropped.
     [[nodiscard]] const std::vector<Copy>& all() const { return copies_; }
 
 private:
     [[nodiscard]] std::vector<Copy>::iterator find(const wire::HeldKey& key);
+    void insert(std::vector<Copy>::iterator place, Copy copy);
     void give_up();
 
     std::uint64_t highest_;
-    std::vector<Copy> copies_;  // by slot, generation, kind and index: most are added at the end
+    /// By slot, generation, kind and index. One that was dropped stays, closed, until one that comes
+    /// next to it needs its place, which the next run of its slot does: nothing moves then.
+    std::vector<Copy> copies_;
+    std::size_t dropped_ = 0;
     bool is_complete_ = true;
 };
 

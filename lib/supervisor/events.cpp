@@ -45,7 +45,7 @@ struct Naming {
         event.text("method", "daemon.shutdown");
         return true;
     }
-    /// Told when it is done (Supervisor::make_room_for_next_keeper).
+    /// Told just before it is done (Supervisor::make_room_for_next_keeper), or refused (Upgrade).
     bool operator()(const ctl::request::Upgrade&) const { return false; }
     bool operator()(const ctl::request::Start& r) const {
         return named("workers.start", r.selectors);

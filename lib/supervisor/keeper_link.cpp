@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <string>
 #include <utility>
 
+#include "sys/clock.hpp"
 #include "sys/file.hpp"
 #include "sys/packet_socket.hpp"
 #include "sys/process.hpp"
@@ -115,7 +117,7 @@ void KeeperLink::look_at_keeper() {
 
 bool KeeperLink::is_keeper_dead() const {
     // Its descriptors are closed before it counts as dead.
-    constexpr Duration kPatience = std::chrono::seconds(1);
+    constexpr Duration kPatience = std::chrono::seconds(30);
     return !keeper_.is_open() || sys::wait_readable(keeper_.get(), kPatience).has_value();
 }
 
@@ -127,8 +129,8 @@ std::string KeeperLink::keeper_program() const {
     return by_number;
 }
 
-/// Of the runs that a predecessor of ours has seen begin. They cannot be reaped before the keeper
-/// has told us of their end, so their numbers are theirs.
+/// Of the runs that a predecessor of ours has seen begin. One that the keeper adopted may be over
+/// already, and its number somebody else's: the time at which it was made tells.
 void KeeperLink::copy_pidfds() {
     const std::uint32_t used = std::min(table().header.slots_used, wire::kMaxSlots);
     for (std::uint32_t i = 0; i < used; ++i) {
@@ -294,15 +296,26 @@ Status KeeperLink::upgrade(const std::string& program) {
     const int fd = file->get();
     send(wire::make_message(wire::Kind::upgrade), std::span{&fd, 1});
     const std::uint64_t request = sequence_;
+    const Instant deadline = sys::monotonic_now() + kSuccessionPatience;
+    bool is_killed = false;
+    bool has_failed = false;
     while (true) {
         auto answer = receive_one();
-        if (!answer && answer.error().code != EAGAIN) {
-            is_broken_ = true;
-            return tl::unexpected(answer.error());
+        if (!answer && answer.error().code == EAGAIN) {
+            if (is_killed) {
+                static_cast<void>(sys::wait_ready(socket_.get(), true, false));
+            } else if (!sys::wait_readable(socket_.get(), deadline - sys::monotonic_now())) {
+                // It executes something, and nothing comes of it. Its death ends the link.
+                static_cast<void>(sys::signal_pidfd(keeper_.get(), SIGKILL));
+                is_killed = true;
+            }
+            continue;
         }
         if (!answer) {
-            if (auto ready = sys::wait_ready(socket_.get(), true, false); !ready) return ready;
-            continue;
+            // What a dead keeper had said may stand behind the first error.
+            if (!std::exchange(has_failed, true)) continue;
+            is_broken_ = true;
+            return tl::unexpected(answer.error());
         }
         const wire::Message& message = answer->message;
         if (message.kind == wire::Kind::succeeded) return {};

@@ -19,6 +19,7 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "supervisor/copies.hpp"
 #include "sys/fd.hpp"
 #include "sys/memory.hpp"
@@ -26,6 +27,10 @@
 #include "wire/table.hpp"
 
 namespace cluster::supervisor {
+
+/// So long a new keeper may take until a supervisor of its own has everything in hand. Then it is
+/// killed, and another one tried.
+inline constexpr Duration kSuccessionPatience = std::chrono::seconds(10);
 
 struct KeeperMessage {
     wire::Message message;
@@ -59,9 +64,9 @@ public:
     void hold(const wire::HeldKey& key, int fd);
     void drop(const wire::HeldKey& key);
     void finish(int code);
-    /// Has the keeper go on as another program, and waits for the outcome: success means that the
-    /// new keeper waits for us to end. Errors: {exec|estate, …} the keeper refused, and goes on as
-    /// before; {receive, ECONNRESET} it is gone.
+    /// Has the keeper go on as another program, and waits for the outcome: success means that
+    /// another supervisor has everything in hand, and we are to end. Errors: {exec|estate, …} the
+    /// keeper refused, and goes on as before; {receive, ECONNRESET} it is gone.
     [[nodiscard]] Status upgrade(const std::string& program);
     /// Sends what was gathered. To be called before anybody waits for what follows from it.
     void flush();

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 
 #include "supervisor/log.hpp"
 #include "sys/memory.hpp"
+#include "sys/packet_socket.hpp"
 #include "sys/process.hpp"
 #include "sys/socket.hpp"
 #include "sys/succession.hpp"
@@ -24,12 +26,11 @@ constexpr std::array<milliseconds, 7> kDelays{
     milliseconds(0),   milliseconds(0),   milliseconds(100), milliseconds(200),
     milliseconds(400), milliseconds(800), milliseconds(1000)};
 
-/// Waits until the new keeper says that it has taken over. Errors: {receive, ECONNRESET} it ended
-/// before.
-Status wait_for_word(int socket) {
+/// What the new keeper has said by now. Errors: {receive, EAGAIN} nothing; {receive, ECONNRESET} it
+/// is gone.
+Status read_word(int socket) {
     std::array<std::byte, sizeof(wire::Message)> buffer{};
     sys::Packet packet;
-    if (auto ready = sys::wait_ready(socket, true, false); !ready) return ready;
     if (auto received = sys::receive_packet(socket, buffer, packet); !received) return received;
     if (packet.bytes == 0) return fail(Op::receive, ECONNRESET);
     const auto message = wire::decode(buffer.data(), packet.bytes, packet.fd_count);
@@ -38,11 +39,16 @@ Status wait_for_word(int socket) {
     return {};
 }
 
-/// Whatever has become of it: it is of no use, and must not come to life later.
-void bury(int keeper) {
+/// Waits until a supervisor of the new keeper has everything in hand. What does not come to that is
+/// ended, and must not come to life later; its last word counts. Errors: as read_word.
+Status wait_for_word(int socket, int keeper) {
+    static_cast<void>(sys::wait_readable(socket, kSuccessionPatience));
+    const auto word = read_word(socket);
+    if (word) return word;
     static_cast<void>(sys::signal_pidfd(keeper, SIGKILL));
     static_cast<void>(sys::wait_ready(keeper, true, false));
     static_cast<void>(sys::reap_any());
+    return read_word(socket) ? Status{} : word;
 }
 
 Status try_to_start(const KeeperLink& link, const std::string& program,
@@ -50,7 +56,9 @@ Status try_to_start(const KeeperLink& link, const std::string& program,
     auto ends = sys::open_seqpacket_pair();
     if (!ends) return tl::unexpected(ends.error());
     wire::EstateBuilder estate;
-    for (const Copies::Copy& copy : link.copies().all()) estate.add(copy.key, copy.fd.get());
+    for (const Copies::Copy& copy : link.copies().all()) {
+        if (copy.fd.is_open()) estate.add(copy.key, copy.fd.get());
+    }
     const auto& bytes = estate.finish(link.table_file(), ends->second.get());
     const auto file = sys::make_sealed_file("clusterd-estate", bytes);
     if (!file) return tl::unexpected(file.error());
@@ -61,9 +69,7 @@ Status try_to_start(const KeeperLink& link, const std::string& program,
     auto keeper = sys::start_heir(program, words, inherited);
     if (!keeper) return tl::unexpected(keeper.error());
     ends->second.reset();
-    auto taken = wait_for_word(ends->first.get());
-    if (!taken) bury(keeper->get());
-    return taken;
+    return wait_for_word(ends->first.get(), keeper->get());
 }
 
 }  // namespace
@@ -81,7 +87,7 @@ bool start_next_keeper(const KeeperLink& link, const std::vector<std::string>& a
         sys::let_pass(kDelays[std::min(attempt, kDelays.size() - 1)]);
         const auto started = try_to_start(link, program, arguments);
         if (started) return true;
-        log::error(fmt::format("a new keeper, {}, cannot be started: {}: {}", program,
+        log::error(fmt::format("a new keeper ({}) did not take over: {}: {}", program,
                                op_name(started.error().op), std::strerror(started.error().code)));
         log::flush();
     }

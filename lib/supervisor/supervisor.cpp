@@ -89,7 +89,7 @@ Supervisor::Supervisor(Options options, KeeperLink link, Records records, sys::U
       status_(fleet_, link_, watch_, channels_, clusters_, outputs_, sockets_),
       requests_(fleet_, records_, status_, logs_, handover_.stores(), clients_, watch_.mains(),
                 journal_, sockets_, [this](Instant now) { begin_shutdown(now); }),
-      upgrade_(link_, jobs_, clients_),
+      upgrade_(link_, jobs_, clients_, journal_),
       messages_(channels_, clients_) {
     records_.rebind(link_);
     for (std::uint32_t i = 0; i < kJobSlots; ++i) fleet_.set_slot_busy(Slot{i}, true);
@@ -119,13 +119,13 @@ void Supervisor::make_room_for_next_keeper() {
 void Supervisor::end_without_keeper() {
     exit_code_ = is_finishing_ ? 0 : 1;
     if (is_finishing_) return;
+    // One that lives has closed the link because it does not want us, and says why.
+    if (!link_.is_keeper_dead()) return;
     const std::int32_t keeper = link_.table().header.keeper_pid;
-    log::error(fmt::format("the keeper (pid {}) is gone", keeper));
+    log::error(fmt::format("the keeper (pid {}) is dead", keeper));
     log::flush();
     journal_.add(EventLine("daemon").text("what", "keeper_lost").number("pid", keeper));
     journal_.flush(sys::wall_ms());
-    // One that lives has closed the link because it does not want us.
-    if (!link_.is_keeper_dead()) return;
     std::vector<std::string> arguments{"--runtime-dir=" + options_.directories.runtime};
     if (options_.config) arguments.push_back("--config=" + *options_.config);
     if (options_.log_level) arguments.push_back("--log-level=" + *options_.log_level);

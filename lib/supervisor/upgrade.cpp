@@ -6,12 +6,19 @@
 #include <cstring>
 #include <vector>
 
+#include "supervisor/events.hpp"
 #include "supervisor/log.hpp"
 #include "supervisor/state_file.hpp"
 #include "sys/file.hpp"
 #include "wire/estate.hpp"
 
 namespace cluster::supervisor {
+namespace {
+
+/// It has to start and to look at a few words. Unit: seconds, for timeout(1).
+constexpr const char* kTrialPatience = "10";
+
+}  // namespace
 
 bool Upgrade::handle(const ClientRequest& request, bool is_shutting_down) {
     const auto* wanted = std::get_if<ctl::request::Upgrade>(&request.request.method);
@@ -25,6 +32,12 @@ bool Upgrade::handle(const ClientRequest& request, bool is_shutting_down) {
     if (is_shutting_down) {
         return refuse_this(ctl::ErrorCode::shutting_down, "the daemon is shutting down");
     }
+    if (!keeper_.copies().is_complete()) {
+        return refuse_this(ctl::ErrorCode::refused,
+                           "the limit of open files is too low for a way back, should the other "
+                           "program fail: raise it (ulimit -Hn, LimitNOFILE=) and start the daemon "
+                           "again");
+    }
     if (asked_) return refuse_this(ctl::ErrorCode::refused, "an upgrade is under way already");
     if (wanted->program.empty() || wanted->program.front() != '/' ||
         !sys::is_executable(wanted->program)) {
@@ -35,9 +48,9 @@ bool Upgrade::handle(const ClientRequest& request, bool is_shutting_down) {
                         wanted->program));
     }
     asked_ = {request.client, request.request.id, wanted->program};
-    std::vector<std::string> trial;
+    std::vector<std::string> trial{"timeout", "--signal=KILL", kTrialPatience};
     if (const char* supervisor = std::getenv("CLUSTER_SUPERVISOR")) {
-        trial = {"env", fmt::format("CLUSTER_SUPERVISOR={}", supervisor)};
+        trial.insert(trial.end(), {"env", fmt::format("CLUSTER_SUPERVISOR={}", supervisor)});
     }
     trial.push_back(wanted->program);
     trial.push_back("--succeeds=" + versions_for_successor());
@@ -58,7 +71,7 @@ bool Upgrade::carry_out() {
     const auto done = keeper_.upgrade(asked_->program);
     if (done) return true;
     if (!keeper_.is_broken()) {
-        refuse(fmt::format("{} could not be executed: {}: {}. Nothing has changed",
+        refuse(fmt::format("the keeper cannot become {}: {}: {}. Nothing has changed",
                            asked_->program, op_name(done.error().op),
                            std::strerror(done.error().code)));
     }
@@ -67,6 +80,7 @@ bool Upgrade::carry_out() {
 
 void Upgrade::refuse(std::string message) {
     log::warn("upgrade: " + message);
+    journal_.add(EventLine("refused").text("method", "daemon.upgrade").text("message", message));
     const ctl::RpcError error{
         .code = ctl::ErrorCode::refused, .message = std::move(message), .diagnostics = {}};
     clients_.answer(asked_->client, ctl::render_error(asked_->id, error), {});

@@ -13,6 +13,7 @@
 #include "ctl/protocol.hpp"
 #include "supervisor/control_server.hpp"
 #include "supervisor/jobs.hpp"
+#include "supervisor/journal.hpp"
 #include "supervisor/keeper_link.hpp"
 
 namespace cluster::supervisor {
@@ -22,8 +23,8 @@ namespace cluster::supervisor {
 
 class Upgrade {
 public:
-    Upgrade(KeeperLink& keeper, Jobs& jobs, ControlServer& clients)
-        : keeper_(keeper), jobs_(jobs), clients_(clients) {}
+    Upgrade(KeeperLink& keeper, Jobs& jobs, ControlServer& clients, Journal& journal)
+        : keeper_(keeper), jobs_(jobs), clients_(clients), journal_(journal) {}
 
     /// Takes a daemon.upgrade request. False: it is another one.
     [[nodiscard]] bool handle(const ClientRequest& request, bool is_shutting_down);
@@ -47,6 +48,7 @@ private:
     KeeperLink& keeper_;
     Jobs& jobs_;
     ControlServer& clients_;
+    Journal& journal_;
     std::optional<Asked> asked_;
     bool is_due_ = false;
 };

@@ -107,6 +107,14 @@ Result<UniqueFd> duplicate(int fd) {
     return own(::fcntl(fd, F_DUPFD_CLOEXEC, 3), Op::dup);
 }
 
+Result<UniqueFd> duplicate_from(int fd, int least) {
+    return own(::fcntl(fd, F_DUPFD_CLOEXEC, least), Op::dup);
+}
+
+Status place_descriptor(int fd, int number) {
+    return done_or(Op::dup, ::dup3(fd, number, O_CLOEXEC) >= 0);
+}
+
 Result<UniqueFd> open_file(const std::string& path, int flags, std::uint32_t mode) {
     if (const int code = injected_error(Failpoint::sys_open)) return fail(Op::open, code);
     return own(retry_interrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, mode); }),

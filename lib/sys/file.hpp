@@ -35,6 +35,12 @@ struct Pipe {
 /// Close-on-exec duplicate.
 [[nodiscard]] Result<UniqueFd> duplicate(int fd);
 
+/// Close-on-exec duplicate with the lowest number from `least` on that is free.
+[[nodiscard]] Result<UniqueFd> duplicate_from(int fd, int least);
+/// Close-on-exec duplicate with this very number; what was there is closed. Requires: another
+/// number. Errors: {dup, EBADF} not open, or the number is beyond the limit.
+[[nodiscard]] Status place_descriptor(int fd, int number);
+
 [[nodiscard]] Result<UniqueFd> open_file(const std::string& path, int flags,
                                          std::uint32_t mode = 0600);
 [[nodiscard]] Result<std::uint64_t> file_size(int fd);

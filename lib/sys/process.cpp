@@ -164,6 +164,14 @@ Result<std::uint64_t> process_start_ticks(std::int32_t pid) {
     return line.number(22);
 }
 
+std::uint64_t ticks_now() {
+    timespec time{};
+    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    constexpr std::uint64_t kNsPerTick = 1'000'000'000U / kTicksPerSecond;
+    return static_cast<std::uint64_t>(time.tv_sec) * kTicksPerSecond +
+           static_cast<std::uint64_t>(time.tv_nsec) / kNsPerTick;
+}
+
 Result<ProcessUsage> process_usage(std::int32_t pid) {
     static const std::uint64_t ns_per_tick =
         1'000'000'000U / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));

@@ -26,9 +26,13 @@ struct SpawnFailure {
 struct ChildEntry {
     void (*function)(void* argument, SpawnFailure* failure);
     void* argument;
+    /// The child has our very table of descriptors and not a copy, which takes time for each that is
+    /// open, until it makes itself one (close_range(2), CLOSE_RANGE_UNSHARE), before anything else.
+    bool shares_descriptors = false;
 };
 
-/// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD and CLONE_PARENT_SETTID into
+/// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD, CLONE_FILES where the entry
+/// asks for it, and CLONE_PARENT_SETTID into
 /// *pid_cell (which may lie in a shared mapping). Not reentrant: one static stack. Requires: every
 /// signal blocked, a single thread. On a failure inside the child, the child is gone and reaped
 /// when this returns. Errors: {clone, errno}. A failure inside the child is a success of this
@@ -81,6 +85,9 @@ struct ProcessEnd {
 
 /// Field 22 of /proc/<pid>/stat, in clock ticks since boot. Errors: {read, ESRCH} when it is gone.
 [[nodiscard]] Result<std::uint64_t> process_start_ticks(std::int32_t pid);
+/// What that field says of a process that is made now.
+[[nodiscard]] std::uint64_t ticks_now();
+inline constexpr std::uint64_t kTicksPerSecond = 100;  // sysconf(_SC_CLK_TCK), on every Linux
 
 struct ProcessUsage {
     std::uint64_t rss_bytes = 0;

@@ -107,6 +107,11 @@ Status send_datagram(const std::string& address, std::string_view bytes, int des
     return {};
 }
 
+Status listen_again(int listener, int backlog) {
+    if (::listen(listener, backlog) != 0) return fail(Op::listen, errno);
+    return {};
+}
+
 Result<UniqueFd> accept_connection(int listener) {
     if (const int code = injected_error(Failpoint::sys_accept)) return fail(Op::accept, code);
     const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);

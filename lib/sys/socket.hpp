@@ -20,6 +20,9 @@ namespace cluster::sys {
 /// UNIX stream listener at `path` with mode 0600, non-blocking. The caller has made sure that the
 /// path is free. Errors: {bind, ENAMETOOLONG} when the path does not fit sun_path (107 bytes).
 [[nodiscard]] Result<UniqueFd> listen_unix(const std::string& path, int backlog);
+/// The same listener once more: it goes on, and who connects from now on has us as its peer
+/// (SO_PEERCRED). Errors: {listen, errno}.
+[[nodiscard]] Status listen_again(int listener, int backlog);
 /// UNIX stream connection, blocking mode unless `non_blocking`.
 [[nodiscard]] Result<UniqueFd> connect_unix(const std::string& path, bool non_blocking = false);
 /// Errors: {accept, EAGAIN}, {accept, EMFILE} …

@@ -117,6 +117,7 @@ Result<Spawned> spawn(const ChildEntry& entry, std::int32_t* pid_cell) {
     clone_args arguments{};
     arguments.flags =
         CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_PARENT_SETTID | CLONE_CLEAR_SIGHAND;
+    if (entry.shares_descriptors) arguments.flags |= CLONE_FILES;
     arguments.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
     arguments.parent_tid = reinterpret_cast<std::uintptr_t>(pid_cell);
     arguments.exit_signal = SIGCHLD;

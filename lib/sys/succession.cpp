@@ -20,8 +20,6 @@ namespace {
 
 #define CLUSTER_CHILD_CODE __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
 
-// sizeof(sigset_t) as the kernel has it.
-constexpr std::size_t kKernelSignalSetBytes = 8;
 // <linux/wait.h> and <linux/pidfd.h> have them; the headers of glibc 2.36 lack the second.
 constexpr int kByPidfd = 3;                   // P_PIDFD
 constexpr unsigned kToProcessGroup = 1U << 2U;  // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
@@ -57,8 +55,6 @@ CLUSTER_CHILD_CODE void become_heir(void* argument, SpawnFailure* failure) {
             return fill_in(failure, Op::dup);
         }
     }
-    const unsigned long none = 0;
-    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kKernelSignalSetBytes);
     ::syscall(SYS_execve, heir->path, heir->arguments, heir->environment);
     fill_in(failure, Op::exec);
 }
@@ -96,20 +92,6 @@ bool is_own_child(int pidfd) {
                     WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-bool has_started_at(std::int32_t pid, Instant when) {
-    const auto ticks = process_start_ticks(pid);
-    if (!ticks) return false;
-    // Ticks count from the boot on, and go on while the machine sleeps; our clock does not.
-    timespec since_boot{};
-    ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    const Duration now = std::chrono::seconds{since_boot.tv_sec} + Duration{since_boot.tv_nsec};
-    const auto hertz = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-    const Duration started = std::chrono::milliseconds{*ticks * 1000 / hertz};
-    const Duration wanted = now - (monotonic_now() - when);
-    constexpr Duration kTolerance = std::chrono::seconds(1);
-    return started <= wanted + kTolerance && wanted <= started + kTolerance;
-}
-
 Status signal_group_of(int pidfd, std::int32_t pid, int signal) {
     if (has_newer_features()) {
         const long sent =
@@ -117,7 +99,6 @@ Status signal_group_of(int pidfd, std::int32_t pid, int signal) {
         if (sent == 0) return {};
         if (errno != EINVAL) return fail(Op::signal, errno);
     }
-    if (auto alive = signal_pidfd(pidfd, 0); !alive) return alive;
     return signal_group(pid, signal);
 }
 

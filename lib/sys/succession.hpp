@@ -22,8 +22,9 @@ namespace cluster::sys {
                                     const std::vector<std::string>& arguments);
 
 /// Starts a program in a session of its own, with our environment and standard descriptors, the
-/// given ones besides them under the same numbers, every signal at its default and unblocked. It
-/// outlives us, and is our child until then. Requires: as sys::spawn, which this is.
+/// given ones besides them under the same numbers, and every signal blocked, at its default: what
+/// comes early waits for it. It outlives us, and is our child until then. Requires: as sys::spawn,
+/// which this is.
 /// Errors: {clone, errno}; {exec, errno}.
 [[nodiscard]] Result<UniqueFd> start_heir(const std::string& path,
                                           const std::vector<std::string>& arguments,
@@ -32,13 +33,9 @@ namespace cluster::sys {
 /// Whether our wait reaps it.
 [[nodiscard]] bool is_own_child(int pidfd);
 
-/// Whether the process that has this number was made at that moment, give or take a second: a number
-/// that was given out again belongs to somebody younger.
-[[nodiscard]] bool has_started_at(std::int32_t pid, Instant when);
-
-/// To every member of the group that the process leads. Never to a stranger that has its number by
-/// now: since Linux 6.9 the kernel finds the group by the process, before that a process which is
-/// over has none. Errors: {signal, ESRCH} it leads no group, or is over; {signal, EPERM} …
+/// To every member of the group that the process leads, or led: since Linux 6.9 the kernel finds it
+/// by the process. Before that by the number, which nobody else has as long as there is a member.
+/// Errors: {signal, ESRCH} it led no group, or nobody is left of it; {signal, EPERM} …
 [[nodiscard]] Status signal_group_of(int pidfd, std::int32_t pid, int signal);
 
 /// Lets time pass, for a process that has nothing else to do before it tries again.

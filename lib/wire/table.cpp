@@ -16,6 +16,7 @@ static_assert(offsetof(TableHeader, keeper_pid) == 40 && offsetof(TableHeader, b
 static_assert(offsetof(TableHeader, default_soft_descriptors) == 96);
 static_assert(offsetof(TableHeader, default_oom_score) == 112);
 static_assert(offsetof(TableHeader, successions) == 124);
+static_assert(offsetof(TableHeader, owed_notices) == 136);
 static_assert(offsetof(HeldRecord, slot) == 4 && offsetof(HeldRecord, generation) == 8);
 static_assert(sizeof(Table) == 1839104);
 

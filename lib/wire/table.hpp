@@ -91,9 +91,14 @@ struct TableHeader {
     std::uint32_t has_default_oom_score;  // 0: the keeper's own, untouched
     std::uint32_t is_terminating;         // clusterd got SIGTERM or SIGINT
     std::uint32_t successions;            // how often another keeper has taken over
-    std::uint8_t reserved[4096 - 128];
+    std::uint64_t supervisor_start_ticks;  // as in a slot: with supervisor_pid, who it is
+    std::uint32_t owed_notices;  // SIGHUP (1) and SIGUSR2 (2) that came while nobody was there
+    std::uint8_t reserved[4096 - 140];
 };
 static_assert(sizeof(TableHeader) == 4096 && std::is_trivially_copyable_v<TableHeader>);
+
+inline constexpr std::uint32_t kOwedReload = 1;
+inline constexpr std::uint32_t kOwedRotate = 2;
 
 /// The whole file: header page, slot records, custody records.
 struct Table {

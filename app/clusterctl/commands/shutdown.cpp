@@ -30,13 +30,13 @@ public:
         Client client(session.directories());
         client.connect();
         const ctl::VersionAnswer version = client.version();
-        const sys::UniqueFd keeper = open_keeper(client, version.pid);
+        sys::UniqueFd keeper = open_keeper(client, version.pid);
         ctl::OperationAnswer operation = client.change(ctl::request::Shutdown{});
         if (!wait_.no_wait) {
             client.set_reconnecting(false);
             operation = wait_for_workers(session, client, std::move(operation), limit);
             const bool is_late = operation.state == "pending" ||
-                                 !is_gone(client, keeper.get(),
+                                 !is_gone(client, std::move(keeper),
                                           limit ? std::optional(start + *limit) : std::nullopt);
             if (is_late) {
                 throw Failure(kFailed, "failed", "the daemon is still there after " + wait_.timeout,
@@ -75,20 +75,23 @@ private:
         return opened ? std::move(*opened) : sys::UniqueFd();
     }
 
-    /// Waits for the keeper's end; without a handle, until nobody listens any more. False: the
-    /// deadline came first.
-    static bool is_gone(Client& client, int keeper, std::optional<Instant> deadline) {
+    /// Waits until nobody is left: for the keeper's end, and for that of another one that has taken
+    /// over from it and goes on with the shutdown. False: the deadline came first.
+    static bool is_gone(Client& client, sys::UniqueFd keeper, std::optional<Instant> deadline) {
         const Interrupt interrupt;
-        while (keeper >= 0 || client.try_connect()) {
+        while (keeper.is_open() || client.try_connect()) {
             const Instant now = sys::monotonic_now();
             if (deadline && now >= *deadline) return false;
-            const Woken woken = wait_for(keeper, false, interrupt.descriptor(),
-                                         keeper >= 0 ? deadline : std::optional(now + kPause));
+            const Woken woken = wait_for(keeper.get(), false, interrupt.descriptor(),
+                                         keeper.is_open() ? deadline : std::optional(now + kPause));
             if (woken == Woken::interrupted) {
                 throw Failure(kInterrupted, "interrupted",
                               "not waiting any more; the daemon goes on stopping");
             }
-            if (keeper >= 0 && woken == Woken::ready) return true;
+            if (woken != Woken::ready) continue;
+            keeper.reset();
+            if (!client.try_connect()) return true;
+            keeper = open_keeper(client, client.listener_pid());
         }
         return true;
     }

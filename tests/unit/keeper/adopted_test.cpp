@@ -48,12 +48,12 @@ struct Fixture {
     Adopted adopted{loop};
 
     /// One turn, at most until `patience` has passed.
-    std::vector<sys::Reaped> turn(cluster::Duration patience) {
+    std::vector<Adopted::Ended> turn(cluster::Duration patience) {
         const Instant now = loop.turn(sys::monotonic_now() + patience, sys::monotonic_now);
         return adopted.take_ended(now);
     }
     /// Turns until somebody has ended.
-    std::vector<sys::Reaped> wait() {
+    std::vector<Adopted::Ended> wait() {
         const Instant deadline = sys::monotonic_now() + seconds(20);
         while (sys::monotonic_now() < deadline) {
             const auto due = adopted.next_deadline();
@@ -71,18 +71,19 @@ TEST_CASE("keeper/adopted: an end is told once, with its status, before and afte
         CAPTURE(is_buried);
         Fixture f;
         const Child child;
-        REQUIRE(f.adopted.watch(child.pid, child.pidfd.get()));
+        REQUIRE(f.adopted.watch(7, child.pid, child.pidfd.get()));
         CHECK(f.turn(milliseconds(1)).empty());
         CHECK_FALSE(f.adopted.next_deadline().has_value());
         child.kill();
         if (is_buried) child.bury();
         const auto ended = f.wait();
         REQUIRE(ended.size() == 1);
-        CHECK(ended.front().pid == child.pid);
+        CHECK(ended.front().name == 7);
+        CHECK(ended.front().exit.pid == child.pid);
         // Of a corpse /proc tells on every kernel; after the burial only a newer one does.
         const bool is_known = !is_buried || sys::end_of_process(child.pidfd.get()).has_value();
-        CHECK(ended.front().code == (is_known ? CLD_KILLED : 0));
-        CHECK(ended.front().status == (is_known ? SIGKILL : 0));
+        CHECK(ended.front().exit.code == (is_known ? CLD_KILLED : 0));
+        CHECK(ended.front().exit.status == (is_known ? SIGKILL : 0));
         CHECK_FALSE(f.adopted.next_deadline().has_value());
         CHECK(f.turn(milliseconds(1)).empty());
         if (!is_buried) child.bury();
@@ -92,18 +93,18 @@ TEST_CASE("keeper/adopted: an end is told once, with its status, before and afte
 TEST_CASE("keeper/adopted: an exit code is one") {
     Fixture f;
     const Child child(7);
-    REQUIRE(f.adopted.watch(child.pid, child.pidfd.get()));
+    REQUIRE(f.adopted.watch(7, child.pid, child.pidfd.get()));
     const auto ended = f.wait();
     REQUIRE(ended.size() == 1);
-    CHECK(ended.front().code == CLD_EXITED);
-    CHECK(ended.front().status == 7);
+    CHECK(ended.front().exit.code == CLD_EXITED);
+    CHECK(ended.front().exit.status == 7);
     child.bury();
 }
 
 TEST_CASE("keeper/adopted: who is not reaped is waited for, and not for long") {
     Fixture f;
     const Child child;
-    REQUIRE(f.adopted.watch(child.pid, child.pidfd.get()));
+    REQUIRE(f.adopted.watch(7, child.pid, child.pidfd.get()));
     child.kill();
     const Instant start = sys::monotonic_now();
     CHECK(f.turn(seconds(5)).empty());
@@ -116,7 +117,7 @@ TEST_CASE("keeper/adopted: who is not reaped is waited for, and not for long") {
 TEST_CASE("keeper/adopted: without patience an end is told at once") {
     Fixture f;
     const Child child;
-    REQUIRE(f.adopted.watch(child.pid, child.pidfd.get(), cluster::Duration::zero()));
+    REQUIRE(f.adopted.watch(7, child.pid, child.pidfd.get(), cluster::Duration::zero()));
     child.kill();
     CHECK(f.turn(seconds(5)).size() == 1);
     child.bury();
@@ -127,8 +128,9 @@ TEST_CASE("keeper/adopted: several die in one turn") {
     const Child first;
     const Child second;
     const Child third;
+    std::uint32_t name = 0;
     for (const Child* child : {&first, &second, &third}) {
-        REQUIRE(f.adopted.watch(child->pid, child->pidfd.get()));
+        REQUIRE(f.adopted.watch(name++, child->pid, child->pidfd.get()));
     }
     first.kill();
     third.kill();

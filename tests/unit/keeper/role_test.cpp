@@ -32,6 +32,7 @@ namespace keeper = cluster::keeper;
     const cluster::place::Directories directories{
         .runtime = runtime, .state = runtime, .log = runtime};
     keeper::ensure_standard_descriptors();
+    if (!keeper::claim_descriptors(true)) ::_exit(109);
     auto lock = keeper::take_runtime(directories);
     if (!lock) ::_exit(110);
     auto process = keeper::prepare_process();

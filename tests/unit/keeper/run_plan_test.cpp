@@ -47,7 +47,7 @@ std::string output_of(const std::string& script, const ChildDefaults& defaults,
     sigset_t before;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, &before);
-    const auto spawned = sys::spawn(runner->prepare(*plan, sources, defaults), &pid);
+    const auto spawned = runner->spawn(*plan, sources, defaults, &pid);
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     REQUIRE(spawned);
     CHECK(spawned->pid == pid);

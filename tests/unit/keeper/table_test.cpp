@@ -28,7 +28,7 @@ struct Fixture {
     std::unique_ptr<SlotTable> slots = std::make_unique<SlotTable>(*shared);
 
     void start(std::uint32_t slot, std::uint64_t generation, std::int32_t pid) {
-        *slots->begin_spawn(run_of(slot, generation), Epoch{9}, from_ns(100)) = pid;
+        *slots->begin_spawn(run_of(slot, generation), Epoch{9}, from_ns(100), 4) = pid;
         slots->note_running(Slot{slot}, 5);
     }
     void end(std::uint32_t slot, std::int32_t pid, bool is_group_alive = false) {
@@ -80,7 +80,7 @@ TEST_CASE("keeper/table: a slot takes a run only when it is free and the generat
 
 TEST_CASE("keeper/table: the intent is written before anybody runs") {
     Fixture f;
-    const std::int32_t* pid = f.slots->begin_spawn(run_of(2, 7), Epoch{31}, from_ns(50));
+    const std::int32_t* pid = f.slots->begin_spawn(run_of(2, 7), Epoch{31}, from_ns(50), 4);
     const wire::SlotRecord& record = f.shared->slots[2];
     CHECK(pid == &record.pid);
     CHECK(record.pid == 0);
@@ -98,7 +98,7 @@ TEST_CASE("keeper/table: nothing of the last run shows in the next one") {
     f.start(0, 1, 700);
     f.end(0, 700, true);
     REQUIRE(f.slots->release(run_of(0, 1)));
-    static_cast<void>(f.slots->begin_spawn(run_of(0, 2), Epoch{1}, from_ns(300)));
+    static_cast<void>(f.slots->begin_spawn(run_of(0, 2), Epoch{1}, from_ns(300), 4));
     const wire::SlotRecord& record = f.shared->slots[0];
     CHECK(record.pid == 0);
     CHECK(record.exit_status == 0);
@@ -109,7 +109,7 @@ TEST_CASE("keeper/table: nothing of the last run shows in the next one") {
 
 TEST_CASE("keeper/table: a spawn that failed is an exit that names the step") {
     Fixture f;
-    *f.slots->begin_spawn(run_of(0, 1), Epoch{1}, from_ns(10)) = 800;
+    *f.slots->begin_spawn(run_of(0, 1), Epoch{1}, from_ns(10), 4) = 800;
     f.slots->note_failed(Slot{0}, {.op_index = 4, .op = Op::chdir, .code = ENOENT}, from_ns(20));
     const wire::SlotRecord& record = f.shared->slots[0];
     CHECK(record.state == wire::SlotState::exited);
@@ -179,8 +179,8 @@ TEST_CASE("keeper/table: a successor finds what runs, what has ended and what wa
     old.start(4, 9, 900);
     old.end(4, 900);
     REQUIRE(old.slots->release(run_of(4, 9)));
-    static_cast<void>(old.slots->begin_spawn(run_of(5, 2), Epoch{9}, from_ns(100)));
-    *old.slots->begin_spawn(run_of(6, 3), Epoch{9}, from_ns(100)) = 600;
+    static_cast<void>(old.slots->begin_spawn(run_of(5, 2), Epoch{9}, from_ns(100), 4));
+    *old.slots->begin_spawn(run_of(6, 3), Epoch{9}, from_ns(100), 4) = 600;
     old.shared->slots[2].sequence = 7;  // the writer was killed in the middle
 
     const Fixture f;

@@ -3,6 +3,11 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+#include <tuple>
+
 #include "sys/file.hpp"
 
 namespace sys = cluster::sys;
@@ -17,6 +22,12 @@ namespace {
 
 wire::HeldKey key(std::uint32_t slot, std::uint64_t generation, wire::HeldKind kind) {
     return {.kind = kind, .index = 0, .slot = slot, .generation = generation};
+}
+
+std::size_t count(const Copies& copies) {
+    const auto& all = copies.all();
+    return static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [](const auto& copy) { return copy.fd.is_open(); }));
 }
 
 bool is_open(int fd) {
@@ -36,7 +47,8 @@ TEST_CASE("supervisor/copies: each is a duplicate of its own, until it is droppe
     const sys::UniqueFd ours = null();
     copies.keep(key(2, 1, wire::HeldKind::output), ours.get());
     copies.keep(key(1, 1, wire::HeldKind::output), ours.get());
-    copies.keep(key(wire::kNoSlot, 0, wire::HeldKind::lock), ours.get());
+    // Some generations are no counters.
+    copies.keep(key(wire::kNoSlot, ~std::uint64_t{0}, wire::HeldKind::store), ours.get());
     copies.take(process_key({Slot{1}, Generation{1}}), null());
     REQUIRE(copies.all().size() == 4);
     CHECK(copies.is_complete());
@@ -47,10 +59,10 @@ TEST_CASE("supervisor/copies: each is a duplicate of its own, until it is droppe
     const int dropped = copies.all().front().fd.get();
     copies.drop(copies.all().front().key);
     CHECK_FALSE(is_open(dropped));
-    CHECK(copies.all().size() == 3);
+    CHECK(count(copies) == 3);
     copies.drop(key(7, 1, wire::HeldKind::output));  // nothing
     copies.drop(key(2, 2, wire::HeldKind::output));
-    CHECK(copies.all().size() == 3);
+    CHECK(count(copies) == 3);
     CHECK(is_open(ours.get()));
 }
 
@@ -82,4 +94,33 @@ TEST_CASE("supervisor/copies: near the limit all are given up, and so it stays")
     Copies broken(100'000);
     broken.keep(key(1, 1, wire::HeldKind::output), -1);
     CHECK_FALSE(broken.is_complete());
+}
+
+TEST_CASE("supervisor/copies: whatever comes and goes, what is there is what was kept last") {
+    Copies copies(100'000);
+    std::map<std::tuple<std::uint32_t, std::uint64_t>, int> wanted;
+    std::mt19937 random(7);
+    const sys::UniqueFd ours = null();
+    for (int round = 0; round < 5'000; ++round) {
+        const auto slot = static_cast<std::uint32_t>(random() % 20);
+        const std::uint64_t generation = 1 + random() % 3;
+        if (random() % 2 == 0) {
+            sys::UniqueFd fd = null();
+            wanted[{slot, generation}] = fd.get();
+            copies.take(key(slot, generation, wire::HeldKind::output), std::move(fd));
+        } else {
+            wanted.erase({slot, generation});
+            copies.drop(key(slot, generation, wire::HeldKind::output));
+        }
+    }
+    REQUIRE(count(copies) == wanted.size());
+    for (const Copies::Copy& copy : copies.all()) {
+        if (!copy.fd.is_open()) continue;
+        CHECK(wanted.at({copy.key.slot, copy.key.generation}) == copy.fd.get());
+    }
+    CHECK(std::is_sorted(copies.all().begin(), copies.all().end(), [](const auto& a, const auto& b) {
+        return std::tuple(a.key.slot, a.key.generation) <
+               std::tuple(b.key.slot, b.key.generation);
+    }));
+    CHECK(copies.all().size() <= 2 * wanted.size() + 1);
 }
