@@ -12,7 +12,7 @@ struct Arguments {
     std::optional<std::string> log_level;
     /// Of a successor: the memfd that says what it inherits (wire/estate.hpp).
     std::optional<int> estate;
-    /// Only to say whether this build could succeed a daemon of these versions (succession.hpp).
+    /// Only to say whether this build could succeed a daemon of these versions (keeper/estate.hpp).
     std::optional<std::string> succeeds;
 };
 

@@ -147,8 +147,8 @@ struct OpenStore {
 }  // namespace request
 
 using Method =
-    std::variant<request::Version, request::Shutdown, request::Upgrade, request::Status, request::Start,
-                 request::Stop, request::Restart, request::Delete, request::Load, request::Add,
+    std::variant<request::Version, request::Shutdown, request::Upgrade, request::Status,
+                 request::Start, request::Stop, request::Restart, request::Delete, request::Load, request::Add,
                  request::Scale, request::Wait, request::Apply, request::Signal, request::Reset,
                  request::Describe, request::Rotate, request::Reload, request::ListStores,
                  request::OpenStore, request::Send, request::Publish, request::Follow>;

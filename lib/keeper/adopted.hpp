@@ -36,8 +36,8 @@ public:
         std::uint32_t name;
         sys::Reaped exit;  // the code is 0 where nobody knows how it ended
     };
-    /// Those whose end is known by now; each is told once and not watched any more. Their pidfds may
-    /// be closed.
+    /// Those whose end is known by now; each is told once and not watched any more. Their pidfds
+    /// may be closed.
     [[nodiscard]] std::vector<Ended> take_ended(Instant now);
     [[nodiscard]] std::optional<Instant> next_deadline() const;
 

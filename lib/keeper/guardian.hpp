@@ -1,5 +1,4 @@
-// When the supervisor is started again, and from which file: a fixed table, the keeper's only
-// timing. Pure.
+// When the supervisor is started again, and from which file: a fixed table. Pure.
 #pragma once
 
 #include <array>

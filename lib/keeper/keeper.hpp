@@ -2,9 +2,9 @@
 // that dies.
 //
 // Mechanism without policy: it does what the supervisor's messages say and what the fixed table of
-// the guardian says, and outlives everyone. One thread, one loop of few descriptors (signals,
-// link, adopted processes); it takes its memory at the start, reads no text, and never aborts on what the other
-// process sends. The order of a session is in wire/PROTOCOL.md.
+// the guardian says, and outlives everyone. One thread, one loop of few descriptors (signals, link,
+// adopted processes); it takes its memory at the start, reads no text, and never aborts on what the
+// other process sends. The order of a session is in wire/PROTOCOL.md.
 //
 // It may be followed by another keeper (succession.cpp): by another binary that it executes in its
 // own place, or by one that the supervisor starts when it is dead. Either takes over what

@@ -13,8 +13,7 @@
 
 #include "keeper/run_plan.hpp"
 #include "keeper/window.hpp"
-
-#define CLUSTER_CHILD_CODE __attribute__((no_sanitize("address", "undefined", "thread")))
+#include "sys/child_code.hpp"
 
 namespace cluster::keeper {
 
@@ -24,8 +23,6 @@ using ChildPlan = PlanRunner::ChildPlan;
 
 namespace {
 
-// sizeof(sigset_t) as the kernel has it.
-constexpr std::size_t kKernelSignalSetBytes = 8;
 constexpr unsigned kAllDescriptors = ~0U;
 
 struct Child {
@@ -164,7 +161,8 @@ CLUSTER_CHILD_CODE Op name_of(PlanOp op) {
 /// half-made child.
 CLUSTER_CHILD_CODE void unblock_signals() {
     const unsigned long none = 0;
-    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kKernelSignalSetBytes);
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr,
+              sys::kKernelSignalSetBytes);
 }
 
 CLUSTER_CHILD_CODE void report(sys::SpawnFailure* failure, std::size_t index, Op op, int code) {

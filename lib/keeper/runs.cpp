@@ -96,8 +96,8 @@ Status Runs::spawn(Run run, Epoch epoch, int plan_file, std::span<const int> fds
         // As a rule no tick has gone by, and it is known when it was made. Else /proc says it, even
         // if it is dead already: it is not reaped.
         const bool is_known = sys::ticks_now() == ticks;
-        slots_.note_running(run.slot, is_known ? ticks
-                                               : sys::process_start_ticks(spawned->pid).value_or(0));
+        slots_.note_running(
+            run.slot, is_known ? ticks : sys::process_start_ticks(spawned->pid).value_or(0));
         pidfds_[run.slot.value] = std::move(spawned->pidfd);
         sys::pass(Failpoint::run_noted);
     }

@@ -36,9 +36,9 @@ public:
     Runs(wire::Table& shared, Changed changed);
 
     /// Takes over a predecessor's runs, with the pidfds among its items. Those that are no children
-    /// of ours are watched by `adopted`, under their slots; its reports are for on_ended(). A run of
-    /// which no process is left, and nobody knows how it ended, has ended. Requires: no run is known.
-    /// Errors: {pidfd, errno}, {epoll, errno}: a run that lives would be lost sight of.
+    /// of ours are watched by `adopted`, under their slots; its reports are for on_ended(). A run
+    /// of which no process is left, and nobody knows how it ended, has ended. Requires: no run is
+    /// known. Errors: {pidfd, errno}, {epoll, errno}: a run that lives would be lost sight of.
     [[nodiscard]] Status resume(Estate& estate, Adopted& adopted, Instant now);
 
     /// Spawns what the plan in `plan_file` says; a run that the table already knows is not spawned

@@ -16,9 +16,9 @@ inline constexpr int kControlBacklog = 512;
 /// number. To be called before anything is opened.
 void ensure_standard_descriptors();
 
-/// Makes the other numbers ours: what our starter left open is closed, unless we `inherit`, and the
-/// window (window.hpp) is reserved. To be called next. Errors: {dup, EMFILE} the limit of open files
-/// is below what a keeper needs; {open, errno}.
+/// Makes the other numbers ours: what our starter left open is closed, unless it is an inheritance,
+/// and the window (window.hpp) is reserved. To be called next. Errors: {dup, EMFILE} the limit of
+/// open files is below what a keeper needs; {open, errno}.
 [[nodiscard]] Status claim_descriptors(bool inherits);
 
 /// Becomes subreaper, blocks every signal in favour of a signalfd, raises the limit of open files,

@@ -2,9 +2,9 @@
 // their ends are reaped as ever. The successor of a dead keeper has none of them as its children,
 // and learns of their ends from their pidfds.
 //
-// Until the successor has a supervisor that has everything in hand, nothing is lost if it fails: the
-// supervisor before waits at the link or at a socket of its own (the witness), and starts another
-// keeper when that closes in silence, or stays silent for long.
+// Until the successor has a supervisor that has everything in hand, nothing is lost if it fails:
+// the supervisor before waits at the link or at a socket of its own (the witness), and starts
+// another keeper when that closes in silence, or stays silent for long.
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -105,7 +105,8 @@ Status Keeper::watch_predecessor(const wire::TableHeader& old) {
     if (pid <= 0 || old.supervisor_start_ticks == 0) return {};
     auto pidfd = sys::open_pidfd(pid);
     if (!pidfd && pidfd.error().code != ESRCH) return tl::unexpected(pidfd.error());
-    if (!pidfd || sys::process_start_ticks(pid).value_or(0) != old.supervisor_start_ticks) return {};
+    const bool is_it = sys::process_start_ticks(pid).value_or(0) == old.supervisor_start_ticks;
+    if (!pidfd || !is_it) return {};
     predecessor_ = std::move(*pidfd);
     if (sys::is_own_child(predecessor_.get())) return {};
     return adopted_.watch(kPredecessorName, pid, predecessor_.get(), Duration::zero());
@@ -194,8 +195,8 @@ Result<sys::UniqueFd> Keeper::write_estate(wire::EstateBuilder& estate) const {
                     .generation = run.generation.value},
                    pidfd);
     }
-    const auto& bytes = estate.finish(table_file_.get(), link_->descriptor());
-    return sys::make_sealed_file("clusterd-estate", bytes);
+    return sys::make_sealed_file("clusterd-estate",
+                                 estate.finish(table_file_.get(), link_->descriptor()));
 }
 
 }  // namespace cluster::keeper

@@ -1,11 +1,11 @@
 // The window: descriptor numbers that the keeper keeps free of everything else, and through which a
 // child gets what its plan attaches.
 //
-// A child that gets a copy of the keeper's table of descriptors pays for each of its thousands, once
-// when it is copied and once when it is closed. So it shares the table instead, and makes a copy of
-// its own of the numbers below kEnd only (close_range(2), CLOSE_RANGE_UNSHARE). What is attached has
-// to lie there: it is put into the window before, and taken out of it after the spawn. Meanwhile,
-// and in between, every number of the window is taken, by /dev/null, so that nothing else gets it.
+// A child that gets a copy of the keeper's table of descriptors pays for each of its thousands,
+// once when it is copied and once when it is closed. So it shares the table instead, and makes a
+// copy of its own of the numbers below kEnd only (close_range(2), CLOSE_RANGE_UNSHARE). What is
+// attached has to lie there: it is put into the window before, and taken out of it after the spawn.
+// In between every number of the window is taken by /dev/null, so that nothing else gets it.
 #pragma once
 
 #include <span>

@@ -11,7 +11,6 @@
 
 #include "supervisor/log.hpp"
 #include "sys/file.hpp"
-#include "sys/memory.hpp"
 
 namespace cluster::supervisor {
 namespace {
@@ -253,8 +252,7 @@ void ControlServer::on_time(Instant now) {
     ++turn_;
     const bool has_lost = !doomed_.empty();
     for (const ClientId id : std::exchange(doomed_, {})) clients_.erase(id);
-    // Most of what a command needs (texts, specs, JSON) nobody needs until the next one comes.
-    if (has_lost && clients_.empty()) sys::let_go_of_code();
+    if (has_lost && clients_.empty()) is_emptied_ = true;
     if (is_short_of_descriptors_) {
         is_short_of_descriptors_ = false;
         accept_again_at_ = now + kAcceptRetry;

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -62,6 +63,8 @@ public:
     void answer(ClientId client, std::string_view line, sys::UniqueFd descriptor = {});
     /// Clients that went away since the last call.
     [[nodiscard]] std::vector<ClientId> take_gone();
+    /// True when the last client has gone since the last call.
+    [[nodiscard]] bool take_emptied() { return std::exchange(is_emptied_, false); }
 
     /// Once a turn.
     void on_time(Instant now);
@@ -113,6 +116,7 @@ private:
         doomed_;  // closed at the end of the turn, when nobody holds a reference to them
     std::uint64_t next_id_ = 1;
     std::uint64_t turn_ = 0;
+    bool is_emptied_ = false;
     bool is_short_of_descriptors_ = false;
     std::optional<Instant> accept_again_at_;
 };

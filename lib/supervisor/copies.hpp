@@ -41,8 +41,8 @@ private:
     void give_up();
 
     std::uint64_t highest_;
-    /// By slot, generation, kind and index. One that was dropped stays, closed, until one that comes
-    /// next to it needs its place, which the next run of its slot does: nothing moves then.
+    /// By slot, generation, kind and index. One that was dropped stays, closed, until one that
+    /// comes next to it needs its place, which the next run of its slot does: nothing moves then.
     std::vector<Copy> copies_;
     std::size_t dropped_ = 0;
     bool is_complete_ = true;

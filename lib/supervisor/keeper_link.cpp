@@ -291,7 +291,7 @@ void KeeperLink::finish(int code) {
 }
 
 Status KeeperLink::upgrade(const std::string& program) {
-    const auto file = sys::make_sealed_file("clusterd-program", std::as_bytes(std::span(program)));
+    const auto file = sys::make_sealed_file("clusterd-program", program);
     if (!file) return tl::unexpected(file.error());
     const int fd = file->get();
     send(wire::make_message(wire::Kind::upgrade), std::span{&fd, 1});

@@ -2,12 +2,12 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 
+#include "base/retry.hpp"
 #include "supervisor/log.hpp"
 #include "sys/memory.hpp"
 #include "sys/packet_socket.hpp"
@@ -18,13 +18,6 @@
 
 namespace cluster::supervisor {
 namespace {
-
-using std::chrono::milliseconds;
-
-/// As the keeper has it for a supervisor that dies.
-constexpr std::array<milliseconds, 7> kDelays{
-    milliseconds(0),   milliseconds(0),   milliseconds(100), milliseconds(200),
-    milliseconds(400), milliseconds(800), milliseconds(1000)};
 
 /// What the new keeper has said by now. Errors: {receive, EAGAIN} nothing; {receive, ECONNRESET} it
 /// is gone.
@@ -59,8 +52,8 @@ Status try_to_start(const KeeperLink& link, const std::string& program,
     for (const Copies::Copy& copy : link.copies().all()) {
         if (copy.fd.is_open()) estate.add(copy.key, copy.fd.get());
     }
-    const auto& bytes = estate.finish(link.table_file(), ends->second.get());
-    const auto file = sys::make_sealed_file("clusterd-estate", bytes);
+    const auto file = sys::make_sealed_file(
+        "clusterd-estate", estate.finish(link.table_file(), ends->second.get()));
     if (!file) return tl::unexpected(file.error());
     std::vector<int> inherited = estate.descriptors();
     inherited.push_back(file->get());
@@ -84,7 +77,7 @@ bool start_next_keeper(const KeeperLink& link, const std::vector<std::string>& a
     }
     sys::block_all_signals();  // as a spawn wants it; there is nothing that we would do about one
     for (std::size_t attempt = 0;; ++attempt) {
-        sys::let_pass(kDelays[std::min(attempt, kDelays.size() - 1)]);
+        sys::let_pass(retry_delay(attempt));
         const auto started = try_to_start(link, program, arguments);
         if (started) return true;
         log::error(fmt::format("a new keeper ({}) did not take over: {}: {}", program,

@@ -271,10 +271,9 @@ void NodeClusters::hold(const Socket& socket) {
 }
 
 void NodeClusters::hold_text(const Socket& socket) {
-    auto file = sys::open_memory_file("clusterd-cluster", 0);
-    const bool is_written = file && sys::write_all(file->get(), text_of(socket.kept, socket.inode)) &&
-                            sys::seal_all(file->get());
-    if (!is_written) {
+    const auto file =
+        sys::make_sealed_file("clusterd-cluster", text_of(socket.kept, socket.inode));
+    if (!file) {
         log::error(fmt::format("{}: no memory to remember {}", socket.kept.app,
                                readable(socket.kept)));
         return;

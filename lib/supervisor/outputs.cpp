@@ -163,9 +163,8 @@ void Outputs::keep_paths(Slot slot) {
     if (!open_per_slot_.contains(slot)) return;
     for (auto& [key, entry] : entries_) {
         if (key.run.slot != slot || entry.is_path_held) continue;
-        auto file = sys::open_memory_file("clusterd-log-path", 0);
-        if (!file || !sys::write_all(file->get(), entry.pump.path()) ||
-            !sys::seal_all(file->get())) {
+        const auto file = sys::make_sealed_file("clusterd-log-path", entry.pump.path());
+        if (!file) {
             log::warn(
                 fmt::format("{}: what is still written to it would be lost with this supervisor",
                             entry.pump.path()));

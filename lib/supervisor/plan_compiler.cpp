@@ -83,13 +83,8 @@ void add_identity(wire::PlanBuilder& plan, const Identity& identity) {
 }
 
 Result<sys::UniqueFd> sealed_memory(std::span<const std::byte> bytes) {
-    auto file = sys::open_memory_file("clusterd-plan", 0);
-    if (!file) return file;
-    const std::string_view text{reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-    if (auto written = sys::write_all(file->get(), text); !written)
-        return tl::unexpected(written.error());
-    if (auto sealed = sys::seal_all(file->get()); !sealed) return tl::unexpected(sealed.error());
-    return file;
+    return sys::make_sealed_file("clusterd-plan",
+                                 {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace

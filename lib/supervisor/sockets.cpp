@@ -142,9 +142,9 @@ void Sockets::hold(const Entry& entry) {
 }
 
 void Sockets::hold_text(const Entry& entry) {
-    auto file = sys::open_memory_file("clusterd-socket", 0);
-    const std::string text = fmt::format("{}\n{}", entry.inode, ctl::render_socket(entry.spec));
-    if (!file || !sys::write_all(file->get(), text) || !sys::seal_all(file->get())) {
+    const auto file = sys::make_sealed_file(
+        "clusterd-socket", fmt::format("{}\n{}", entry.inode, ctl::render_socket(entry.spec)));
+    if (!file) {
         log::error(fmt::format("socket {}: no memory to remember it", entry.spec.name));
         return;
     }

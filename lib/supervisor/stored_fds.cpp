@@ -94,11 +94,9 @@ std::size_t StoredFds::add(const Owner& owner, std::uint32_t most, const std::st
 }
 
 Status StoredFds::hold(const Entry& entry) {
-    auto file = sys::open_memory_file("clusterd-stored", 0);
+    const auto file = sys::make_sealed_file(
+        "clusterd-stored", label_text(entry.owner, entry.name, entry.is_polled));
     if (!file) return tl::unexpected(file.error());
-    const std::string text = label_text(entry.owner, entry.name, entry.is_polled);
-    if (auto written = sys::write_all(file->get(), text); !written) return written;
-    if (auto sealed = sys::seal_all(file->get()); !sealed) return sealed;
     // First: a descriptor without it would be a stranger.
     keeper_.hold(key_of(wire::HeldKind::stored_label, entry.id), file->get());
     keeper_.hold(key_of(wire::HeldKind::stored, entry.id), entry.fd.get());

@@ -99,7 +99,12 @@ int Supervisor::run() {
     while (!exit_code_) {
         link_.flush();
         log::flush();
-        const Instant now = loop_.turn(next_deadline(), &sys::monotonic_now);
+        const std::optional<Instant> deadline = next_deadline();
+        // Most of what a command needs (texts, specs, JSON) nobody needs until the next one comes,
+        // and of the rest nothing before something happens: last, or a whole turn would come back;
+        // and not while something is due.
+        if (!deadline && clients_.take_emptied()) sys::let_go_of_code();
+        const Instant now = loop_.turn(deadline, &sys::monotonic_now);
         turn(now);
         if (upgrade_.is_due() && !exit_code_) make_room_for_next_keeper();
         if (link_.is_broken() && !exit_code_) end_without_keeper();

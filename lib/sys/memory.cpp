@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 #include "sys/failpoint.hpp"
 #include "sys/features.hpp"
@@ -56,11 +55,10 @@ Status seal_future_writes(int fd) {
     return add_seals(fd, kSizeSeals | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
-Result<UniqueFd> make_sealed_file(const char* name, std::span<const std::byte> bytes) {
+Result<UniqueFd> make_sealed_file(const char* name, std::string_view bytes) {
     auto file = open_memory_file(name, 0);
     if (!file) return file;
-    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    if (auto written = write_all(file->get(), text); !written) {
+    if (auto written = write_all(file->get(), bytes); !written) {
         return tl::unexpected(written.error());
     }
     if (auto sealed = seal_all(file->get()); !sealed) return tl::unexpected(sealed.error());

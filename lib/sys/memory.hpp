@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/result.hpp"
@@ -21,7 +21,7 @@ namespace cluster::sys {
 /// The size seals and F_SEAL_FUTURE_WRITE: mappings made so far may write, later ones only read.
 [[nodiscard]] Status seal_future_writes(int fd);
 /// A memory file with these bytes, sealed against every change. Errors: {memfd|write|seal, errno}.
-[[nodiscard]] Result<UniqueFd> make_sealed_file(const char* name, std::span<const std::byte> bytes);
+[[nodiscard]] Result<UniqueFd> make_sealed_file(const char* name, std::string_view bytes);
 /// True when the file can neither be written nor change its size.
 [[nodiscard]] bool is_sealed(int fd);
 

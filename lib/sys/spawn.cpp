@@ -10,16 +10,13 @@
 #include <cerrno>
 #include <csignal>
 
+#include "sys/child_code.hpp"
 #include "sys/failpoint.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::sys {
 
 namespace {
-
-// The sanitizers' shadow of this memory belongs to the parent: code that never returns would leave
-// it poisoned.
-#define CLUSTER_CHILD_CODE __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
 
 // Path lookup and exec use the kernel's stack, so the child needs a few hundred bytes; 64 KiB
 // leaves room for an unoptimised build. Both ABIs want 16-byte alignment.
@@ -30,8 +27,6 @@ alignas(16) std::byte child_stack[kChildStackBytes];
 constexpr int kExitNotStarted = 127;
 // Signals are numbered 1 … 64 on both architectures.
 constexpr int kLastSignal = 64;
-// sizeof(sigset_t) as the kernel has it.
-constexpr std::size_t kKernelSignalSetBytes = 8;
 
 /// What parent and child share besides the caller's own argument.
 struct Launch {

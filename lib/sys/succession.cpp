@@ -11,14 +11,13 @@
 #include <csignal>
 #include <ctime>
 
+#include "sys/child_code.hpp"
 #include "sys/clock.hpp"
 #include "sys/features.hpp"
 #include "sys/process.hpp"
 
 namespace cluster::sys {
 namespace {
-
-#define CLUSTER_CHILD_CODE __attribute__((noinline, no_sanitize("address", "undefined", "thread")))
 
 // <linux/wait.h> and <linux/pidfd.h> have them; the headers of glibc 2.36 lack the second.
 constexpr int kByPidfd = 3;                   // P_PIDFD

@@ -24,12 +24,11 @@ std::string succession_versions() {
 
 void EstateBuilder::add(const HeldKey& key, int fd) {
     const EstateEntry entry{.key = key, .fd = fd};
-    const auto bytes = std::as_bytes(std::span(&entry, 1));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    bytes_.append(reinterpret_cast<const char*>(&entry), sizeof entry);
     descriptors_.push_back(fd);
 }
 
-const std::vector<std::byte>& EstateBuilder::finish(int table, int witness) {
+std::string_view EstateBuilder::finish(int table, int witness) {
     EstateHeader header;
     header.entry_count = static_cast<std::uint32_t>(descriptors_.size());
     header.table = table;

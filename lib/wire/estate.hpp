@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -54,15 +55,15 @@ inline constexpr std::size_t kMaxEstateBytes =
 /// Collects what goes over.
 class EstateBuilder {
 public:
-    EstateBuilder() : bytes_(sizeof(EstateHeader)) {}
+    EstateBuilder() : bytes_(sizeof(EstateHeader), '\0') {}
     void add(const HeldKey& key, int fd);
-    /// The file's bytes. To be called once, at the end.
-    [[nodiscard]] const std::vector<std::byte>& finish(int table, int witness);
+    /// The file's bytes, which stay here. To be called once, at the end.
+    [[nodiscard]] std::string_view finish(int table, int witness);
     /// Every descriptor that it names: those that must survive exec.
     [[nodiscard]] const std::vector<int>& descriptors() const { return descriptors_; }
 
 private:
-    std::vector<std::byte> bytes_;
+    std::string bytes_;
     std::vector<int> descriptors_;
 };
 

@@ -1,5 +1,5 @@
-// clusterctl upgrade: the daemon goes on as the clusterd that belongs to this clusterctl, or another
-// one. No worker notices.
+// clusterctl upgrade: the daemon goes on as the clusterd that belongs to this clusterctl, or
+// another one. No worker notices.
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -28,8 +28,9 @@ public:
     [[nodiscard]] int run(Session& session) override {
         std::error_code error;
         const std::string program =
-            program_.empty() ? find_daemon()
-                             : std::filesystem::absolute(program_, error).lexically_normal().string();
+            program_.empty()
+                ? find_daemon()
+                : std::filesystem::absolute(program_, error).lexically_normal().string();
         Client client(session.directories());
         client.connect();
         const ctl::VersionAnswer before = client.version();

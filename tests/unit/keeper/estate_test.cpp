@@ -45,7 +45,7 @@ struct Left {
     }
 };
 
-cluster::Result<keeper::Estate> receive(const std::vector<std::byte>& bytes) {
+cluster::Result<keeper::Estate> receive(std::string_view bytes) {
     const auto file = sys::make_sealed_file("estate", bytes);
     REQUIRE(file);
     return keeper::receive_estate(file->get());
@@ -94,8 +94,8 @@ TEST_CASE("keeper/estate: a table of another version, and no table, are refused"
 
 TEST_CASE("keeper/estate: no estate is refused") {
     CHECK_FALSE(receive({}));
-    CHECK_FALSE(receive(std::vector<std::byte>(64)));
-    CHECK_FALSE(receive(std::vector<std::byte>(61)));
+    CHECK_FALSE(receive(std::string(64, '\0')));
+    CHECK_FALSE(receive(std::string(61, '\0')));
     CHECK_FALSE(keeper::receive_estate(sys::open_read_write("/dev/null")->get()));
 }
 

@@ -19,7 +19,7 @@ namespace {
 constexpr Run kRun{.slot = cluster::Slot{64}, .generation = cluster::Generation{1}};
 
 sys::UniqueFd path_file(std::string_view path) {
-    auto file = sys::make_sealed_file("path", std::as_bytes(std::span(path)));
+    auto file = sys::make_sealed_file("path", path);
     REQUIRE(file);
     return std::move(*file);
 }

@@ -22,7 +22,7 @@ std::vector<std::uint64_t> sample() {
     wire::EstateBuilder builder;
     builder.add(kOutput, 12);
     builder.add(kProcess, 13);
-    const auto& bytes = builder.finish(10, 11);
+    const std::string_view bytes = builder.finish(10, 11);
     REQUIRE(builder.descriptors() == std::vector<int>{12, 13, 10, 11});
     std::vector<std::uint64_t> words(bytes.size() / 8);
     REQUIRE(words.size() * 8 == bytes.size());
