@@ -99,7 +99,7 @@ int Keeper::run() {
 
 std::optional<Instant> Keeper::next_deadline() const {
     std::optional<Instant> next = earliest(adopted_.next_deadline(), groups_due_);
-    next = earliest(next, predecessor_due_);
+    if (predecessor_) next = earliest(next, predecessor_->due);
     if (last_stop_) return earliest(next, last_stop_->deadline);
     if (finishing_) return earliest(next, finishing_->deadline);
     return earliest(next, guardian_.next_start());
@@ -168,6 +168,8 @@ void Keeper::reap(Instant now) {
         // Any other is an orphan that we inherited as subreaper; it is gone now, and that is all.
         if (exit.pid == supervisor_.pid()) {
             on_supervisor_died(exit, now);
+        } else if (predecessor_ && predecessor_->is_child && exit.pid == predecessor_->pid) {
+            predecessor_.reset();
         } else {
             static_cast<void>(runs_.on_reaped(exit, now));
         }

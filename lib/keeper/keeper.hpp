@@ -139,10 +139,15 @@ private:
     ev::Loop loop_;
     Adopted adopted_;
     std::optional<Instant> groups_due_;  // the next look at groups that no reap tells of
-    sys::UniqueFd witness_;      // where the supervisor of the keeper before us waits
-    sys::UniqueFd predecessor_;  // that supervisor
-    /// It was told to end, and is killed if it has not by then.
-    std::optional<Instant> predecessor_due_;
+    sys::UniqueFd witness_;  // where the supervisor of the keeper before us waits
+    struct Predecessor {
+        std::int32_t pid;
+        sys::UniqueFd pidfd;
+        bool is_child;  // else it is adopted
+        /// It was told to end, and is killed if it has not by then.
+        std::optional<Instant> due;
+    };
+    std::optional<Predecessor> predecessor_;  // that supervisor, while it lives
     bool has_signals_ = false;
     bool has_link_input_ = false;
     bool has_link_room_ = false;

@@ -107,9 +107,12 @@ Status Keeper::watch_predecessor(const wire::TableHeader& old) {
     if (!pidfd && pidfd.error().code != ESRCH) return tl::unexpected(pidfd.error());
     const bool is_it = sys::process_start_ticks(pid).value_or(0) == old.supervisor_start_ticks;
     if (!pidfd || !is_it) return {};
-    predecessor_ = std::move(*pidfd);
-    if (sys::is_own_child(predecessor_.get())) return {};
-    return adopted_.watch(kPredecessorName, pid, predecessor_.get(), Duration::zero());
+    const int handle = pidfd->get();
+    const bool is_child = sys::is_own_child(handle);
+    predecessor_ = Predecessor{
+        .pid = pid, .pidfd = std::move(*pidfd), .is_child = is_child, .due = {}};
+    if (is_child) return {};
+    return adopted_.watch(kPredecessorName, pid, handle, Duration::zero());
 }
 
 /// A supervisor of ours has everything in hand: the one before it may go. Not sooner, since if we
@@ -119,19 +122,18 @@ void Keeper::dismiss_predecessor(Instant now) {
     const wire::Message word = wire::make_message(wire::Kind::succeeded);
     static_cast<void>(sys::send_packet(witness_.get(), std::as_bytes(std::span(&word, 1)), {}));
     witness_.reset();
-    if (predecessor_.is_open()) predecessor_due_ = now + kPredecessorGrace;
+    if (predecessor_) predecessor_->due = now + kPredecessorGrace;
 }
 
 void Keeper::end_predecessor(Instant now) {
-    if (!predecessor_due_ || now < *predecessor_due_) return;
-    predecessor_due_.reset();
-    static_cast<void>(sys::signal_pidfd(predecessor_.get(), SIGKILL));
+    if (!predecessor_ || !predecessor_->due || now < *predecessor_->due) return;
+    predecessor_->due.reset();
+    static_cast<void>(sys::signal_pidfd(predecessor_->pidfd.get(), SIGKILL));
 }
 
 void Keeper::reap_adopted(Instant now) {
     for (const Adopted::Ended& ended : adopted_.take_ended(now)) {
         if (ended.name == kPredecessorName) {
-            predecessor_due_.reset();
             predecessor_.reset();
         } else {
             runs_.on_ended(Slot{ended.name}, ended.exit, now);

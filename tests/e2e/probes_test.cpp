@@ -41,11 +41,6 @@ int restarts(const Daemon& daemon) {
     return daemon.worker("w.0").at("restarts").get<int>();
 }
 
-std::size_t open_descriptors(pid_t pid) {
-    const std::filesystem::directory_iterator list("/proc/" + std::to_string(pid) + "/fd");
-    return static_cast<std::size_t>(std::distance(begin(list), end(list)));
-}
-
 }  // namespace
 
 TEST_SUITE("e2e") {
@@ -262,7 +257,7 @@ TEST_SUITE("e2e") {
             return daemon.ctl({"describe", "many.99"}).out.find("last probe failed: no answer from") !=
                    std::string::npos;
         }));
-        CHECK(open_descriptors(supervisor) < 1500);
+        CHECK(count_descriptors(supervisor) < 1500);
         CHECK(daemon.supervisor_pid() == supervisor);
     }
 }

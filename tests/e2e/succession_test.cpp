@@ -59,16 +59,6 @@ bool kernel_tells_ends() {
     return end && end->code == 3;
 }
 
-std::size_t count_descriptors(pid_t pid) {
-    std::size_t count = 0;
-    for (const auto& entry :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-        static_cast<void>(entry);
-        ++count;
-    }
-    return count;
-}
-
 std::string program_of(pid_t pid) {
     return std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe");
 }

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <fstream>
 #include <stdexcept>
 #include <system_error>
@@ -274,6 +275,11 @@ bool is_alive(pid_t pid) {
 bool is_suspended(pid_t pid) {
     const auto fields = stat_of(pid);
     return fields && fields->state == 'T';
+}
+
+std::size_t count_descriptors(pid_t pid) {
+    const std::filesystem::directory_iterator open("/proc/" + std::to_string(pid) + "/fd");
+    return static_cast<std::size_t>(std::distance(begin(open), end(open)));
 }
 
 std::optional<std::string> find_program(const std::string& name) {

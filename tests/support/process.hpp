@@ -97,6 +97,8 @@ std::set<pid_t> kill_descendants();
 [[nodiscard]] bool is_alive(pid_t pid);
 /// It was stopped by a signal and waits for SIGCONT.
 [[nodiscard]] bool is_suspended(pid_t pid);
+/// How many descriptors it has open.
+[[nodiscard]] std::size_t count_descriptors(pid_t pid);
 /// The file of a command in PATH or the system's directories; none when there is none.
 [[nodiscard]] std::optional<std::string> find_program(const std::string& name);
 

@@ -35,16 +35,6 @@ Size chosen_size() {
     return size;
 }
 
-std::size_t count_descriptors(pid_t pid) {
-    std::size_t count = 0;
-    for (const auto& entry :
-         std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-        static_cast<void>(entry);
-        ++count;
-    }
-    return count;
-}
-
 long pss_kib(pid_t pid) {
     const std::string rollup = text_of("/proc/" + std::to_string(pid) + "/smaps_rollup");
     const auto at = rollup.find("\nPss:");
