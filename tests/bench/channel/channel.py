@@ -121,12 +121,14 @@ class Node(Side):
 
 
 class Reader(Side):
-    """The same workers above a program that reads and does nothing."""
+    """The same workers above a program that moves the bytes and does nothing else."""
 
-    def __init__(self, bench, workers: int):
-        super().__init__(bench.scratch / f"reader{workers}")
+    def __init__(self, bench, workers: int, listeners: int):
+        super().__init__(bench.scratch / f"reader{workers}{listeners}")
         self.clear()
         command = [bench.tools / "bench_channel_reader", str(workers), "node", HERE / "worker.js", self.directory]
+        if listeners:
+            command += ["--", str(listeners), bench.peer, "listen", self.marks, "INDEX", str(FAN_ROUNDS)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.process.stdout.readline() != "ready\n":
             raise RuntimeError("the reader does not come up")
@@ -249,39 +251,40 @@ def figure(name: str, value: str, goal: str = "") -> None:
     print(f"{name:<50} {value:>30}            {goal}", flush=True)
 
 
-def in_turn(rounds: int, one, other) -> list:
-    return [(one(), other()) for _ in range(rounds)]
+def in_turn(rounds: int, *sides) -> list:
+    return [tuple(side() for side in sides) for _ in range(rounds)]
 
 
-def column(pairs: list, key: str, scale: float) -> list:
-    return [(mine[key] * scale, other[key] * scale) for mine, other in pairs]
+def rows(name: str, rounds: list, key: str, scale: float, unit: str, goal: str) -> None:
+    """The daemon to Node, and below it the program that only moves the bytes to Node."""
+    for text, side, aim in ((name, 0, goal), ("    of the floor", 2, "")):
+        row(text, [(each[side][key] * scale, each[1][key] * scale) for each in rounds], unit, aim)
 
 
 def against_node(bench: Bench, rounds: int, count: int) -> None:
-    ours, theirs, floor = Clusterd(bench, 4, 0), Node(bench, 4, 0), Reader(bench, 4)
+    sides = Clusterd(bench, 4, 0), Node(bench, 4, 0), Reader(bench, 4, 0)
     try:
         for workers in (1, 4):
-            sides = [[side.run("flood", count, workers) for side in (ours, theirs, floor)] for _ in range(rounds)]
-            pairs, bare = [(mine, node) for mine, node, _ in sides], [(least, node) for _, node, least in sides]
-            row(f"messages/s of {workers} in a loop, 100 bytes", column(pairs, "rate", 1e-3), "k/s", "≥ 1.5")
-            row("  with a program that reads them and does nothing", column(bare, "rate", 1e-3), "k/s", "")
-            row("  CPU of the daemon per message", column(pairs, "cpu", 1e-3), "µs", "≤ 0.5")
-            row("  of a program that reads them and does nothing", column(bare, "cpu", 1e-3), "µs", "")
-        pairs = in_turn(rounds, lambda: ours.run("trips", count // 10), lambda: theirs.run("trips", count // 10))
-        row("requests with their replies/s", column(pairs, "rate", 1e-3), "k/s", "≥ 1.2")
-        row("  CPU of the daemon per request", column(pairs, "cpu", 1e-3), "µs", "≤ 0.5")
+            flood = in_turn(rounds, *(lambda side=side: side.run("flood", count, workers) for side in sides))
+            rows(f"messages/s of {workers} in a loop, 100 bytes", flood, "rate", 1e-3, "k/s", "≥ 1.5")
+            rows("  CPU of the daemon per message", flood, "cpu", 1e-3, "µs", "≤ 0.5")
+        trips = in_turn(rounds, *(lambda side=side: side.run("trips", count // 10) for side in sides))
+        rows("requests with their replies/s", trips, "rate", 1e-3, "k/s", "≥ 1.2")
+        rows("  CPU of the daemon per request", trips, "cpu", 1e-3, "µs", "≤ 0.5")
     finally:
-        ours.end(), theirs.end(), floor.end()
+        for side in sides:
+            side.end()
 
 
 def fan_out(bench: Bench, rounds: int) -> None:
-    ours, theirs = Clusterd(bench, 1, LISTENERS), Node(bench, 1, LISTENERS)
+    sides = Clusterd(bench, 1, LISTENERS), Node(bench, 1, LISTENERS), Reader(bench, 1, LISTENERS)
     try:
-        pairs = in_turn(rounds, lambda: ours.run("fan", FAN_ROUNDS), lambda: theirs.run("fan", FAN_ROUNDS))
-        row(f"one message to {LISTENERS} workers: the last has it", column(pairs, "latency", 1e-3), "µs", "")
-        row("  CPU of the daemon for it", column(pairs, "cpu", 1e-3), "µs", "≤ 0.5")
+        fans = in_turn(rounds, *(lambda side=side: side.run("fan", FAN_ROUNDS) for side in sides))
+        rows(f"one message to {LISTENERS} workers: the last has it", fans, "latency", 1e-3, "µs", "")
+        rows("  CPU of the daemon for it", fans, "cpu", 1e-3, "µs", "≤ 0.5")
     finally:
-        ours.end(), theirs.end()
+        for side in sides:
+            side.end()
 
 
 def between_workers(bench: Bench, rounds: int, count: int) -> None:
@@ -316,6 +319,7 @@ def main() -> int:
     arguments = parser.parse_args()
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="clusterd-bench-"))
     bench = Bench(arguments.build.resolve(), scratch)
+    print("The floor is a program that moves the same bytes and does nothing with them; its ratio is to Node, too.")
     print(f"{'':<50} {'clusterd':>11} {'Node':>11} {'':<6} {'ratio':>8}   goal")
     try:
         if "node" in arguments.rows:

@@ -1,10 +1,14 @@
-// bench_channel_reader WORKERS COMMAND…: the floor under the daemon's part of a message. Has the
-// workers that primary.js has and reads what they write, as much at a time as comes; it only looks for
-// what has to be answered ("ready", a question), and drops the rest unread. Prints "ready" when all are.
-// A line on stdin goes to worker 0, one that begins with "*" to all of them without that.
-#include <poll.h>
+// bench_channel_reader WORKERS COMMAND… [-- LISTENERS COMMAND…]: the floor under the daemon's part of
+// a message. Has the workers and listeners that primary.js has and reads what they write; it only
+// looks at the last line that came, for what has to be done at once ("ready", a question to be
+// answered, a message for the listeners), and drops the rest unread. From one that sends a stream it
+// reads every 100 us, as the daemon does, so that it is not woken for each message. Prints "ready"
+// when all are. A line on stdin goes to worker 0, one that begins with "*" to all of them without
+// that. The word INDEX in the listeners' command is the number of the listener.
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,6 +22,9 @@
 namespace {
 
 constexpr std::size_t kReadBytes = 65536;
+/// So much at once is a stream.
+constexpr std::size_t kStreamBytes = 800;
+constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
 
 struct Worker {
     int fd = -1;
@@ -46,19 +53,54 @@ void send_line(const Worker& worker, std::string_view text) {
     if (::write(worker.fd, line.data(), line.size()) < 0) std::exit(1);
 }
 
-/// Answers it if it is a question. True: it says that the worker is ready.
-bool take_line(const Worker& worker, std::string_view line) {
-    if (line == "\"ready\"") return true;
-    if (line.find("\"cluster\":\"counter\"") == std::string_view::npos) return false;
-    const std::size_t id = line.find("\"id\":");
-    const std::string_view number = line.substr(id + std::strlen("\"id\":"));
-    send_line(worker, R"({"cluster":"reply","id":)" +
-                          std::string{number.substr(0, number.find('}'))} + R"(,"value":1})");
-    return false;
+struct Family {
+    std::vector<Worker> all;  // the workers, then the listeners
+    std::size_t workers = 0;
+    std::size_t waiting = 0;  // for so many to be ready
+};
+
+/// COUNT COMMAND…, up to "--" or the end.
+char** start_some(Family& family, char** word) {
+    const int count = std::atoi(*word++);
+    char** end = word;
+    while (*end != nullptr && std::strcmp(*end, "--") != 0) ++end;
+    for (int i = 0; i < count; ++i) {
+        std::vector<std::string> words(word, end);
+        std::vector<char*> command;
+        for (std::string& each : words) {
+            if (each == "INDEX") each = std::to_string(i);
+            command.push_back(each.data());
+        }
+        command.push_back(nullptr);
+        family.all.push_back(start(command.data()));
+    }
+    family.waiting = family.all.size();
+    return *end == nullptr ? end : end + 1;
 }
 
-/// Of all that has come only the last line is looked at: whoever asks waits for its answer.
-bool take(Worker& worker) {
+std::string_view number_behind(std::string_view line, std::string_view name) {
+    const std::string_view number = line.substr(line.find(name) + name.size());
+    return number.substr(0, number.find('}'));
+}
+
+void take_line(Family& family, const Worker& worker, std::string_view line) {
+    if (line == "\"ready\"") {
+        if (--family.waiting == 0) std::puts("ready"), std::fflush(stdout);
+    } else if (line.find("\"cluster\":\"counter\"") != std::string_view::npos) {
+        send_line(worker, R"({"cluster":"reply","id":)" +
+                              std::string{number_behind(line, "\"id\":")} + R"(,"value":1})");
+    } else if (line.find("\"cluster\":\"publish\"") != std::string_view::npos) {
+        const std::string message = R"({"cluster":"message","topic":"fan",)" +
+                                    std::string{line.substr(line.find("\"data\":"))};
+        for (std::size_t i = family.workers; i < family.all.size(); ++i) {
+            send_line(family.all[i], message);
+        }
+    }
+}
+
+/// Of all that has come only the last line is looked at: whoever asks waits for its answer. True:
+/// it was a stream.
+bool take(Family& family, Worker& worker) {
     static std::array<char, kReadBytes> bytes;
     const auto count = ::read(worker.fd, bytes.data(), bytes.size());
     if (count <= 0) std::exit(1);
@@ -74,36 +116,53 @@ bool take(Worker& worker) {
     worker.rest += text.substr(has_begin ? before + 1 : 0);
     if (has_begin) worker.rest = text.substr(before + 1);
     worker.rest.pop_back();
-    const bool is_ready = take_line(worker, worker.rest);
+    take_line(family, worker, worker.rest);
     worker.rest.clear();
-    return is_ready;
+    return text.size() >= kStreamBytes && text.size() < bytes.size();
+}
+
+/// False: there are no more orders.
+bool take_order(const Family& family) {
+    std::array<char, 1024> order;
+    const auto count = ::read(STDIN_FILENO, order.data(), order.size());
+    if (count <= 0) return false;
+    std::string_view text{order.data(), static_cast<std::size_t>(count - 1)};
+    const bool is_to_all = text.front() == '*';
+    if (is_to_all) text.remove_prefix(1);
+    for (std::size_t i = 0; i < (is_to_all ? family.workers : 1); ++i) {
+        send_line(family.all[i], text);
+    }
+    return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     if (argc < 3) return 2;
-    std::vector<Worker> workers;
-    std::vector<pollfd> polled{{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
-    for (int i = std::atoi(argv[1]); i > 0; --i) {
-        workers.push_back(start(argv + 2));
-        polled.push_back({.fd = workers.back().fd, .events = POLLIN, .revents = 0});
-    }
-    for (std::size_t waiting = workers.size(); ::poll(polled.data(), polled.size(), -1) > 0;) {
-        for (std::size_t i = 0; i < workers.size(); ++i) {
-            if (polled[i + 1].revents == 0 || !take(workers[i])) continue;
-            if (--waiting == 0) std::puts("ready"), std::fflush(stdout);
+    Family family;
+    char** const rest = start_some(family, argv + 1);
+    family.workers = family.all.size();
+    if (*rest != nullptr) start_some(family, rest);
+    const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
+    const auto watch = [&](int fd, std::uint64_t number) {
+        epoll_event event{.events = EPOLLIN, .data = {.u64 = number}};
+        if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0) std::exit(1);
+    };
+    for (std::size_t i = 0; i < family.all.size(); ++i) watch(family.all[i].fd, i);
+    watch(STDIN_FILENO, family.all.size());
+    std::array<epoll_event, 128> events;
+    for (bool is_ordered = true; is_ordered;) {
+        const int count = ::epoll_wait(epoll, events.data(), events.size(), -1);
+        bool is_stream = false;
+        for (int i = 0; i < count; ++i) {
+            const std::uint64_t number = events[static_cast<std::size_t>(i)].data.u64;
+            if (number < family.all.size()) {
+                is_stream = take(family, family.all[number]) || is_stream;
+            } else {
+                is_ordered = take_order(family);
+            }
         }
-        if (polled[0].revents == 0) continue;
-        std::array<char, 1024> order;
-        const auto count = ::read(STDIN_FILENO, order.data(), order.size());
-        if (count <= 0) break;
-        std::string_view text{order.data(), static_cast<std::size_t>(count - 1)};
-        const bool is_to_all = text.front() == '*';
-        if (is_to_all) text.remove_prefix(1);
-        for (std::size_t i = 0; i < (is_to_all ? workers.size() : 1); ++i) {
-            send_line(workers[i], text);
-        }
+        if (is_stream) ::nanosleep(&kRest, nullptr);
     }
-    for (const Worker& worker : workers) ::kill(worker.pid, SIGTERM);
+    for (const Worker& worker : family.all) ::kill(worker.pid, SIGTERM);
 }
