@@ -170,9 +170,10 @@ ctl::VersionAnswer Client::version() {
     return value_or_throw(ctl::parse_version(ask(ctl::request::Version{}, kAnswerPatience)));
 }
 
-ctl::StatusAnswer Client::status(std::vector<std::string> selectors) {
-    return value_or_throw(
-        ctl::parse_status(ask(ctl::request::Status{std::move(selectors)}, kAnswerPatience)));
+ctl::StatusAnswer Client::status(std::vector<std::string> selectors,
+                                 std::vector<std::string> fields) {
+    return value_or_throw(ctl::parse_status(
+        ask(ctl::request::Status{std::move(selectors), std::move(fields)}, kAnswerPatience)));
 }
 
 ctl::DescribeAnswer Client::describe_workers(std::vector<std::string> selectors) {

@@ -33,7 +33,9 @@ public:
     void connect();
 
     [[nodiscard]] ctl::VersionAnswer version();
-    [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors);
+    /// `fields`: of the rows, by their JSON names; empty: all. All others stay empty.
+    [[nodiscard]] ctl::StatusAnswer status(std::vector<std::string> selectors,
+                                           std::vector<std::string> fields = {});
     [[nodiscard]] ctl::DescribeAnswer describe_workers(std::vector<std::string> selectors);
     [[nodiscard]] ctl::StoresAnswer list_stores();
     /// A store and its segment, which is made if there is none. Throws when it does not come along.

@@ -229,7 +229,9 @@ KnownWorkers known_workers(const Session& session) {
         return is_remembering ? std::nullopt : KnownWorkers{std::vector<std::string>{}};
     }
     std::vector<std::string> names;
-    for (const ctl::WorkerStatus& worker : client.status({}).workers) names.push_back(worker.name);
+    for (const ctl::WorkerStatus& worker : client.status({}, {"name"}).workers) {
+        names.push_back(worker.name);
+    }
     return names;
 }
 

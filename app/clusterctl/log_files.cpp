@@ -27,7 +27,7 @@ void add_worker(const ctl::WorkerStatus& worker, std::vector<LogFile>& files) {
 std::optional<LogFiles> ask_daemon(Client& client, const std::vector<std::string>& selectors) {
     LogFiles found;
     try {
-        const ctl::StatusAnswer status = client.status(selectors);
+        const ctl::StatusAnswer status = client.status(selectors, {"id", "out_log", "err_log"});
         found.directory = status.daemon.log_dir;
         for (const ctl::WorkerStatus& worker : status.workers) add_worker(worker, found.files);
     } catch (const Failure& failure) {

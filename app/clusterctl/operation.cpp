@@ -112,13 +112,21 @@ void show_failures(const Session& session, const ctl::OperationAnswer& operation
                 "; to give it up: clusterctl delete " + worker + "\n");
 }
 
+/// What of a row is shown and chosen by.
+std::vector<std::string> operation_fields() {
+    std::vector<std::string> fields = status_fields();
+    fields.emplace_back("name");
+    return fields;
+}
+
 /// The status afterwards, reduced to what the operation was about. None when the daemon is gone by
 /// now.
 std::optional<ctl::StatusAnswer> status_after(Client& client, const ctl::OperationAnswer& operation,
-                                              const Shown& shown) {
+                                              const Shown& shown,
+                                              std::vector<std::string> fields) {
     ctl::StatusAnswer status;
     try {
-        status = client.status({});
+        status = client.status({}, std::move(fields));
     } catch (const Failure&) {
         return std::nullopt;
     }
@@ -193,7 +201,9 @@ int finish_operation(Session& session, Client& client, ctl::OperationAnswer oper
     }
 
     const bool is_late = operation.state == "pending" && !options.no_wait;
-    const std::optional<ctl::StatusAnswer> status = status_after(client, operation, shown);
+    const std::optional<ctl::StatusAnswer> status = status_after(
+        client, operation, shown,
+        session.options().is_json ? std::vector<std::string>{} : operation_fields());
     if (session.options().is_json) {
         print(ctl::operation_document(operation, status));
     } else if (status) {

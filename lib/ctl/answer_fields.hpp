@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ctl/field_reader.hpp"
 #include "ctl/protocol.hpp"
@@ -28,6 +29,8 @@ inline constexpr ParseBounds kAnswerBounds{
 
 // --- parts of answers that stand in several of them ---
 
+/// JSON names of the fields of a row of `status`, in their order.
+[[nodiscard]] const std::vector<std::string_view>& worker_field_names();
 [[nodiscard]] Json worker_fields(const WorkerStatus& worker);
 [[nodiscard]] WorkerStatus read_worker(const Json& value, const std::string& where);
 /// `sockets` of a status and of a description.

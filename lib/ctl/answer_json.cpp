@@ -1,5 +1,6 @@
 // Answers and errors: rendered by the supervisor, parsed by clusterctl. Field order is that of
 // CONTROL.md.
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -78,6 +79,63 @@ Json daemon_fields(const DaemonStatus& daemon) {
                 {"supervisor_starts", daemon.supervisor_starts}};
 }
 
+class NameCollector {
+public:
+    template <class T>
+    void operator()(std::string_view name, const T& /*value*/) {
+        names_.push_back(name);
+    }
+    [[nodiscard]] std::vector<std::string_view> take() { return std::move(names_); }
+
+private:
+    std::vector<std::string_view> names_;
+};
+
+/// Which fields of a row were asked for, by their place in it.
+std::vector<bool> chosen_fields(const std::vector<std::string>& wanted) {
+    std::vector<bool> chosen;
+    for (const std::string_view name : worker_field_names()) {
+        chosen.push_back(name == "id" ||
+                         std::find(wanted.begin(), wanted.end(), name) != wanted.end());
+    }
+    return chosen;
+}
+
+/// Writes what was asked for, and nothing that is null.
+class ChosenWriter {
+public:
+    ChosenWriter(std::string& line, const std::vector<bool>& chosen)
+        : writer_(line), chosen_(chosen) {}
+
+    template <class T>
+    void operator()(std::string_view name, const T& value) {
+        if (chosen_[next_++]) writer_(name, value);
+    }
+    template <class T>
+    void operator()(std::string_view name, const std::optional<T>& value) {
+        if (chosen_[next_++] && value) writer_(name, *value);
+    }
+    void end() { writer_.end(); }
+
+private:
+    json::LineWriter writer_;
+    const std::vector<bool>& chosen_;
+    std::size_t next_ = 0;
+};
+
+void write_rows(std::string& line, const std::vector<WorkerStatus>& workers,
+                const std::vector<std::string>& fields) {
+    const std::vector<bool> chosen = chosen_fields(fields);
+    line += '[';
+    for (const WorkerStatus& worker : workers) {
+        if (&worker != workers.data()) line += ',';
+        ChosenWriter writer(line, chosen);
+        visit_fields(worker, writer);
+        writer.end();
+    }
+    line += ']';
+}
+
 class DocumentWriter {
 public:
     template <class T>
@@ -142,9 +200,13 @@ std::string answer_line(const T& answer) {
 
 std::string answer_line(const StatusAnswer& answer) {
     std::string line = R"({"daemon":)" + dump_line(daemon_fields(answer.daemon));
-    line.reserve(answer.workers.size() * 512 + 1024);
+    line.reserve(answer.workers.size() * (answer.fields.empty() ? 512 : 192) + 1024);
     line += R"(,"workers":)";
-    write_list(line, answer.workers);
+    if (answer.fields.empty()) {
+        write_list(line, answer.workers);
+    } else {
+        write_rows(line, answer.workers, answer.fields);
+    }
     line += R"(,"sockets":)" + dump_line(sockets_fields(answer.sockets));
     return line += '}';
 }
@@ -262,6 +324,15 @@ Json last_exit_fields(const LastExit& exit) {
     return document_of(exit);
 }
 
+const std::vector<std::string_view>& worker_field_names() {
+    static const std::vector<std::string_view> names = [] {
+        NameCollector collector;
+        visit_fields(WorkerStatus{}, collector);
+        return collector.take();
+    }();
+    return names;
+}
+
 Json worker_fields(const WorkerStatus& worker) {
     return document_of(worker);
 }
@@ -288,33 +359,40 @@ WorkerStatus read_worker(const Json& value, const std::string& where) {
     FieldReader fields(value, where, UnknownFields::ignore);
     WorkerStatus worker;
     worker.id = fields.text("id");
-    worker.name = fields.text("name");
-    worker.instance = static_cast<std::uint32_t>(fields.counter("instance", kMaxUint32));
+    // All others may have been left out (request::Status::fields).
+    const auto has = [&](std::string_view name) { return fields.find(name) != nullptr; };
+    const auto number = [&](std::string_view name) {
+        return has(name) ? static_cast<std::uint32_t>(fields.counter(name, kMaxUint32)) : 0U;
+    };
+    const auto boolean = [&](std::string_view name) { return has(name) && fields.boolean(name); };
+    const auto text = [&](std::string_view name) {
+        return fields.optional_text(name).value_or("");
+    };
+    worker.name = text("name");
+    worker.instance = number("instance");
     worker.group = fields.optional_text("group");
-    worker.state = fields.text("state");
-    worker.ready = fields.boolean("ready");
-    if (fields.find("pid") != nullptr) worker.pid = read_pid(fields, "pid");
-    worker.restarts = static_cast<std::uint32_t>(fields.counter("restarts", kMaxUint32));
+    worker.state = text("state");
+    worker.ready = boolean("ready");
+    if (has("pid")) worker.pid = read_pid(fields, "pid");
+    worker.restarts = number("restarts");
     worker.uptime_ms = optional_integer(fields, "uptime_ms");
-    if (fields.find("rss_bytes") != nullptr) worker.rss_bytes = fields.counter("rss_bytes");
-    if (fields.find("cpu_percent") != nullptr) {
+    if (has("rss_bytes")) worker.rss_bytes = fields.counter("rss_bytes");
+    if (has("cpu_percent")) {
         worker.cpu_percent = fields.real("cpu_percent", 0.0, std::numeric_limits<double>::max());
     }
     if (const Json* exit = fields.find("last_exit")) {
         worker.last_exit = read_last_exit(*exit, fields.path("last_exit"));
     }
     worker.next_start_ms = optional_integer(fields, "next_start_ms");
-    worker.is_wanted = fields.boolean("wanted");
-    worker.out_log = fields.text("out_log");
-    worker.err_log = fields.text("err_log");
+    worker.is_wanted = boolean("wanted");
+    worker.out_log = text("out_log");
+    worker.err_log = text("err_log");
     worker.status_text = fields.optional_text("status_text");
     worker.log_problem = fields.optional_text("log_problem");
-    if (fields.find("log_lost_bytes") != nullptr) {
-        worker.log_lost_bytes = fields.counter("log_lost_bytes");
-    }
+    if (has("log_lost_bytes")) worker.log_lost_bytes = fields.counter("log_lost_bytes");
     worker.waits_for = fields.optional_text("waits_for");
     worker.reload = fields.optional_text("reload");
-    if (fields.find("outdated") != nullptr) worker.is_outdated = fields.boolean("outdated");
+    worker.is_outdated = boolean("outdated");
     return worker;
 }
 

@@ -87,7 +87,7 @@ FieldReader::FieldReader(const Json& object, std::string where, UnknownFields un
 }
 
 const Json* FieldReader::find(std::string_view name) {
-    known_.push_back(name);
+    if (unknown_ == UnknownFields::refuse) known_.push_back(name);
     const Json* const found = object_.find(name);
     return found != nullptr && !found->is_null() ? found : nullptr;
 }
@@ -99,7 +99,10 @@ const Json& FieldReader::require(std::string_view name) {
 }
 
 std::string FieldReader::text(std::string_view name) {
-    return read_text(require(name), path(name));
+    const Json& value = require(name);
+    const std::string* const text = value.text();
+    if (text == nullptr) throw_type(path(name), "a string", value);
+    return *text;
 }
 
 std::string FieldReader::exact(std::string_view name) {
@@ -107,9 +110,8 @@ std::string FieldReader::exact(std::string_view name) {
 }
 
 std::optional<std::string> FieldReader::optional_text(std::string_view name) {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    return read_text(*value, path(name));
+    if (find(name) == nullptr) return std::nullopt;
+    return text(name);
 }
 
 bool FieldReader::boolean(std::string_view name) {

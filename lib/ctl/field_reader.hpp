@@ -81,7 +81,7 @@ private:
     const Json& object_;
     std::string where_;
     UnknownFields unknown_;
-    std::vector<std::string_view> known_;
+    std::vector<std::string_view> known_;  // nothing where unknown ones are ignored
 };
 
 [[nodiscard]] std::int64_t read_integer(const Json& value, const std::string& where,

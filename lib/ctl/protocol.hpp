@@ -57,8 +57,9 @@ struct Upgrade {
     std::string program;  // absolute path of another clusterd
 };  // daemon.upgrade: answered only when it is refused
 struct Status {
-    std::vector<std::string> selectors;
-};  // workers.status; empty: all
+    std::vector<std::string> selectors;  // empty: all
+    std::vector<std::string> fields{};   // of a row, by their JSON names; empty: all
+};  // workers.status
 struct Start {
     std::vector<std::string> selectors;
 };  // workers.start → operation
@@ -241,6 +242,9 @@ struct StatusAnswer {
     DaemonStatus daemon;
     std::vector<WorkerStatus> workers;
     std::vector<SocketStatus> sockets;  // of these workers, each once
+    /// Of each row only these are rendered (as request::Status asked for), and none that is null.
+    /// Not in the JSON; a row that was parsed has nothing where a field was not there.
+    std::vector<std::string> fields{};
 };
 
 /// What became of an operation for one instance.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/selector.hpp"
+#include "ctl/answer_fields.hpp"
 #include "ctl/field_reader.hpp"
 #include "ctl/nearest.hpp"
 #include "ctl/protocol.hpp"
@@ -59,7 +60,17 @@ Method read_upgrade(FieldReader& fields) {
     return request::Upgrade{fields.text("program")};
 }
 Method read_status(FieldReader& fields) {
-    return request::Status{read_selectors(fields, true)};
+    request::Status status{read_selectors(fields, true)};
+    if (fields.find("fields") == nullptr) return status;
+    const auto& known = worker_field_names();
+    status.fields = fields.texts("fields", known.size());
+    for (std::size_t i = 0; i < status.fields.size(); ++i) {
+        const std::string& name = status.fields[i];
+        if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+        throw FieldError(fields.path("fields", i) + ": a worker's row has no field \"" + clip(name) +
+                         "\"" + suggestion(name, known));
+    }
+    return status;
 }
 Method read_start(FieldReader& fields) {
     return request::Start{read_selectors(fields, false)};
@@ -312,7 +323,9 @@ struct Renderer {
         return {"daemon.upgrade", Json{{"program", r.program}}};
     }
     Rendered operator()(const request::Status& r) const {
-        return {"workers.status", selectors_of(r.selectors)};
+        Json params = selectors_of(r.selectors);
+        if (!r.fields.empty()) params["fields"] = r.fields;
+        return {"workers.status", std::move(params)};
     }
     Rendered operator()(const request::Start& r) const {
         return {"workers.start", selectors_of(r.selectors)};

@@ -152,7 +152,7 @@ std::optional<Requests::Reply> Requests::act(const ctl::Method& method, Instant 
         Overloaded{
             [&](const ctl::request::Version&) -> std::optional<Reply> { return version(); },
             [&](const ctl::request::Status& request) -> std::optional<Reply> {
-                return read_status(request.selectors, now);
+                return read_status(request, now);
             },
             [&](const ctl::request::Start& request) -> std::optional<Reply> {
                 return change(Change::start, request.selectors, now);
@@ -218,12 +218,11 @@ Requests::Reply Requests::version() const {
     return answer;
 }
 
-Requests::Reply Requests::read_status(const std::vector<std::string>& selectors,
-                                      Instant now) const {
-    const auto selected = select(selectors, true);
+Requests::Reply Requests::read_status(const ctl::request::Status& request, Instant now) const {
+    const auto selected = select(request.selectors, true);
     if (!selected) return tl::unexpected(selected.error());
     const DaemonRecord& daemon = records_.daemon();
-    return status_.read(selectors, {daemon.config, daemon.log_dir}, now);
+    return status_.read(request, {daemon.config, daemon.log_dir}, now);
 }
 
 Requests::Reply Requests::change(Change change, const std::vector<std::string>& selectors,

@@ -75,7 +75,7 @@ private:
 
     [[nodiscard]] std::optional<Reply> act(const ctl::Method& method, Instant now);
     [[nodiscard]] Reply version() const;
-    [[nodiscard]] Reply read_status(const std::vector<std::string>& selectors, Instant now) const;
+    [[nodiscard]] Reply read_status(const ctl::request::Status& request, Instant now) const;
     [[nodiscard]] Reply change(Change change, const std::vector<std::string>& selectors,
                                Instant now);
     [[nodiscard]] Reply reload(const ctl::request::Reload& request, Instant now);

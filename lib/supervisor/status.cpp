@@ -90,10 +90,17 @@ ctl::VersionAnswer StatusReader::version() const {
             .successions = keeper_.table().header.successions};
 }
 
-ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
+ctl::StatusAnswer StatusReader::read(const ctl::request::Status& request,
                                      const DaemonFacts& facts, Instant now) {
+    const auto& fields = request.fields;
+    const auto wants = [&fields](std::string_view name) {
+        return fields.empty() || std::find(fields.begin(), fields.end(), name) != fields.end();
+    };
+    const bool wants_usage = wants("rss_bytes") || wants("cpu_percent");
+    const bool wants_logs = wants("out_log") || wants("err_log");
     const wire::TableHeader& header = keeper_.table().header;
     ctl::StatusAnswer answer;
+    answer.fields = fields;
     answer.daemon.pid = header.keeper_pid;
     answer.daemon.supervisor_pid = sys::current_pid();
     answer.daemon.version = ctl::version();
@@ -102,10 +109,18 @@ ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
     answer.daemon.log_dir = facts.log_dir;
     answer.daemon.supervisor_starts = header.supervisor_starts;
     std::set<std::string> sockets;
-    for (const core::Place* place : fleet_.places()) {
+    const auto places = fleet_.places();
+    answer.workers.reserve(places.size());
+    for (const core::Place* place : places) {
         const core::WorkerSpec& spec = fleet_.worker(place->worker)->spec;
-        if (!is_selected(selectors, spec, *place)) continue;
-        answer.workers.push_back(read_place(*place, spec, facts.log_dir, now));
+        if (!is_selected(request.selectors, spec, *place)) continue;
+        ctl::WorkerStatus& row = answer.workers.emplace_back(read_place(*place, spec, now));
+        if (row.pid && wants_usage) read_usage(*place, row, now);
+        if (wants_logs) {
+            const LogPaths logs = log_paths(facts.log_dir, spec, place->number);
+            row.out_log = logs.output;
+            row.err_log = logs.error;
+        }
         for (const core::SocketSpec* socket : core::sockets_of(spec)) {
             if (sockets.insert(socket->name).second) {
                 answer.sockets.push_back(describe_socket(sockets_, *socket));
@@ -116,7 +131,7 @@ ctl::StatusAnswer StatusReader::read(const std::vector<std::string>& selectors,
 }
 
 ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core::WorkerSpec& spec,
-                                           const std::string& log_dir, Instant now) {
+                                           Instant now) {
     const core::Instance& instance = place.instance;
     ctl::WorkerStatus row;
     row.id = core::instance_id(spec.name, place.number);
@@ -126,9 +141,6 @@ ctl::WorkerStatus StatusReader::read_place(const core::Place& place, const core:
     row.state = core::state_name(instance.state);
     row.restarts = instance.history.restarts;
     row.is_wanted = instance.desired == core::Desired::up;
-    const LogPaths logs = log_paths(log_dir, spec, place.number);
-    row.out_log = logs.output;
-    row.err_log = logs.error;
     const LogTrouble trouble = outputs_.trouble_of({place.slot, instance.generation});
     if (!trouble.problem.empty()) row.log_problem = trouble.problem;
     row.log_lost_bytes = trouble.lost_bytes;
@@ -209,13 +221,16 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
     if (channel && channel->record != nullptr && channel->record->status_size > 0) {
         row.status_text = std::string{channel->record->status, channel->record->status_size};
     }
-    const Instant started = from_ns(record->spawned_ns);
-    row.uptime_ms = to_ms(now - started);
+    row.uptime_ms = to_ms(now - from_ns(record->spawned_ns));
+}
+
+void StatusReader::read_usage(const core::Place& place, ctl::WorkerStatus& row, Instant now) {
     const auto usage = sys::process_usage(*row.pid);
-    if (!usage) return;
+    const auto record = keeper_.slot(place.slot);
+    if (!usage || !record) return;
     row.rss_bytes = usage->rss_bytes;
-    row.cpu_percent =
-        cpu_.percent({place.slot, place.instance.generation}, usage->cpu_ns, started, now);
+    row.cpu_percent = cpu_.percent({place.slot, place.instance.generation}, usage->cpu_ns,
+                                   from_ns(record->spawned_ns), now);
 }
 
 std::optional<ctl::ChannelStatus> StatusReader::channel_of(Run run, Instant now) const {

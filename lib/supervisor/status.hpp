@@ -59,8 +59,8 @@ public:
           outputs_(outputs),
           sockets_(sockets) {}
 
-    /// Places that one of `selectors` names (all of them when it is empty), retired ones included.
-    [[nodiscard]] ctl::StatusAnswer read(const std::vector<std::string>& selectors,
+    /// Places that one of the selectors names, retired ones included.
+    [[nodiscard]] ctl::StatusAnswer read(const ctl::request::Status& request,
                                          const DaemonFacts& facts, Instant now);
     [[nodiscard]] ctl::VersionAnswer version() const;
     /// None: the run has no channel.
@@ -73,9 +73,10 @@ private:
     [[nodiscard]] std::optional<ctl::ClusterStatus> cluster_of(const core::Place& place,
                                                                std::int64_t uptime_ms) const;
     [[nodiscard]] ctl::WorkerStatus read_place(const core::Place& place,
-                                               const core::WorkerSpec& spec,
-                                               const std::string& log_dir, Instant now);
+                                               const core::WorkerSpec& spec, Instant now);
     void read_process(const core::Place& place, ctl::WorkerStatus& row, Instant now);
+    /// Memory and CPU. Requires: the row has a pid.
+    void read_usage(const core::Place& place, ctl::WorkerStatus& row, Instant now);
 
     const core::Fleet& fleet_;
     const KeeperLink& keeper_;

@@ -93,6 +93,7 @@ struct ProcessUsage {
     std::uint64_t rss_bytes = 0;
     std::uint64_t cpu_ns = 0;  // user and system
 };
+/// Errors: {read, ESRCH} when it is gone.
 [[nodiscard]] Result<ProcessUsage> process_usage(std::int32_t pid);
 
 [[nodiscard]] Status become_subreaper();

@@ -57,6 +57,29 @@ TEST_SUITE("e2e") {
                (one.at("id") == 1 && two.at("id") == "a")));
     }
 
+    TEST_CASE("control/rpc: a status says of each row the fields that were asked for") {
+        const Daemon daemon;
+        REQUIRE(daemon.start(idle("api") + idle("db")).code == 0);
+        REQUIRE(daemon.ctl({"stop", "db"}).code == 0);
+        RawClient client(daemon.control_socket());
+        const auto rows_with = [&](const std::string& fields) {
+            client.send(R"({"jsonrpc":"2.0","id":1,"method":"workers.status","params":{"fields":)" +
+                        fields + "}}\n");
+            const auto line = client.line();
+            REQUIRE(line);
+            return Json::parse(*line).at("result").at("workers");
+        };
+        const Json named = rows_with(R"(["pid","rss_bytes","name"])");
+        CHECK(named[0].size() == 4);
+        CHECK(named[0].at("id") == "api.0");
+        CHECK(named[0].at("name") == "api");
+        CHECK(named[0].at("pid").get<int>() == daemon.pid_of("api.0"));
+        CHECK(named[0].at("rss_bytes").get<std::uint64_t>() > 0);
+        CHECK(named[1] == Json{{"id", "db.0"}, {"name", "db"}});
+        // Those that nobody asked for are there again when all are.
+        CHECK(rows_with("[]")[1].size() == 22);
+    }
+
     TEST_CASE("control/rpc: each kind of bad request has its code and the connection goes on") {
         const Daemon daemon;
         REQUIRE(daemon.start(idle("api")).code == 0);

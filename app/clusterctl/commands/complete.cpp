@@ -40,7 +40,7 @@ private:
         try {
             Client client(session.directories());
             if (!client.try_connect()) return;
-            for (const ctl::WorkerStatus& worker : client.status({}).workers) {
+            for (const ctl::WorkerStatus& worker : client.status({}, {"id", "name", "group"}).workers) {
                 names.insert(worker.name);
                 if (!with_selectors) continue;
                 names.insert(worker.id);

@@ -109,7 +109,7 @@ public:
         require_selectors(selectors_, "pid");
         Client client(session.directories());
         client.connect();
-        const ctl::StatusAnswer status = client.status(selectors_);
+        const ctl::StatusAnswer status = client.status(selectors_, {"id", "pid"});
         bool has_any = false;
         for (const ctl::WorkerStatus& worker : status.workers) {
             if (!worker.pid) continue;

@@ -42,7 +42,7 @@ public:
         Client client(session.directories());
         client.connect();
         std::vector<std::string> ids;
-        for (const ctl::WorkerStatus& worker : client.status(selectors_).workers) {
+        for (const ctl::WorkerStatus& worker : client.status(selectors_, {"id"}).workers) {
             ids.push_back(worker.id);
         }
         return restart_in_turns(session, client, ids, parallel);

@@ -74,7 +74,7 @@ private:
             return has_remembered(session) ? launch_remembered(session, client)
                                            : start_usual_file(session);
         }
-        const ctl::StatusAnswer status = client.status({});
+        const ctl::StatusAnswer status = client.status({}, {"id", "state", "wanted"});
         if (status.workers.empty()) return start_usual_file(session);
         std::vector<std::string> down;
         for (const ctl::WorkerStatus& worker : status.workers) {

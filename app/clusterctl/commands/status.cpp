@@ -19,9 +19,11 @@ public:
     [[nodiscard]] int run(Session& session) override {
         Client client(session.directories());
         client.connect();
-        const ctl::StatusAnswer status = client.status(selectors_);
-        print(session.options().is_json ? ctl::status_document(status)
-                                        : render_status(status, session.view()));
+        if (session.options().is_json) {
+            print(ctl::status_document(client.status(selectors_)));
+        } else {
+            print(render_status(client.status(selectors_, status_fields()), session.view()));
+        }
         return kDone;
     }
 

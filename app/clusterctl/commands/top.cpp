@@ -110,7 +110,7 @@ public:
         }
         client_.emplace(session.directories());
         client_->connect();
-        status_ = client_->status(selectors_);  // a selector that matches nothing is said before
+        status_ = client_->status(selectors_, top_fields());  // a selector that matches nothing is said before
         watch(session, interval);
         return kDone;
     }
@@ -151,7 +151,7 @@ private:
                 remark_ = "no daemon runs here; waiting for it";
                 return;
             }
-            status_ = client_->status(selectors_);
+            status_ = client_->status(selectors_, top_fields());
             remark_.clear();
         } catch (const Failure& failure) {
             remark_ = failure.message;

@@ -105,6 +105,12 @@ std::string daemon_line(const ctl::DaemonStatus& daemon, const ViewOptions& opti
 
 }  // namespace
 
+std::vector<std::string> status_fields() {
+    return {"id",        "state",       "ready",     "pid",           "restarts",
+            "uptime_ms", "rss_bytes",   "last_exit", "next_start_ms", "cpu_percent",
+            "reload",    "log_problem", "outdated"};
+}
+
 std::string describe_exit(const ctl::LastExit& exit) {
     if (exit.detail) return *exit.detail;
     std::string text;

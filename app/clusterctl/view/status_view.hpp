@@ -16,6 +16,10 @@ struct ViewOptions {
     std::int64_t now_ms = 0;  // milliseconds since 1970, to say how long ago something was
 };
 
+/// What of a row the table shows, by JSON names: a daemon that is asked for these alone has less to
+/// find out and to say.
+[[nodiscard]] std::vector<std::string> status_fields();
+
 /// The table, "no workers" where there are none, and the daemon's line.
 [[nodiscard]] std::string render_status(const ctl::StatusAnswer& status,
                                         const ViewOptions& options);

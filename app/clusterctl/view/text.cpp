@@ -18,13 +18,13 @@ struct LeadByte {
     std::size_t bytes;
     char32_t least;  // anything below it is an overlong form
 };
-constexpr std::array kLeadBytes = {LeadByte{0x80, 0x00, 1, 0}, LeadByte{0xE0, 0xC0, 2, 0x80},
-                                   LeadByte{0xF0, 0xE0, 3, 0x800},
+constexpr std::array kLeadBytes = {LeadByte{0xE0, 0xC0, 2, 0x80}, LeadByte{0xF0, 0xE0, 3, 0x800},
                                    LeadByte{0xF8, 0xF0, 4, 0x10000}};
 
 /// The first character of `text`. Source: RFC 3629. Requires: not empty.
 Character decode_first(std::string_view text) {
     const auto first = static_cast<unsigned char>(text[0]);
+    if (first < 0x80) return {1, first, true};
     for (const LeadByte& lead : kLeadBytes) {
         if ((first & lead.mask) != lead.pattern) continue;
         if (text.size() < lead.bytes) return {};
@@ -53,6 +53,7 @@ constexpr std::array kWide = {
     Range{0x1F000, 0x1FAFF}, Range{0x20000, 0x3FFFD}};
 
 std::size_t columns_of(const Character& character) {
+    if (character.code < kWide.front().first) return 1;
     for (const Range& range : kWide) {
         if (character.is_valid && character.code >= range.first && character.code <= range.last) {
             return 2;

@@ -130,6 +130,12 @@ bool take_top_key(char key, std::size_t rows_shown, std::size_t rows_there, TopC
     }
 }
 
+std::vector<std::string> top_fields() {
+    std::vector<std::string> fields = status_fields();
+    fields.insert(fields.end(), {"name", "instance"});
+    return fields;
+}
+
 std::string render_top(ctl::StatusAnswer status, const TopChoice& choice, std::size_t height,
                        const std::string& remark, const ViewOptions& options) {
     const auto fit = [&options](const std::string& text) {

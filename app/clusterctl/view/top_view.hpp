@@ -18,6 +18,9 @@ struct TopChoice {
     std::size_t first_row = 0;  // how many rows are scrolled away
 };
 
+/// What of a row it needs, by JSON names.
+[[nodiscard]] std::vector<std::string> top_fields();
+
 /// The key's meaning for what is shown: c m r u n (order; the same again reverses it), j k and
 /// arrows as 'j' 'k', space and b (pages). False: the key means nothing here.
 [[nodiscard]] bool take_top_key(char key, std::size_t rows_shown, std::size_t rows_there,

@@ -126,6 +126,32 @@ TEST_CASE("ctl/answer: status comes back as it was rendered") {
     CHECK_FALSE(parsed->workers[1].pid.has_value());
 }
 
+TEST_CASE("ctl/answer: of a row only what was asked for is said, and nothing that is null") {
+    StatusAnswer sent = sample_status();
+    sent.fields = {"pid", "state", "restarts", "last_exit", "wanted"};
+    const std::string line = render_answer(RequestId{"1"}, sent);
+    CHECK(line.find(R"("workers":[{"id":"api.0","state":"running",)") != std::string::npos);
+    CHECK(line.find(R"({"id":"cron.1","state":"backoff","restarts":7,"last_exit":{"code":0,)"
+                    R"("signal":null,"reason":"spawn_failed","detail":)"
+                    R"("exec ./srv: Permission denied","at_ms":5},"wanted":false}])") !=
+          std::string::npos);
+    const auto parsed = parse_status(line);
+    REQUIRE(parsed.has_value());
+    CHECK(parsed->workers[0].pid == sent.workers[0].pid);
+    CHECK(parsed->workers[0].name.empty());
+    CHECK_FALSE(parsed->workers[0].rss_bytes.has_value());
+    CHECK(parsed->workers[1].last_exit->detail == "exec ./srv: Permission denied");
+}
+
+TEST_CASE("ctl/answer: a row without id is no row") {
+    const auto parsed = parse_status(
+        R"({"jsonrpc":"2.0","id":1,"result":{"daemon":{"pid":1,"supervisor_pid":2,)"
+        R"("version":"1","uptime_ms":1,"config":null,"log_dir":"/l","supervisor_starts":1},)"
+        R"("workers":[{"name":"api"}],"sockets":[]}})");
+    REQUIRE_FALSE(parsed.has_value());
+    CHECK(parsed.error().message.find("workers[0].id: is missing") != std::string::npos);
+}
+
 TEST_CASE("ctl/answer: version and operation come back as they were rendered") {
     const auto parsed_version =
         parse_version(render_answer(RequestId{"1"}, VersionAnswer{"0.1.0", 1, 10, 11}));

@@ -51,6 +51,8 @@ TEST_CASE("ctl/request: every method comes back as it was rendered") {
     (void)round_trip(request::Shutdown{});
     CHECK(round_trip(request::Upgrade{"/usr/bin/clusterd"}).program == "/usr/bin/clusterd");
     CHECK(round_trip(request::Status{{}}).selectors.empty());
+    CHECK(round_trip(request::Status{{}, {"pid", "state"}}).fields ==
+          std::vector<std::string>{"pid", "state"});
     CHECK(round_trip(request::Status{{"api", "@site"}}).selectors ==
           std::vector<std::string>{"api", "@site"});
     CHECK(round_trip(request::Start{{"api.0"}}).selectors == std::vector<std::string>{"api.0"});
@@ -146,6 +148,11 @@ TEST_CASE("ctl/request: what is wrong with the fields is said by name") {
         {"workers.stop", R"({"selectors":["a"],"forse":true})", "params.forse: unknown field"},
         {"workers.status", R"({"selector":["a"]})",
          R"(params.selector: unknown field; did you mean "selectors"?)"},
+        {"workers.status", R"({"fields":["pid","rss"]})",
+         R"(params.fields[1]: a worker's row has no field "rss")"},
+        {"workers.status", R"({"fields":["rss_byte"]})",
+         R"(params.fields[0]: a worker's row has no field "rss_byte"; did you mean "rss_bytes"?)"},
+        {"workers.status", R"({"fields":"pid"})", "params.fields: expected an array, got string"},
         {"daemon.shutdown", R"({"now":true})", "params.now: unknown field"},
         {"workers.signal", R"({"signal":0,"selectors":["a"]})",
          "params.signal: 0 is not between 1 and 64"},
