@@ -169,8 +169,6 @@ void Supervisor::turn(Instant now) {
     const Records::Changes changes =
         records_.store_changes(fleet_, [this](Slot slot) { outputs_.keep_paths(slot); });
     sys::pass(Failpoint::state_stored);
-    remember(changes);
-    sys::pass(Failpoint::state_remembered);
     if (changes.has_workers || log_dir_ != records_.daemon().log_dir) update_logs();
     if (changes.has_workers || sockets_.has_leftovers()) sockets_.follow(fleet_, now);
     signal_left();
@@ -178,6 +176,9 @@ void Supervisor::turn(Instant now) {
     if (sockets_.take_news()) spawn_waiting();
     link_.flush();
     sys::pass(Failpoint::actions_done);
+    // The disk may take its time: the keeper works meanwhile, and nobody has an answer before it.
+    remember(changes);
+    sys::pass(Failpoint::state_remembered);
     watch_.follow(changes.slots, now);
     handover_.follow(changes.slots);
     channels_.follow(changes.slots);
