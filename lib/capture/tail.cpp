@@ -157,7 +157,7 @@ void Follower::begin_at(std::uint64_t inode) {
         const auto info = sys::file_info(archive.path);
         if (archive.name.is_packed || !info || info->inode != inode) continue;
         if (auto file = open_archive(archive, unpack_)) {
-            now_ = {std::move(*file), inode, archive.name.number};
+            now_ = {std::move(*file), inode, archive.name.number, false};
             return;
         }
     }
@@ -177,7 +177,7 @@ Result<Follower::Link> Follower::open_log() const {
         const auto again = sys::open_file(path_, kOpenFlags);
         const auto named = again ? sys::file_info(again->get()) : Result<sys::FileInfo>{*info};
         if (named && named->inode != info->inode) continue;
-        return Link{std::move(*file), info->inode, last + 1};
+        return Link{std::move(*file), info->inode, last + 1, false};
     }
     return fail(Op::open, EAGAIN);
 }
@@ -185,6 +185,15 @@ Result<Follower::Link> Follower::open_log() const {
 /// The oldest archive that is younger than our file, else the log itself. Requires: the log's name
 /// stands for another file than ours.
 Result<Follower::Link> Follower::open_next() const {
+    auto next = open_next_once();
+    // An archive that is not there was removed; or the log was rotated between two of our looks.
+    for (int attempt = 1; attempt < kAttempts && next && next->is_behind_gap; ++attempt) {
+        next = open_next_once();
+    }
+    return next;
+}
+
+Result<Follower::Link> Follower::open_next_once() const {
     const auto archives = list_archives(path_);
     if (!archives) return open_log();
     std::uint64_t ours = now_.number;
@@ -200,9 +209,12 @@ Result<Follower::Link> Follower::open_next() const {
         auto file = open_archive(archive, unpack_);
         if (!file) continue;  // removed, or it cannot be unpacked
         const auto info = sys::file_info(file->get());
-        if (info) return Link{std::move(*file), info->inode, archive.name.number};
+        if (info) return Link{std::move(*file), info->inode, archive.name.number,
+                              archive.name.number > ours + 1};
     }
-    return open_log();
+    auto log = open_log();
+    if (log) log->is_behind_gap = log->number > ours + 1;
+    return log;
 }
 
 Result<std::vector<std::string>> Follower::read_new_lines() {
@@ -218,20 +230,25 @@ Result<std::vector<std::string>> Follower::read_new_lines() {
     }
     std::array<char, kBlock> buffer;
     for (std::size_t taken = 0; taken < kCallBytes;) {
-        const auto got =
-            sys::read_at(now_.file.get(), std::as_writable_bytes(std::span(buffer)), offset_);
-        if (!got) return tl::unexpected(got.error());
-        if (*got == 0) {
-            const auto turned = turn_to_new_bytes();
-            if (!turned) return tl::unexpected(turned.error());
-            if (!*turned) break;
-            continue;
-        }
+        const auto got = read_on(std::as_writable_bytes(std::span(buffer)));
+        // An error behind lines is told by the next call: what was read comes only once.
+        if (!got && lines.empty()) return tl::unexpected(got.error());
+        if (!got || *got == 0) break;
         take_lines(std::string_view(buffer.data(), *got), lines);
         offset_ += *got;
         taken += *got;
     }
     return lines;
+}
+
+Result<std::size_t> Follower::read_on(std::span<std::byte> buffer) {
+    while (true) {
+        auto got = sys::read_at(now_.file.get(), buffer, offset_);
+        if (!got || *got > 0) return got;
+        const auto turned = turn_to_new_bytes();
+        if (!turned) return tl::unexpected(turned.error());
+        if (!*turned) return 0;
+    }
 }
 
 Result<bool> Follower::turn_to_new_bytes() {

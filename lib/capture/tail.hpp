@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -71,7 +72,7 @@ public:
     Follower(std::string path, std::uint64_t offset, std::uint64_t inode = 0, Unpack unpack = {});
     /// Complete lines that have come since the last call. A partial line is kept until its newline
     /// comes. Bounds: about 4 MiB a call; call again until nothing comes, then wait. Errors: those
-    /// of open, stat and read.
+    /// of open, stat and read; of a call that has lines, the next call tells them.
     [[nodiscard]] Result<std::vector<std::string>> read_new_lines();
     [[nodiscard]] const std::string& path() const { return path_; }
 
@@ -81,10 +82,14 @@ private:
         sys::UniqueFd file;
         std::uint64_t inode = 0;
         std::uint64_t number = 0;
+        bool is_behind_gap = false;  // no file was found for the number before it
     };
     [[nodiscard]] Result<Link> open_log() const;
     [[nodiscard]] Result<Link> open_next() const;
+    [[nodiscard]] Result<Link> open_next_once() const;
     void begin_at(std::uint64_t inode);
+    /// Bytes behind the offset, in this file or in the one that has taken its place; 0: none now.
+    Result<std::size_t> read_on(std::span<std::byte> buffer);
     /// True when there is something to read on: after a truncation, or in a file that has taken the
     /// old one's place.
     Result<bool> turn_to_new_bytes();

@@ -277,11 +277,13 @@ TEST_SUITE("e2e") {
                         kOnce + "autostart = false\n"
                                 "log = { max_size = \"20KB\", keep = 1000, compress = false }\n"))
                     .code == 0);
+        // Shown when everything is watched.
+        write_text(daemon.log_dir() + "/p.0.out.log", "before\n");
         Process follow = daemon.start_ctl({"logs", "-f", "p"});
-        pause(milliseconds{200});
+        std::string expected = "p.0 | before\n";
+        REQUIRE(wait_until([&] { return follow.out() == expected; }));
         daemon.ctl({"start", "p"});
         REQUIRE(daemon.wait_for_state("p.0", "exited"));
-        std::string expected;
         for (int i = 0; i < kLines; ++i) expected += "p.0 | line " + std::to_string(i) + "\n";
         CHECK(wait_until([&] { return follow.out().size() >= expected.size(); }, seconds{30}));
         CHECK(is_same(follow.out(), expected));

@@ -5,8 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "sys/file.hpp"
@@ -205,6 +208,24 @@ TEST_CASE("capture/follow: a renamed file is finished first, then the new one is
     CHECK(new_lines(follower) == Lines{"4"});
 }
 
+TEST_CASE("capture/follow: lines that were read before an error are not lost") {
+    const PlaceForFiles place;
+    const std::string path = place.file("log");
+    put(path, "1\n");
+    Follower follower(path, 0);
+    CHECK(new_lines(follower) == Lines{"1"});
+    append(path, "2\n");
+    std::filesystem::rename(path, place.file("log.1"));
+    std::filesystem::create_symlink(path, path);  // ELOOP
+    CHECK(new_lines(follower) == Lines{"2"});
+    const auto nothing = follower.read_new_lines();
+    REQUIRE_FALSE(nothing);
+    CHECK(nothing.error().code == ELOOP);
+    std::filesystem::remove(path);
+    put(path, "3\n");
+    CHECK(new_lines(follower) == Lines{"3"});
+}
+
 TEST_CASE("capture/follow: waits for a file that is not there yet and reads all of it") {
     const PlaceForFiles place;
     const std::string path = place.file("log");
@@ -292,6 +313,34 @@ TEST_CASE("capture/follow: archives that were made since the last look are read 
     append(log, "five\n");
     CHECK(new_lines(follower) == Lines{"two", "three", "four", "five"});
     CHECK(new_lines(follower).empty());
+}
+
+TEST_CASE("capture/follow: not a line is missed while a log rotates as fast as it can") {
+    constexpr int kRotations = 3000;
+    const PlaceForFiles place;
+    const std::string log = place.file("log");
+    put(log, "");
+    Follower follower(log, 0);
+    std::thread writer([&] {
+        for (int i = 1; i <= kRotations; ++i) {
+            append(log, std::to_string(i) + "\n");
+            char archive[64];
+            std::snprintf(archive, sizeof archive, "log.%06d-20260101T000000Z", i);
+            std::filesystem::rename(log, place.file(archive));
+        }
+        put(log, "end\n");
+    });
+    Lines all;
+    while (all.empty() || all.back() != "end") {
+        // It may change faster than it can be opened; then it is tried again.
+        const auto lines = follower.read_new_lines();
+        if (lines) all.insert(all.end(), lines->begin(), lines->end());
+    }
+    writer.join();
+    REQUIRE(all.size() == kRotations + 1);
+    for (int i = 1; i <= kRotations; ++i) {
+        REQUIRE(all[static_cast<std::size_t>(i - 1)] == std::to_string(i));
+    }
 }
 
 TEST_CASE("capture/follow: an archive that is packed or gone is unpacked or left out") {
