@@ -167,6 +167,11 @@ const Json& Json::get(std::string_view name) const {
     return found != nullptr ? *found : kNull;
 }
 
+std::optional<std::string> Json::text_of(std::string_view name) const {
+    const std::string* const found = get(name).text();
+    return found != nullptr ? std::optional{*found} : std::nullopt;
+}
+
 bool operator==(const Json& one, const Json& other) {
     return one.value_ == other.value_;
 }

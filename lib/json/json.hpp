@@ -100,6 +100,8 @@ public:
     [[nodiscard]] const Json* find(std::string_view name) const;
     /// The same, and null where there is none.
     [[nodiscard]] const Json& get(std::string_view name) const;
+    /// The text of a field; nothing where there is none.
+    [[nodiscard]] std::optional<std::string> text_of(std::string_view name) const;
 
     /// Same types and values, fields in the same order; an integer is no double.
     friend bool operator==(const Json& one, const Json& other);

@@ -21,14 +21,8 @@ Result<std::vector<std::uint64_t>> read_whole(int file) {
         return fail(Op::estate, EINVAL);
     }
     std::vector<std::uint64_t> words(*size / sizeof(std::uint64_t));
-    const auto bytes = std::as_writable_bytes(std::span(words));
-    std::size_t filled = 0;
-    while (filled < bytes.size()) {
-        const auto count = sys::read_at(file, bytes.subspan(filled), filled);
-        if (!count) return tl::unexpected(count.error());
-        if (*count == 0) return fail(Op::estate, EINVAL);
-        filled += *count;
-    }
+    const auto filled = sys::fill_from(file, std::as_writable_bytes(std::span(words)));
+    if (!filled) return tl::unexpected(filled.error());
     return words;
 }
 

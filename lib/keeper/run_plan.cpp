@@ -24,13 +24,7 @@ Result<wire::PlanView> PlanRunner::load(int file, std::size_t fd_count) {
     if (!size) return tl::unexpected(size.error());
     if (*size > bytes_.size()) return fail(Op::plan, E2BIG);
     const std::span<std::byte> bytes(bytes_.data(), *size);
-    std::size_t filled = 0;
-    while (filled < bytes.size()) {
-        const auto count = sys::read_at(file, bytes.subspan(filled), filled);
-        if (!count) return tl::unexpected(count.error());
-        if (*count == 0) return fail(Op::plan, EINVAL);
-        filled += *count;
-    }
+    if (auto filled = sys::fill_from(file, bytes); !filled) return tl::unexpected(filled.error());
     return wire::check_plan(bytes, fd_count);
 }
 

@@ -9,11 +9,6 @@ namespace {
 
 using json::Json;
 
-std::string text_of(const Json& object, const char* name) {
-    const std::string* const text = object.get(name).text();
-    return text != nullptr ? *text : std::string{};
-}
-
 std::uint64_t size_of(const Json& object, const char* name, std::uint64_t low, std::uint64_t high,
                       std::uint64_t otherwise) {
     const std::optional<std::uint64_t> size = object.get(name).counter();
@@ -44,14 +39,14 @@ core::ChannelRule read_rule(const Json& object) {
             rule.match[name] = *real;
         }
     }
-    rule.incr = text_of(object, "incr");
-    rule.by = text_of(object, "by");
-    rule.set = text_of(object, "set");
-    rule.value = text_of(object, "value");
-    rule.publish = text_of(object, "publish");
-    rule.forward = text_of(object, "forward");
+    rule.incr = object.text_of("incr").value_or("");
+    rule.by = object.text_of("by").value_or("");
+    rule.set = object.text_of("set").value_or("");
+    rule.value = object.text_of("value").value_or("");
+    rule.publish = object.text_of("publish").value_or("");
+    rule.forward = object.text_of("forward").value_or("");
     rule.log = object.get("log").boolean() == true;
-    rule.broadcast = text_of(object, "broadcast");
+    rule.broadcast = object.text_of("broadcast").value_or("");
     return rule;
 }
 

@@ -14,11 +14,6 @@ namespace {
 
 using json::Json;
 
-std::optional<std::string> text_field(const Json& object, const char* name) {
-    const std::string* const text = object.get(name).text();
-    return text != nullptr ? std::optional{*text} : std::nullopt;
-}
-
 }  // namespace
 
 std::string render_daemon(const DaemonRecord& record) {
@@ -41,14 +36,14 @@ DaemonRecord parse_daemon(const std::string& text) {
 
 DaemonRecord read_daemon(const Json& object) {
     DaemonRecord record;
-    record.spec.log_dir = text_field(object, "configured_log_dir");
-    record.spec.log_level = text_field(object, "log_level").value_or(record.spec.log_level);
+    record.spec.log_dir = object.text_of("configured_log_dir");
+    record.spec.log_level = object.text_of("log_level").value_or(record.spec.log_level);
     if (const auto count = object.get("parallel_starts").counter()) {
         record.spec.parallel_starts = static_cast<std::uint32_t>(*count);
     }
     record.channel = read_channel_fields(object.get("channel"));
-    record.log_dir = text_field(object, "log_dir").value_or("");
-    record.config = text_field(object, "config");
+    record.log_dir = object.text_of("log_dir").value_or("");
+    record.config = object.text_of("config");
     record.is_remembered = object.get("is_remembered").boolean() == true;
     for (const Json& entry : object.get("stores").elements()) {
         // Each keeps its place: segments in custody are named by it.

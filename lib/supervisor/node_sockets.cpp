@@ -67,10 +67,7 @@ struct KeptText {
 std::optional<KeptText> read_text(HandleId id, const std::string& text) {
     const auto object = json::parse(text);
     if (!object) return std::nullopt;
-    const auto word = [&](const char* name) {
-        const std::string* const found = object->get(name).text();
-        return found != nullptr ? *found : std::string{};
-    };
+    const auto word = [&](const char* name) { return object->text_of(name).value_or(""); };
     const auto number = [&](const char* name) { return object->get(name).counter().value_or(0); };
     const auto flag = [&](const char* name) { return object->get(name).boolean() == true; };
     KeptText result;

@@ -165,6 +165,17 @@ Result<std::size_t> read_at(int fd, std::span<std::byte> buffer, std::uint64_t o
     return static_cast<std::size_t>(count);
 }
 
+Status fill_from(int fd, std::span<std::byte> buffer) {
+    std::size_t filled = 0;
+    while (filled < buffer.size()) {
+        const auto count = read_at(fd, buffer.subspan(filled), filled);
+        if (!count) return tl::unexpected(count.error());
+        if (*count == 0) return fail(Op::read, ENODATA);
+        filled += *count;
+    }
+    return {};
+}
+
 Status write_all(int fd, std::string_view bytes) {
     if (const int code = injected_error(Failpoint::sys_write)) return fail(Op::write, code);
     while (!bytes.empty()) {

@@ -40,7 +40,8 @@ private:
         try {
             Client client(session.directories());
             if (!client.try_connect()) return;
-            for (const ctl::WorkerStatus& worker : client.status({}, {"id", "name", "group"}).workers) {
+            const ctl::StatusAnswer status = client.status({}, {"id", "name", "group"});
+            for (const ctl::WorkerStatus& worker : status.workers) {
                 names.insert(worker.name);
                 if (!with_selectors) continue;
                 names.insert(worker.id);

@@ -110,7 +110,8 @@ public:
         }
         client_.emplace(session.directories());
         client_->connect();
-        status_ = client_->status(selectors_, top_fields());  // a selector that matches nothing is said before
+        // A selector that matches nothing is said before the screen is taken.
+        status_ = client_->status(selectors_, top_fields());
         watch(session, interval);
         return kDone;
     }
