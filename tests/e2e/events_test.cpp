@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,19 +13,6 @@
 
 namespace cluster::test {
 namespace {
-
-std::vector<Json> parse_lines(const std::string& text) {
-    std::vector<Json> result;
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) result.push_back(Json::parse(line));
-    return result;
-}
-
-std::vector<Json> events(const Daemon& daemon, const std::string& since = "0") {
-    const Outcome outcome = daemon.ctl({"events", "--json", "--since", since});
-    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
-    return parse_lines(outcome.out);
-}
 
 void check_gapless(const std::vector<Json>& all, std::uint64_t first) {
     for (std::size_t i = 0; i < all.size(); ++i) REQUIRE(all[i].at("seq") == first + i);
@@ -44,7 +30,7 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.ctl({"start", file}).code == 1);
         REQUIRE(daemon.ctl({"stop", "bad"}).code == 0);
         REQUIRE(daemon.ctl({"stop", "nobody"}).code == 1);
-        const std::vector<Json> all = events(daemon);
+        const std::vector<Json> all = daemon.events();
         check_gapless(all, 1);
         const auto find = [&](const std::string& type, const std::string& name, const Json& value) {
             for (const Json& event : all) {
@@ -86,7 +72,7 @@ TEST_SUITE("e2e") {
                      "\"fatal\" }"));
         REQUIRE(daemon.wait_for_state("w.0", "fatal"));
         std::vector<Json> exits;
-        for (const Json& event : events(daemon)) {
+        for (const Json& event : daemon.events()) {
             if (event.at("type") == "exit") exits.push_back(event);
         }
         REQUIRE(exits.size() >= 2);
@@ -97,12 +83,12 @@ TEST_SUITE("e2e") {
     TEST_CASE("events/resume: by number, over supervisors and daemons, without a gap") {
         const Daemon daemon;
         REQUIRE(daemon.start(worker_table("a", {worker_program("idle")}, kQuick)).code == 0);
-        const std::uint64_t seen = events(daemon).back().at("seq");
+        const std::uint64_t seen = daemon.events().back().at("seq");
         kill_supervisor(daemon);
         REQUIRE(daemon.ctl({"restart", "a"}).code == 0);
         REQUIRE(daemon.ctl({"shutdown"}).code == 0);
         REQUIRE(daemon.ctl({"start"}).code == 0);
-        const std::vector<Json> rest = events(daemon, std::to_string(seen));
+        const std::vector<Json> rest = daemon.events(std::to_string(seen));
         check_gapless(rest, seen + 1);
         std::set<std::string> types;
         for (const Json& event : rest) types.insert(event.at("type"));
@@ -122,10 +108,10 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.start(worker_table("a", {worker_program("idle")}, kQuick)).code == 0);
         REQUIRE(daemon.ctl({"shutdown"}).code == 0);
         const std::string path = daemon.log_dir() + "/events.jsonl";
-        const std::vector<Json> before = events(daemon);
+        const std::vector<Json> before = daemon.events();
         write_text(path, text_of(path) + "{\"seq\":999,\"at_ms\":1,\"ty");
         REQUIRE(daemon.ctl({"start"}).code == 0);
-        const std::vector<Json> all = events(daemon);
+        const std::vector<Json> all = daemon.events();
         check_gapless(all, 1);
         CHECK(all.size() > before.size());
     }
@@ -140,7 +126,7 @@ TEST_SUITE("e2e") {
         CHECK(wait_until(
             [&] { return follow.out().find("\"to\":\"stopped\"") != std::string::npos; }));
         // Filled up to where the next event rotates it.
-        const std::uint64_t next = events(daemon).back().at("seq").get<std::uint64_t>() + 1;
+        const std::uint64_t next = daemon.events().back().at("seq").get<std::uint64_t>() + 1;
         std::ofstream(path, std::ios::app)
             << std::string(std::size_t{9} << 20U, ' ') << "\n{\"seq\":" << next
             << ",\"at_ms\":1,\"type\":\"filler\"}\n";
@@ -164,7 +150,7 @@ TEST_SUITE("e2e") {
                         "w", {worker_program("idle")},
                         kQuick + "instances = 100\nbackoff = { initial = \"1h\", max = \"1h\" }"))
                     .code == 0);
-        const std::uint64_t seen = events(daemon).back().at("seq");
+        const std::uint64_t seen = daemon.events().back().at("seq");
         std::vector<pid_t> pids;
         const Json status = daemon.status();
         for (const Json& worker : status.at("workers")) pids.push_back(worker.at("pid"));
@@ -172,12 +158,12 @@ TEST_SUITE("e2e") {
         CHECK(daemon.is_answering());
         CHECK(wait_until([&] {
             int exits = 0;
-            for (const Json& event : events(daemon, std::to_string(seen))) {
+            for (const Json& event : daemon.events(std::to_string(seen))) {
                 exits += event.at("type") == "exit" ? 1 : 0;
             }
             return exits == 100;
         }));
-        check_gapless(events(daemon), 1);
+        check_gapless(daemon.events(), 1);
     }
 }
 

@@ -244,6 +244,19 @@ TEST_SUITE("e2e") {
         CHECK(load.answered() > 0);
     }
 
+    /// How many instances were replaced at the same time, at most, as the events tell it.
+    int most_at_once(const Daemon& daemon) {
+        int most = 0;
+        int now = 0;
+        for (const Json& event : daemon.events()) {
+            if (event.at("type") != "reload") continue;
+            now += event.at("what") == "overlapping" ? 1 : 0;
+            now -= event.at("what") == "done" ? 1 : 0;
+            most = std::max(most, now);
+        }
+        return most;
+    }
+
     TEST_CASE("reload: batch and surge say how many are replaced at a time") {
         const Daemon daemon;
         const int port = free_ports(1);
@@ -254,6 +267,7 @@ TEST_SUITE("e2e") {
         REQUIRE(daemon.start(config).code == 0);
         Load load(port);
         Process reload = daemon.start_ctl({"reload", "api"});
+        // Looked at from outside, as often as the machine lets us: never more, never fewer.
         int most = 0;
         int fewest_ready = 5;
         while (reload.is_running()) {
@@ -268,8 +282,9 @@ TEST_SUITE("e2e") {
             fewest_ready = std::min(fewest_ready, ready);
         }
         CHECK(reload.wait().code == 0);
-        CHECK(most == 2);
+        CHECK(most <= 2);
         CHECK(fewest_ready == 5);
+        CHECK(most_at_once(daemon) == 2);
         load.end();
         CHECK(load.failed() == 0);
     }

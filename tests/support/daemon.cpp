@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 #include "support/paths.hpp"
@@ -70,6 +71,13 @@ std::string program_or_skip(const std::string& name) {
 
 bool is_root() {
     return ::geteuid() == 0;
+}
+
+std::vector<Json> parse_lines(const std::string& text) {
+    std::vector<Json> result;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) result.push_back(Json::parse(line));
+    return result;
 }
 
 Daemon::Daemon() {
@@ -172,6 +180,12 @@ Json Daemon::worker(const std::string& id) const {
         if (element.at("id") == id) return element;
     }
     throw std::runtime_error("no " + id + " in " + document.dump());
+}
+
+std::vector<Json> Daemon::events(const std::string& since) const {
+    const Outcome outcome = ctl({"events", "--json", "--since", since});
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    return parse_lines(outcome.out);
 }
 
 std::string Daemon::state_of(const std::string& id) const {

@@ -29,6 +29,9 @@ void skip(const std::string& reason);
 [[nodiscard]] std::string program_or_skip(const std::string& name);
 [[nodiscard]] bool is_root();
 
+/// One document a line.
+[[nodiscard]] std::vector<Json> parse_lines(const std::string& text);
+
 class Daemon {
 public:
     Daemon();
@@ -59,6 +62,8 @@ public:
     [[nodiscard]] Json status() const;
     /// One element of its "workers"; throws when there is none.
     [[nodiscard]] Json worker(const std::string& id) const;
+    /// All since that sequence number.
+    [[nodiscard]] std::vector<Json> events(const std::string& since = "0") const;
     [[nodiscard]] std::string state_of(const std::string& id) const;
     /// 0 when it has none.
     [[nodiscard]] pid_t pid_of(const std::string& id) const;
