@@ -4,8 +4,8 @@
 #   deb_test.sh lintian BUILD    no errors, no warnings
 #   deb_test.sh life BUILD       in a minimal Debian made by debootstrap: install, run a worker, upgrade under it,
 #                                replace the supervisor, build against the library, remove, purge
-#   deb_test.sh systemd BUILD    the same with systemd as process 1 of namespaces: enabled, started, upgraded, reloaded,
-#                                restarted, stopped by a removal
+#   deb_test.sh systemd BUILD    the same with systemd as process 1 of namespaces: enabled, started, upgraded, killed,
+#                                reloaded, restarted, stopped by a removal; then clusterctl startup without a package
 #
 # Makes everything in a directory of its own, and leaves nothing behind. Says SKIPPED and why where it cannot run.
 set -euo pipefail
