@@ -99,4 +99,29 @@ eval "$(sed -n 's/^to undo it: //p' /root/told)"
 systemctl daemon-reload
 if systemctl --quiet is-enabled clusterd 2>/dev/null; then fail "it is still enabled"; fi
 [ ! -e /etc/systemd/system/clusterd.service ] || fail "the unit is left"
+
+echo "== startup --user"
+# Without a login manager the user's systemd is started by hand.
+useradd --create-home tester
+home=/run/user/$(id -u tester)
+install --directory --mode=700 --owner=tester /run/user "$home"
+systemd-run --quiet --unit=tester-manager --uid=tester --property=Delegate=yes --setenv=XDG_RUNTIME_DIR="$home" \
+    --setenv=HOME=/home/tester /lib/systemd/systemd --user
+tester() { runuser --user=tester -- env XDG_RUNTIME_DIR="$home" HOME=/home/tester PATH="$PATH" "$@"; }
+is_managed() { tester systemctl --user is-active default.target &>/dev/null; }
+until_true is_managed
+cp /root/cluster.toml /home/tester/
+tester "$own" startup --user | tee /root/told
+tester systemctl --user --quiet is-enabled clusterd || fail "startup --user enabled nothing"
+tester sh -c "$(sed -n 's/^to start it now: //p' /root/told)"
+tester "$own" start /home/tester/cluster.toml
+pid=$(tester "$own" pid w)
+[ "$(stat --format=%U "/proc/$pid")" = tester ] || fail "the worker is not the user's"
+keeper=$(tester systemctl --user show --property=MainPID --value clusterd)
+[ "$(tester "$own" version --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')" = "$keeper" ] || fail "another daemon"
+tester systemctl --user restart clusterd
+[ "$(tester "$own" pid w)" != "$pid" ] || fail "the restart restarted nothing"
+tester "$own" shutdown
+tester sh -c "$(sed -n 's/^to undo it: //p' /root/told)"
+[ ! -e /home/tester/.config/systemd/user/clusterd.service ] || fail "the unit is left"
 echo "== done"
