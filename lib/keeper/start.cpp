@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -56,8 +55,8 @@ Status claim_descriptors(bool inherits) {
 Result<Process> prepare_process() {
     Process process;
     if (auto done = sys::become_subreaper(); !done) return tl::unexpected(done.error());
-    sys::reset_signal(SIGCHLD);
     sys::block_all_signals();
+    sys::stop_ignoring_signals();
     auto signals = sys::open_signal_descriptor();
     if (!signals) return tl::unexpected(signals.error());
     process.signals = std::move(*signals);

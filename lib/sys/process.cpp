@@ -216,12 +216,6 @@ void ignore_signal(int signal) {
     ::signal(signal, SIG_IGN);
 }
 
-void reset_signal(int signal) {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    ::sigaction(signal, &action, nullptr);
-}
-
 void block_all_signals() {
     sigset_t all;
     ::sigfillset(&all);

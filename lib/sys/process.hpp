@@ -32,11 +32,12 @@ struct ChildEntry {
 };
 
 /// clone3 with CLONE_VM, CLONE_VFORK, CLONE_CLEAR_SIGHAND, CLONE_PIDFD, CLONE_FILES where the entry
-/// asks for it, and CLONE_PARENT_SETTID into
-/// *pid_cell (which may lie in a shared mapping). Not reentrant: one static stack. Requires: every
-/// signal blocked, a single thread. On a failure inside the child, the child is gone and reaped
-/// when this returns. Errors: {clone, errno}. A failure inside the child is a success of this
-/// function with `failure` filled.
+/// asks for it, and CLONE_PARENT_SETTID into *pid_cell (which may lie in a shared mapping). Not
+/// reentrant: one static stack. Requires: every signal blocked, a single thread. What this process
+/// ignores, the child does, and what it executes, unless the function calls
+/// stop_ignoring_signals(). On a failure inside the child, the child is gone and reaped when this
+/// returns. Errors: {clone, errno}. A failure inside the child is a success of this function with
+/// `failure` filled.
 struct Spawned {
     UniqueFd pidfd;
     std::int32_t pid = 0;
@@ -98,9 +99,10 @@ struct ProcessUsage {
 
 [[nodiscard]] Status become_subreaper();
 void ignore_signal(int signal);
-/// SIG_DFL without flags. An inherited SIG_IGN of SIGCHLD would let the kernel reap our children
-/// unseen.
-void reset_signal(int signal);
+/// Every signal that is ignored gets SIG_DFL, without flags: whoever started us may have had it so,
+/// and our children would, too. An ignored SIGCHLD would let the kernel reap them unseen. May be
+/// called between clone3 and exec.
+void stop_ignoring_signals();
 /// Blocks every signal of this thread, so that only a signalfd sees them.
 void block_all_signals();
 /// A signalfd for all signals, non-blocking.

@@ -25,8 +25,6 @@ alignas(16) std::byte child_stack[kChildStackBytes];
 
 // As the shells have it: a command that could not be started.
 constexpr int kExitNotStarted = 127;
-// Signals are numbered 1 … 64 on both architectures.
-constexpr int kLastSignal = 64;
 
 /// What parent and child share besides the caller's own argument.
 struct Launch {
@@ -35,20 +33,7 @@ struct Launch {
     volatile bool has_failed;
 };
 
-/// CLONE_CLEAR_SIGHAND resets handlers but leaves ignored signals ignored; exec would pass those
-/// on.
-CLUSTER_CHILD_CODE void reset_ignored_signals() {
-    // SIG_DFL, no flags, no restorer, an empty mask: struct sigaction of the kernel is all zeros
-    // then.
-    const unsigned long all_default[8] = {};
-    for (int signal = 1; signal <= kLastSignal; ++signal) {
-        if (signal == SIGKILL || signal == SIGSTOP) continue;
-        ::syscall(SYS_rt_sigaction, signal, all_default, nullptr, kKernelSignalSetBytes);
-    }
-}
-
 extern "C" [[noreturn]] CLUSTER_CHILD_CODE void cluster_sys_child_main(Launch* launch) {
-    reset_ignored_signals();
     launch->entry->function(launch->entry->argument, &launch->failure);
     launch->has_failed = true;
     for (;;) ::syscall(SYS_exit_group, kExitNotStarted);
@@ -104,6 +89,19 @@ void reap_failed_child(std::int32_t pid) {
 }
 
 }  // namespace
+
+CLUSTER_CHILD_CODE void stop_ignoring_signals() {
+    constexpr int kLastSignal = 64;  // on both architectures
+    // The raw calls, as glibc keeps two of the numbers to itself. The kernel's struct sigaction
+    // begins with the handler; all zeros are SIG_DFL, no flags, no restorer, an empty mask.
+    const unsigned long all_default[8] = {};
+    unsigned long now[8] = {};
+    for (int signal = 1; signal <= kLastSignal; ++signal) {
+        ::syscall(SYS_rt_sigaction, signal, nullptr, now, kKernelSignalSetBytes);
+        if (now[0] != reinterpret_cast<unsigned long>(SIG_IGN)) continue;
+        ::syscall(SYS_rt_sigaction, signal, all_default, nullptr, kKernelSignalSetBytes);
+    }
+}
 
 Result<Spawned> spawn(const ChildEntry& entry, std::int32_t* pid_cell) {
     if (const int code = injected_error(Failpoint::sys_clone)) return fail(Op::clone, code);

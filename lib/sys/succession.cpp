@@ -49,6 +49,7 @@ CLUSTER_CHILD_CODE void fill_in(SpawnFailure* failure, Op op) {
 CLUSTER_CHILD_CODE void become_heir(void* argument, SpawnFailure* failure) {
     const auto* heir = static_cast<const Heir*>(argument);
     ::syscall(SYS_setsid);
+    stop_ignoring_signals();
     for (std::size_t i = 0; i < heir->inherited_count; ++i) {
         if (::syscall(SYS_fcntl, heir->inherited[i], F_SETFD, 0) < 0) {
             return fill_in(failure, Op::dup);
