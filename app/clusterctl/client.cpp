@@ -172,8 +172,14 @@ ctl::VersionAnswer Client::version() {
 
 ctl::StatusAnswer Client::status(std::vector<std::string> selectors,
                                  std::vector<std::string> fields) {
-    return value_or_throw(ctl::parse_status(
-        ask(ctl::request::Status{std::move(selectors), std::move(fields)}, kAnswerPatience)));
+    const bool is_part = !fields.empty();
+    auto status = ctl::parse_status(
+        ask(ctl::request::Status{selectors, std::move(fields)}, kAnswerPatience));
+    // A daemon that an upgrade has left in its old version does not know `fields`.
+    if (!status && is_part && status.error().code == ctl::ErrorCode::invalid_params) {
+        return this->status(std::move(selectors));
+    }
+    return value_or_throw(std::move(status));
 }
 
 ctl::DescribeAnswer Client::describe_workers(std::vector<std::string> selectors) {

@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kBlock = 64U * 1024U;
 constexpr std::size_t kCallBytes =
     4U * 1024U * 1024U;       // what one call of read_new_lines() may take into memory
-constexpr int kAttempts = 8;  // how often a file that shrinks while it is read is tried again
+constexpr int kAttempts = 8;  // how often a file that changes while it is looked at is tried again
 constexpr int kOpenFlags =
     O_RDONLY | O_NONBLOCK | O_NOCTTY;  // a FIFO in the log's place must not hang us
 
@@ -175,8 +175,9 @@ Result<Follower::Link> Follower::open_log() const {
         const std::uint64_t last =
             archives && !archives->empty() ? archives->back().name.number : 0;
         const auto again = sys::open_file(path_, kOpenFlags);
-        const auto named = again ? sys::file_info(again->get()) : Result<sys::FileInfo>{*info};
-        if (named && named->inode != info->inode) continue;
+        if (!again) continue;
+        const auto named = sys::file_info(again->get());
+        if (!named || named->inode != info->inode) continue;
         return Link{std::move(*file), info->inode, last + 1, false};
     }
     return fail(Op::open, EAGAIN);
@@ -186,11 +187,9 @@ Result<Follower::Link> Follower::open_log() const {
 /// stands for another file than ours.
 Result<Follower::Link> Follower::open_next() const {
     auto next = open_next_once();
-    // An archive that is not there was removed; or the log was rotated between two of our looks.
-    for (int attempt = 1; attempt < kAttempts && next && next->is_behind_gap; ++attempt) {
-        next = open_next_once();
-    }
-    return next;
+    // The log was rotated between two of our looks, or an archive was removed: the second time all
+    // are there that are older than what was found first.
+    return next && next->is_behind_gap ? open_next_once() : std::move(next);
 }
 
 Result<Follower::Link> Follower::open_next_once() const {
@@ -209,8 +208,9 @@ Result<Follower::Link> Follower::open_next_once() const {
         auto file = open_archive(archive, unpack_);
         if (!file) continue;  // removed, or it cannot be unpacked
         const auto info = sys::file_info(file->get());
-        if (info) return Link{std::move(*file), info->inode, archive.name.number,
-                              archive.name.number > ours + 1};
+        if (!info) continue;
+        const std::uint64_t number = archive.name.number;
+        return Link{std::move(*file), info->inode, number, number > ours + 1};
     }
     auto log = open_log();
     if (log) log->is_behind_gap = log->number > ours + 1;

@@ -67,8 +67,8 @@ Method read_status(FieldReader& fields) {
     for (std::size_t i = 0; i < status.fields.size(); ++i) {
         const std::string& name = status.fields[i];
         if (std::find(known.begin(), known.end(), name) != known.end()) continue;
-        throw FieldError(fields.path("fields", i) + ": a worker's row has no field \"" + clip(name) +
-                         "\"" + suggestion(name, known));
+        throw FieldError(fields.path("fields", i) + ": a worker's row has no field \"" +
+                         clip(name) + "\"" + suggestion(name, known));
     }
     return status;
 }

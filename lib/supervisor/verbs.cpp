@@ -97,9 +97,10 @@ Requests::Reply Requests::describe_selected(const std::vector<std::string>& sele
                                   selected->size(), kMaxDescribed));
     }
     const DaemonRecord& daemon = records_.daemon();
-    ctl::StatusAnswer status = selected->empty()
-                                   ? ctl::StatusAnswer{}
-                                   : status_.read({selectors}, {daemon.config, daemon.log_dir}, now);
+    ctl::StatusAnswer status;
+    if (!selected->empty()) {
+        status = status_.read({selectors}, {daemon.config, daemon.log_dir}, now);
+    }
     ctl::DescribeAnswer answer;
     for (std::size_t i = 0; i < selected->size() && i < status.workers.size(); ++i) {
         const core::Place& place = *(*selected)[i];

@@ -56,8 +56,8 @@ struct Pipe {
 [[nodiscard]] Result<std::size_t> read_some(int fd, std::span<std::byte> buffer);
 [[nodiscard]] Result<std::size_t> read_at(int fd, std::span<std::byte> buffer,
                                           std::uint64_t offset);
-/// Fills all of it from the beginning of the file. Errors: {read, ENODATA} the file is shorter; those
-/// of read.
+/// Fills all of it from the beginning of the file. Errors: {read, ENODATA} the file is shorter;
+/// those of read.
 [[nodiscard]] Status fill_from(int fd, std::span<std::byte> buffer);
 /// Writes everything or fails.
 [[nodiscard]] Status write_all(int fd, std::string_view bytes);

@@ -192,6 +192,27 @@ TEST_CASE("clusterctl/client: an answer that comes in pieces and a huge one are 
     CHECK(client.status({}).workers.size() == 3000);
 }
 
+TEST_CASE("clusterctl/client: a daemon that says all or nothing of a row is asked for all") {
+    const Place place;
+    const FakeDaemon daemon(
+        place.directories.control_socket(),
+        [](const std::string& line, int) -> std::optional<std::string> {
+            if (line.find("fields") != std::string::npos) {
+                return ctl::render_error(id_of(line), {ctl::ErrorCode::invalid_params,
+                                                       "params.fields: unknown field",
+                                                       {}});
+            }
+            ctl::StatusAnswer status;
+            status.workers.emplace_back().id = "api.0";
+            return ctl::render_answer(id_of(line), status);
+        });
+    Client client(place.directories);
+    const ctl::StatusAnswer status = client.status({}, {"id", "pid"});
+    REQUIRE(status.workers.size() == 1);
+    CHECK(status.workers[0].id == "api.0");
+    CHECK(daemon.requests() == 2);
+}
+
 TEST_CASE(
     "clusterctl/client: a connection lost while waiting is made again, and the operation asked for "
     "by id") {
