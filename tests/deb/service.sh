@@ -75,14 +75,14 @@ echo "== startup of programs that no package brought"
 # By the words that it prints.
 for package in /packages/2/*.deb; do dpkg-deb --extract "$package" /opt/clusterd; done
 own=/opt/clusterd/usr/bin/clusterctl
-printf '[worker.w]\ncommand = ["tail", "-f", "/dev/null"]\n' >/root/cluster.toml
-"$own" startup | tee /root/told
+printf '[worker.w]\ncommand = ["tail", "-f", "/dev/null"]\n' >"$HOME/cluster.toml"
+"$own" startup | tee "$HOME/told"
 systemctl --quiet is-enabled clusterd || fail "startup enabled nothing"
 systemd-analyze verify --man=no clusterd.service || fail "startup's unit has mistakes"
 grep -q '^ExecStart="/opt/clusterd/usr/bin/clusterd"$' /etc/systemd/system/clusterd.service || fail "another program"
-eval "$(sed -n 's/^to start it now: //p' /root/told)"
+eval "$(sed -n 's/^to start it now: //p' "$HOME/told")"
 systemctl --quiet is-active clusterd || fail "not started"
-"$own" start /root/cluster.toml
+"$own" start "$HOME/cluster.toml"
 pid=$("$own" pid w)
 systemctl restart clusterd
 [ -n "$("$own" pid w)" ] || fail "the worker did not come back"
@@ -95,7 +95,7 @@ until_true has_other_main "$keeper"
 "$own" shutdown
 until_true has_ended
 [ ! -e "/proc/$pid" ] || fail "a worker outlived the daemon"
-eval "$(sed -n 's/^to undo it: //p' /root/told)"
+eval "$(sed -n 's/^to undo it: //p' "$HOME/told")"
 systemctl daemon-reload
 if systemctl --quiet is-enabled clusterd 2>/dev/null; then fail "it is still enabled"; fi
 [ ! -e /etc/systemd/system/clusterd.service ] || fail "the unit is left"
@@ -110,10 +110,10 @@ systemd-run --quiet --unit=tester-manager --uid=tester --property=Delegate=yes -
 tester() { runuser --user=tester -- env XDG_RUNTIME_DIR="$home" HOME=/home/tester PATH="$PATH" "$@"; }
 is_managed() { tester systemctl --user is-active default.target &>/dev/null; }
 until_true is_managed
-cp /root/cluster.toml /home/tester/
-tester "$own" startup --user | tee /root/told
+cp "$HOME/cluster.toml" /home/tester/
+tester "$own" startup --user | tee "$HOME/told"
 tester systemctl --user --quiet is-enabled clusterd || fail "startup --user enabled nothing"
-tester sh -c "$(sed -n 's/^to start it now: //p' /root/told)"
+tester sh -c "$(sed -n 's/^to start it now: //p' "$HOME/told")"
 tester "$own" start /home/tester/cluster.toml
 pid=$(tester "$own" pid w)
 [ "$(stat --format=%U "/proc/$pid")" = tester ] || fail "the worker is not the user's"
@@ -122,6 +122,6 @@ keeper=$(tester systemctl --user show --property=MainPID --value clusterd)
 tester systemctl --user restart clusterd
 [ "$(tester "$own" pid w)" != "$pid" ] || fail "the restart restarted nothing"
 tester "$own" shutdown
-tester sh -c "$(sed -n 's/^to undo it: //p' /root/told)"
+tester sh -c "$(sed -n 's/^to undo it: //p' "$HOME/told")"
 [ ! -e /home/tester/.config/systemd/user/clusterd.service ] || fail "the unit is left"
 echo "== done"

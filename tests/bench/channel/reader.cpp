@@ -5,6 +5,7 @@
 // reads every 100 us, as the daemon does, so that it is not woken for each message. Prints "ready"
 // when all are. A line on stdin goes to worker 0, one that begins with "*" to all of them without
 // that. The word INDEX in the listeners' command is the number of the listener.
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -162,7 +163,7 @@ int main(int argc, char** argv) {
                 is_ordered = take_order(family);
             }
         }
-        if (is_stream) ::nanosleep(&kRest, nullptr);
+        if (is_stream) ::ppoll(nullptr, 0, &kRest, nullptr);
     }
     for (const Worker& worker : family.all) ::kill(worker.pid, SIGTERM);
 }
