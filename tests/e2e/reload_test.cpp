@@ -160,6 +160,10 @@ TEST_SUITE("e2e") {
         const Outcome outcome = daemon.ctl({"reload", "api"});
         CHECK(outcome.code == 0);
         CHECK(outcome.err.find("requests may be lost") != std::string::npos);
+        // A gap is a few milliseconds; one of many meets a request.
+        for (int i = 0; i < 30 && load.failed() == 0; ++i) {
+            CHECK(daemon.ctl({"reload", "api"}).code == 0);
+        }
         load.end();
         CHECK(load.failed() > 0);
     }
