@@ -123,19 +123,6 @@ private:
     std::size_t next_ = 0;
 };
 
-void write_rows(std::string& line, const std::vector<WorkerStatus>& workers,
-                const std::vector<std::string>& fields) {
-    const std::vector<bool> chosen = chosen_fields(fields);
-    line += '[';
-    for (const WorkerStatus& worker : workers) {
-        if (&worker != workers.data()) line += ',';
-        ChosenWriter writer(line, chosen);
-        visit_fields(worker, writer);
-        writer.end();
-    }
-    line += ']';
-}
-
 class DocumentWriter {
 public:
     template <class T>
@@ -181,15 +168,30 @@ std::string envelope(const RequestId& id, const char* member, const std::string&
     return line.append("\":").append(value).append("}\n");
 }
 
-template <class T>
-void write_list(std::string& line, const std::vector<T>& list) {
-    json::LineWriter writer(line);
+template <class T, class Write>
+void write_list(std::string& line, const std::vector<T>& list, Write write) {
     line += '[';
     for (const T& element : list) {
         if (&element != list.data()) line += ',';
-        writer.write(element);
+        write(element);
     }
     line += ']';
+}
+
+template <class T>
+void write_list(std::string& line, const std::vector<T>& list) {
+    json::LineWriter writer(line);
+    write_list(line, list, [&writer](const T& element) { writer.write(element); });
+}
+
+void write_rows(std::string& line, const std::vector<WorkerStatus>& workers,
+                const std::vector<std::string>& fields) {
+    const std::vector<bool> chosen = chosen_fields(fields);
+    write_list(line, workers, [&](const WorkerStatus& worker) {
+        ChosenWriter writer(line, chosen);
+        visit_fields(worker, writer);
+        writer.end();
+    });
 }
 
 /// What answer_fields makes a document of, as a line.

@@ -21,9 +21,9 @@ void ensure_standard_descriptors();
 /// open files is below what a keeper needs; {open, errno}.
 [[nodiscard]] Status claim_descriptors(bool inherits);
 
-/// Becomes subreaper, blocks every signal in favour of a signalfd and ignores none, raises the limit of open files,
-/// and lowers the OOM score where that is allowed; remembers what children get back. Errors:
-/// {subreaper, …}, {signalfd, …}.
+/// Becomes subreaper, blocks every signal in favour of a signalfd and ignores none, raises the limit
+/// of open files, and lowers the OOM score where that is allowed; remembers what children get back.
+/// Errors: {subreaper, …}, {signalfd, …}.
 [[nodiscard]] Result<Process> prepare_process();
 
 /// Checks the runtime directory and takes its lock. Errors: those of place::prepare_runtime and

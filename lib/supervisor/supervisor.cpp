@@ -176,7 +176,7 @@ void Supervisor::turn(Instant now) {
     if (sockets_.take_news()) spawn_waiting();
     link_.flush();
     sys::pass(Failpoint::actions_done);
-    // The disk may take its time: the keeper works meanwhile, and no client has an answer before it.
+    // The disk may take its time: the keeper works meanwhile, and no client is answered before.
     remember(changes);
     sys::pass(Failpoint::state_remembered);
     watch_.follow(changes.slots, now);
