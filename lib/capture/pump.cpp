@@ -85,7 +85,7 @@ Result<std::size_t> Pump::rest_of_line() const {
         return end_in(std::span<const std::byte>(copied_->bytes).subspan(copied_->begin));
     }
     std::array<std::byte, kPeekBytes> buffer;
-    const auto seen = sys::peek_pipe(pipe_.get(), buffer);
+    const auto seen = sys::peek_pipe(source(), buffer);
     if (!seen && seen.error().code == EINVAL) return std::size_t{0};
     if (!seen) return seen;
     if (*seen == 0) return fail(Op::splice, EPIPE);
@@ -114,7 +114,10 @@ Pumped Pump::pump_staged(std::size_t budget) {
 }
 
 Pumped Pump::flush() {
-    return staged_ ? write_staged(true) : Pumped::idle;
+    if (staged_) return write_staged(true);
+    if (relayed() == 0) return Pumped::idle;
+    const Pumped result = pump(relayed());
+    return result == Pumped::more ? Pumped::idle : result;
 }
 
 /// Idle: nothing waits, or only an unfinished line that is not taken.
@@ -145,25 +148,51 @@ Pumped Pump::drain() {
 std::size_t Pump::drain_budget() const {
     const auto waiting = sys::bytes_in_pipe(pipe_.get());
     const std::size_t unwritten = copied_ ? copied_->bytes.size() - copied_->begin : 0;
-    return waiting.value_or(kUnknownDrain) + unwritten + kDrainExtra;
+    return waiting.value_or(kUnknownDrain) + relayed() + unwritten + kDrainExtra;
 }
 
 Result<std::size_t> Pump::move_some(std::size_t limit) {
     if (copied_) return copy_some(limit);
-    auto moved = sys::splice_to_file(pipe_.get(), log_->descriptor(), &offset_, limit);
+    if (relay_ && relay_->waiting() == 0) {
+        const auto filled = relay_->fill(pipe_.get(), limit);
+        if (!filled || *filled == 0) return filled;
+    }
+    auto moved =
+        sys::splice_to_file(source(), log_->descriptor(), &offset_, within_source(limit));
+    if (moved) note_taken(*moved);
     if (moved || moved.error().code != EINVAL) return moved;
     copied_ = std::make_unique<Copied>();
     return copy_some(limit);
+}
+
+int Pump::source() const {
+    return relayed() > 0 ? relay_->descriptor() : pipe_.get();
+}
+
+std::size_t Pump::within_source(std::size_t limit) const {
+    return relayed() > 0 ? std::min(limit, relayed()) : limit;
+}
+
+/// `bytes` came out of source().
+void Pump::note_taken(std::size_t bytes) {
+    if (relayed() > 0) relay_->note_taken(bytes);
+}
+
+Result<std::size_t> Pump::discard(std::size_t limit) {
+    auto thrown = sys::discard_from_pipe(source(), within_source(limit));
+    if (thrown) note_taken(*thrown);
+    return thrown;
 }
 
 Result<std::size_t> Pump::copy_some(std::size_t limit) {
     auto& [bytes, begin] = *copied_;
     if (copied_->is_written()) {
         begin = 0;
-        bytes.resize(std::min(limit, kCopyBytes));
-        const auto count = sys::read_some(pipe_.get(), bytes);
+        bytes.resize(std::min(within_source(limit), kCopyBytes));
+        const auto count = sys::read_some(source(), bytes);
         bytes.resize(count.value_or(0));
         if (!count || *count == 0) return count;
+        note_taken(*count);
     }
     const auto rest = std::span<const std::byte>(bytes).subspan(begin);
     const auto count = sys::write_at(log_->descriptor(), rest.first(std::min(limit, rest.size())),

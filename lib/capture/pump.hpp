@@ -6,8 +6,9 @@
 // the file cannot be spliced to, bytes are copied through memory; a kill between read and write can
 // then lose what was in flight (mode() tells). The file is opened without O_APPEND (splice refuses
 // that); there is one writing process. The file stays the same when its name is removed or given to
-// another file. A log that has reached its limit is finished at the end of a line: the pump peeks
-// into the pipe for that end and takes no byte more. Nothing here knows why a worker writes.
+// another file. Through a relay (relay.hpp) a busy worker goes on writing meanwhile. A log that has
+// reached its limit is finished at the end of a line: the pump peeks into the pipe for that end and
+// takes no byte more. Nothing here knows why a worker writes.
 // Requires: SIGXFSZ ignored where a file size limit may exist, else that limit kills the process
 // instead of `blocked`.
 #pragma once
@@ -21,6 +22,7 @@
 
 #include "base/result.hpp"
 #include "capture/log_file.hpp"
+#include "capture/relay.hpp"
 #include "capture/staging.hpp"
 #include "sys/fd.hpp"
 
@@ -59,8 +61,18 @@ public:
     [[nodiscard]] std::size_t drain_budget() const;
 
     [[nodiscard]] int pipe() const { return pipe_.get(); }
+    /// From now on bytes go through `relay`. Requires: not staged, and mode() is splice.
+    void use(Relay relay) { relay_ = std::make_unique<Relay>(std::move(relay)); }
+    [[nodiscard]] bool has_relay() const { return relay_ != nullptr; }
+    /// Bytes in the relay.
+    [[nodiscard]] std::size_t relayed() const { return relay_ ? relay_->waiting() : 0; }
+    /// Requires: relayed() is 0.
+    void give_up_relay() { relay_.reset(); }
+    /// Throws away at most `limit` bytes, the oldest ones that are not in the log. 0: the pipe has
+    /// ended. Errors: EAGAIN (there are none). Of a pump that is not staged.
+    [[nodiscard]] Result<std::size_t> discard(std::size_t limit);
     /// From now on lines are looked at: bytes go through `staging`, whose unfinished batch has been
-    /// recovered. `wall_ms`: the time that lines get.
+    /// recovered. `wall_ms`: the time that lines get. Requires: no relay.
     void stage(Staging staging, const LineFormat& format, std::int64_t (*wall_ms)());
     [[nodiscard]] bool is_staged() const { return staged_ != nullptr; }
     /// Requires: is_staged().
@@ -69,9 +81,10 @@ public:
     [[nodiscard]] bool has_partial() const { return staged_ && staged_->staging.waiting() > 0; }
     /// Something of the pipe is here and not in the log.
     [[nodiscard]] bool has_taken() const {
-        return is_staged() || (copied_ && !copied_->is_written());
+        return is_staged() || relayed() > 0 || (copied_ && !copied_->is_written());
     }
-    /// Writes what is staged, unfinished lines too: idle when all of it is in the log.
+    /// Writes what is in the relay or staged, unfinished lines too: idle when all of it is in the
+    /// log.
     [[nodiscard]] Pumped flush();
     /// Bytes go straight to the log again. Requires: flush() has said idle.
     void unstage() { staged_.reset(); }
@@ -101,6 +114,11 @@ private:
     /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.
     Result<std::size_t> move_some(std::size_t limit);
     Result<std::size_t> copy_some(std::size_t limit);
+    /// Where the oldest bytes are that are not in the log.
+    [[nodiscard]] int source() const;
+    /// As much of `limit` as may be asked of it.
+    [[nodiscard]] std::size_t within_source(std::size_t limit) const;
+    void note_taken(std::size_t bytes);
     [[nodiscard]] Pumped pump_staged(std::size_t budget);
     [[nodiscard]] Pumped write_staged(bool takes_partial);
     /// The log has reached its limit: how much of the pipe belongs to its last line; 0: it is full.
@@ -110,6 +128,7 @@ private:
     Error error_;
     std::shared_ptr<LogFile> log_;
     std::unique_ptr<Staged> staged_;  // few pumps have one
+    std::unique_ptr<Relay> relay_;    // likewise
     std::unique_ptr<Copied> copied_;  // copy mode
     std::int64_t offset_ = 0;
     std::uint64_t bytes_ = 0;

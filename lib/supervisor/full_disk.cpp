@@ -57,7 +57,7 @@ void Outputs::retry(const Key& key, Entry& entry, Instant now) {
 
 void Outputs::discard(const Key& key, Entry& entry, std::size_t budget) {
     while (budget > 0) {
-        const auto thrown = sys::discard_from_pipe(entry.pump.pipe(), budget);
+        const auto thrown = entry.pump.discard(budget);
         if (!thrown && thrown.error().code == EAGAIN) return;
         if (!thrown || *thrown == 0) {
             if (entry.lost_bytes > 0) {

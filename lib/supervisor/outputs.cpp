@@ -41,6 +41,10 @@ wire::HeldKey staging_key(Run run, Stream stream) {
     return key_of(wire::HeldKind::staging, run, static_cast<std::uint16_t>(stream));
 }
 
+wire::HeldKey relay_key(Run run, Stream stream) {
+    return key_of(wire::HeldKind::relay, run, static_cast<std::uint16_t>(stream));
+}
+
 wire::HeldKey path_key(Run run, Stream stream) {
     return key_of(wire::HeldKind::log_path, run, static_cast<std::uint16_t>(stream));
 }
@@ -57,7 +61,8 @@ Outputs::Outputs(ev::Loop& loop, KeeperLink& keeper, Logs& logs, SlotChange on_s
 
 Status Outputs::open(Run run, Stream stream, sys::UniqueFd pipe, const std::string& path,
                      const core::LogSpec& spec) {
-    return open_entry({run, stream}, {.pipe = std::move(pipe), .staging = {}}, path, spec, {});
+    return open_entry({run, stream}, {.pipe = std::move(pipe), .staging = {}, .relay = {}}, path,
+                      spec, {});
 }
 
 Status Outputs::open_entry(const Key& key, Held held, const std::string& path,
@@ -76,9 +81,11 @@ Status Outputs::open_entry(const Key& key, Held held, const std::string& path,
         partials_.erase(key);
     }
     if (held.staging.is_open()) attach_staging(key, pump, std::move(held.staging), former);
+    if (held.relay.is_open()) attach_relay(key, pump, std::move(held.relay));
     if (spec) apply_format(key, pump, *spec);
     const auto position = entries_.emplace(key, Entry{std::move(pump)}).first;
     if (auto watched = watch(key, position->second); !watched) {
+        uncount(position->second);
         entries_.erase(position);
         return watched;
     }
@@ -104,6 +111,40 @@ void Outputs::attach_staging(const Key& key, capture::Pump& pump, sys::UniqueFd 
     pump.stage(std::move(*staging), format, &sys::wall_ms);
 }
 
+/// A pump that is staged has no relay: then the predecessor died between emptying it and dropping
+/// it.
+void Outputs::attach_relay(const Key& key, capture::Pump& pump, sys::UniqueFd pipe) {
+    auto relay = capture::Relay::attach(std::move(pipe));
+    if (relay && !pump.is_staged()) return use_relay(pump, std::move(*relay));
+    keeper_.drop(relay_key(key.run, key.stream));
+}
+
+/// It writes as fast as we read: with a relay nobody waits for the other.
+void Outputs::begin_relay(const Key& key, Entry& entry) {
+    const bool can = !entry.pump.has_relay() && !entry.pump.is_staged() &&
+                     entry.pump.mode() == capture::Pump::Mode::splice && relays_ < kMostRelays;
+    if (!can) return;
+    auto relay = capture::Relay::create();
+    if (!relay) return;  // it is only slower
+    keeper_.hold(relay_key(key.run, key.stream), relay->descriptor());
+    use_relay(entry.pump, std::move(*relay));
+}
+
+void Outputs::use_relay(capture::Pump& pump, capture::Relay relay) {
+    pump.use(std::move(relay));
+    ++relays_;
+}
+
+/// False: what is in it cannot be written now.
+bool Outputs::give_up_relay(const Key& key, capture::Pump& pump) {
+    if (!pump.has_relay()) return true;
+    if (pump.relayed() > 0) return false;
+    pump.give_up_relay();
+    --relays_;
+    keeper_.drop(relay_key(key.run, key.stream));
+    return true;
+}
+
 void Outputs::apply_format(const Key& key, capture::Pump& pump, const core::LogSpec& spec) {
     // A staged pump with the format of a plain log passes bytes on as they are.
     if (pump.is_staged()) pump.set_format(format_of(spec));
@@ -114,6 +155,7 @@ void Outputs::apply_format(const Key& key, capture::Pump& pump, const core::LogS
         keeper_.drop(staging_key(key.run, key.stream));
         return;
     }
+    if (!give_up_relay(key, pump)) return;
     auto staging = capture::Staging::create();
     if (!staging) {
         log::error(fmt::format("{}: no memory for a staging file; its lines stay as they are",
@@ -131,6 +173,9 @@ void Outputs::resume(Run run, Stream stream, Held held, const std::string& path,
     if (held.staging.is_open()) {
         if (auto staging = sys::duplicate(held.staging.get())) spare.staging = std::move(*staging);
     }
+    if (held.relay.is_open()) {
+        if (auto relay = sys::duplicate(held.relay.get())) spare.relay = std::move(*relay);
+    }
     const auto opened = open_entry({run, stream}, std::move(held), path, spec, former);
     if (opened) return;
     log::error(fmt::format("{}: {}: {}; trying again", path, op_name(opened.error().op),
@@ -142,11 +187,15 @@ void Outputs::resume(Run run, Stream stream, Held held, const std::string& path,
 void Outputs::write_staged() {
     std::vector<Key> waiting;
     for (const auto& [key, entry] : entries_) {
-        if (entry.pump.has_partial()) waiting.push_back(key);
+        if (entry.pump.has_partial() || entry.pump.relayed() > 0) waiting.push_back(key);
     }
     for (const Key& key : waiting) {
         Entry& entry = entries_.at(key);
-        act_on(key, entry, pump(entry, 0));
+        entry.is_stale = entry.pump.relayed() > 0;  // lines are looked at behind what is in there
+        act_on(key, entry, pump(entry, entry.pump.relayed()));
+        const auto found = entries_.find(key);
+        if (found == entries_.end() || !entry.is_stale) continue;
+        if (entry.flow == Flow::runs) retarget(key, entry);
     }
 }
 
@@ -196,7 +245,7 @@ void Outputs::close(Run run) {
 /// It is about to be erased.
 void Outputs::uncount(const Entry& entry) {
     if (entry.flow != Flow::runs) --blocked_;
-    if (entry.is_wide) --wide_;
+    if (entry.pump.has_relay()) --relays_;
 }
 
 void Outputs::remove(const Key& key) {
@@ -206,6 +255,7 @@ void Outputs::remove(const Key& key) {
     uncount(entry);
     if (entry.is_path_held) keeper_.drop(path_key(key.run, key.stream));
     if (entry.pump.is_staged()) keeper_.drop(staging_key(key.run, key.stream));
+    if (entry.pump.has_relay()) keeper_.drop(relay_key(key.run, key.stream));
     entries_.erase(found);
     partials_.erase(key);
     keeper_.drop(held_key(key.run, key.stream));
@@ -228,12 +278,7 @@ void Outputs::on_ready(const Key& key, bool is_drained) {
     if (is_over) return remove(key);
     if (entry.flow == Flow::discards) return discard(key, entry, kBudgetPerTurn);
     const capture::Pumped result = pump(entry, kBudgetPerTurn);
-    // It writes as fast as we read: fewer and larger steps cost both of us less.
-    if (result == capture::Pumped::more && !entry.is_wide && wide_ < kMostWide) {
-        entry.is_wide = true;
-        ++wide_;
-        sys::widen_pipe(entry.pump.pipe());
-    }
+    if (result == capture::Pumped::more) begin_relay(key, entry);
     act_on(key, entry, result);
 }
 
@@ -306,13 +351,14 @@ void Outputs::retarget(const Key& key, Entry& entry) {
     logs_.update(path, target->spec);
     const bool is_staged = entry.pump.is_staged();
     if (path == entry.pump.path() && !is_staged && !looks_at_lines(target->spec)) return;
-    if (path != entry.pump.path()) {
-        // What was read before the change belongs into the log of before.
-        if (flush(entry) != capture::Pumped::idle) {
-            entry.is_stale = true;
-            if (entry.flow == Flow::runs) begin_waiting(key, entry);
-            return;
-        }
+    // What was read before the change belongs into the log of before.
+    const bool is_moved = path != entry.pump.path();
+    if ((is_moved || !is_staged) && flush(entry) != capture::Pumped::idle) {
+        entry.is_stale = true;
+        if (entry.flow == Flow::runs) begin_waiting(key, entry);
+        return;
+    }
+    if (is_moved) {
         auto log = logs_.open(path, target->spec);
         if (!log) {
             log::error(fmt::format("{}: {}; {} goes on", path, std::strerror(log.error().code),

@@ -8,8 +8,8 @@
 // wait in the pipe; from then on what would fill it is thrown away and counted, until the log takes
 // something again. Then a line in the log says how much is missing there.
 //
-// Owns: our duplicates of the read ends, of the staging files and of the log files; the watches.
-// The keeper holds the pipes and the staging files for our successor.
+// Owns: our duplicates of the read ends, of the relays, of the staging files and of the log files;
+// the watches. The keeper holds all but the log files for our successor.
 #pragma once
 
 #include <functional>
@@ -32,6 +32,7 @@ enum class Stream : std::uint8_t { output, error_output };
 
 [[nodiscard]] wire::HeldKey held_key(Run run, Stream stream);
 [[nodiscard]] wire::HeldKey staging_key(Run run, Stream stream);
+[[nodiscard]] wire::HeldKey relay_key(Run run, Stream stream);
 [[nodiscard]] wire::HeldKey path_key(Run run, Stream stream);
 
 /// What the logs of an instance suffer from.
@@ -50,8 +51,9 @@ public:
     /// Four pipes' capacity: enough to keep a firehose flowing, little enough to let others have
     /// their turn.
     static constexpr std::size_t kBudgetPerTurn = std::size_t{256} << 10U;
-    /// So many pipes are widened: a user who is not root has 16,384 pages for all pipes (pipe(7)).
-    static constexpr std::size_t kMostWide = 16;
+    /// So many outputs get a relay: a user who is not root has 16,384 pages for all pipes
+    /// (pipe(7)).
+    static constexpr std::size_t kMostRelays = 64;
 
     /// `on_slot_change(slot, is_busy)`: the first pipe of a slot was opened, or its last one
     /// closed.
@@ -74,6 +76,7 @@ public:
     struct Held {
         sys::UniqueFd pipe;
         sys::UniqueFd staging;  // may be none
+        sys::UniqueFd relay;    // may be none
     };
     /// As `open`, and finishes what was cut off by the kill; a log that cannot be opened now is
     /// tried again every kRetryInterval. Without `spec` lines are treated as the predecessor did.
@@ -123,7 +126,6 @@ private:
         std::uint64_t lost_bytes = 0;          // since the log took something last
         std::uint64_t all_lost_bytes = 0;
         bool is_path_held = false;
-        bool is_wide = false;   // the pipe has been given more room
         bool is_over = false;   // the run has ended
         bool is_stale = false;  // its target has changed, and what is staged could not be written
     };
@@ -141,6 +143,10 @@ private:
                                     const std::vector<std::string>& former);
     void attach_staging(const Key& key, capture::Pump& pump, sys::UniqueFd staging,
                         const std::vector<std::string>& former);
+    void attach_relay(const Key& key, capture::Pump& pump, sys::UniqueFd pipe);
+    void begin_relay(const Key& key, Entry& entry);
+    void use_relay(capture::Pump& pump, capture::Relay relay);
+    [[nodiscard]] bool give_up_relay(const Key& key, capture::Pump& pump);
     void apply_format(const Key& key, capture::Pump& pump, const core::LogSpec& spec);
     void open_again();
     void retarget(const Key& key, Entry& entry);
@@ -168,7 +174,7 @@ private:
     std::vector<Unopened> unopened_;
     /// Unfinished lines, and until when they wait; no time yet: noted in this turn.
     std::unordered_map<Key, std::optional<Instant>, KeyHash> partials_;
-    std::size_t wide_ = 0;
+    std::size_t relays_ = 0;
     std::size_t blocked_ = 0;
     std::optional<Instant> retry_at_;
 };

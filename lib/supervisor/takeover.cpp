@@ -272,12 +272,15 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
     using Key = std::pair<Run, std::uint16_t>;  // stream
     std::map<Key, std::string> paths_of_forgotten;
     std::map<Key, sys::UniqueFd> stagings;
+    std::map<Key, sys::UniqueFd> relays;
     for (HeldDescriptor& item : held) {
         const Key key{{Slot{item.key.slot}, Generation{item.key.generation}}, item.key.index};
         if (item.key.kind == wire::HeldKind::log_path) {
             paths_of_forgotten[key] = read_held_text(item.fd.get()).value_or("");
         } else if (item.key.kind == wire::HeldKind::staging) {
             stagings[key] = std::move(item.fd);
+        } else if (item.key.kind == wire::HeldKind::relay) {
+            relays[key] = std::move(item.fd);
         }
     }
     for (HeldDescriptor& item : held) {
@@ -294,8 +297,9 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
             link_.drop(item.key);
             continue;
         }
-        Outputs::Held output{.pipe = std::move(item.fd), .staging = {}};
+        Outputs::Held output{.pipe = std::move(item.fd), .staging = {}, .relay = {}};
         if (auto staging = stagings.extract(key)) output.staging = std::move(staging.mapped());
+        if (auto relay = relays.extract(key)) output.relay = std::move(relay.mapped());
         if (forgotten != paths_of_forgotten.end()) {
             outputs_.resume(run, stream, std::move(output), forgotten->second, std::nullopt, {});
             outputs_.keep_paths(run.slot);
@@ -307,6 +311,9 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
     }
     for (const auto& [key, staging] : stagings) {
         link_.drop(staging_key(key.first, static_cast<Stream>(key.second)));
+    }
+    for (const auto& [key, relay] : relays) {
+        link_.drop(relay_key(key.first, static_cast<Stream>(key.second)));
     }
     outputs_.write_staged();
 }

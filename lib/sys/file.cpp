@@ -229,6 +229,15 @@ Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset, std
     return static_cast<std::size_t>(moved);
 }
 
+Result<std::size_t> splice_to_pipe(int from, int to, std::size_t count) {
+    if (const int code = injected_error(Failpoint::sys_splice)) return fail(Op::splice, code);
+    const auto moved = retry_interrupted([&] {
+        return ::splice(from, nullptr, to, nullptr, count, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    });
+    if (moved < 0) return fail(Op::splice, errno);
+    return static_cast<std::size_t>(moved);
+}
+
 Result<std::size_t> peek_pipe(int pipe, std::span<std::byte> buffer) {
     // The copy shares the pipe's pages, so it costs no more than reading it does.
     const auto copy = open_pipe();
@@ -253,12 +262,6 @@ Result<std::size_t> bytes_in_pipe(int pipe) {
     int count = 0;
     if (::ioctl(pipe, FIONREAD, &count) != 0) return fail(Op::read, errno);
     return static_cast<std::size_t>(count);
-}
-
-void widen_pipe(int pipe) {
-    // The kernel's own default of /proc/sys/fs/pipe-max-size. Refused, it stays as it is.
-    constexpr int kWidest = 1024 * 1024;
-    if (::fcntl(pipe, F_GETPIPE_SZ) < kWidest) ::fcntl(pipe, F_SETPIPE_SZ, kWidest);
 }
 
 std::size_t pipe_capacity(int pipe) {

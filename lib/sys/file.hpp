@@ -77,6 +77,11 @@ void write_if_ready(int fd, std::string_view line);
 [[nodiscard]] Result<std::size_t> splice_to_file(int pipe, int file, std::int64_t* offset,
                                                  std::size_t count);
 
+/// Moves at most `count` bytes from a pipe to another one, without copying them and as one step for
+/// the kernel. 0: the end of the first was reached. Errors: EAGAIN (the first is empty, or the other
+/// one full), EINVAL (one of them is no pipe).
+[[nodiscard]] Result<std::size_t> splice_to_pipe(int from, int to, std::size_t count);
+
 /// Copies what waits in a pipe without taking it out; what tee(2) shows at once, at most as much as
 /// fits into `buffer`. 0: the pipe's end was reached. Errors: EAGAIN (pipe empty), EINVAL (no
 /// pipe).
@@ -87,9 +92,6 @@ void write_if_ready(int fd, std::string_view line);
 
 /// Bytes that wait in a pipe or stream socket (FIONREAD).
 [[nodiscard]] Result<std::size_t> bytes_in_pipe(int pipe);
-/// Up to what an unprivileged user may ask for, or less where this user has too much already: only
-/// ever more than before. pipe(7), F_SETPIPE_SZ.
-void widen_pipe(int pipe);
 /// Bytes that it holds at most. Where the kernel does not say: its default, 64 KiB.
 [[nodiscard]] std::size_t pipe_capacity(int pipe);
 

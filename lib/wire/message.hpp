@@ -81,6 +81,7 @@ enum class HeldKind : std::uint16_t {
     stored = 18,  // a descriptor that a worker has stored; generation: its id
     stored_label = 19,  // sealed memfd that says whose it is; generation: its id
     process = 20,  // pidfd of a run: slot, generation. Not held: only in an estate (estate.hpp)
+    relay = 21,    // pipe between an output and its log (lib/capture/relay.hpp); index as staging
 };
 
 struct HeldKey {

@@ -1,6 +1,8 @@
-// firehose BYTES [STOPS]: writes exactly that many bytes to stdout as fast as they are taken, in
+// firehose BYTES [STOPS [PIPE]]: writes exactly that many bytes to stdout as fast as they are taken, in
 // lines of 64 that count up, then exits 0. On its way it suspends itself STOPS times, at equal
-// distances, until somebody sends SIGCONT.
+// distances, until somebody sends SIGCONT. PIPE: its stdout is a pipe
+// and gets room for so many bytes.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +14,7 @@
 int main(int argc, char** argv) {
     const unsigned long long total = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
     const unsigned long long stops = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
+    if (argc > 3 && ::fcntl(1, F_SETPIPE_SZ, std::atoi(argv[3])) < 0) return 112;
     const unsigned long long distance = total / (stops + 1);
     unsigned long long stopped = 0;
     unsigned long long written = 0;

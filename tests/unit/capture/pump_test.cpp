@@ -36,13 +36,32 @@ struct Fixture {
         REQUIRE(copy);
         auto pump = Pump::open(std::move(*copy), log);
         REQUIRE(pump);
+        if (relay.is_open()) {
+            auto taken = sys::duplicate(relay.get());
+            REQUIRE(taken);
+            auto attached = Relay::attach(std::move(*taken));
+            REQUIRE(attached);
+            pump->use(std::move(*attached));
+        }
         return std::move(*pump);
     }
     void write(std::string_view bytes) const { REQUIRE(sys::write_all(writer.get(), bytes)); }
 
     sys::UniqueFd writer;
     sys::UniqueFd reader;
+    sys::UniqueFd relay;  // in custody, where there is one
     std::string log;
+};
+
+/// Everything goes through a relay.
+struct RelayFixture : Fixture {
+    explicit RelayFixture(std::string path) : Fixture(std::move(path)) {
+        const auto made = Relay::create();
+        REQUIRE(made);
+        auto copy = sys::duplicate(made->descriptor());
+        REQUIRE(copy);
+        relay = std::move(*copy);
+    }
 };
 
 /// A socket pair instead of a pipe: splice(2) refuses it with EINVAL, which forces the copy mode on
@@ -285,8 +304,10 @@ TEST_CASE("capture/pump: a file that takes nothing blocks without a loss and goe
     const PlaceForFiles place;
     Fixture piped(place.file("spliced"));
     SocketFixture socketed(place.file("copied"));
+    RelayFixture relayed(place.file("relayed"));
     const std::string text = numbered_stream(50'000);
-    for (Fixture* fixture : {&piped, static_cast<Fixture*>(&socketed)}) {
+    for (Fixture* fixture :
+         {&piped, static_cast<Fixture*>(&socketed), static_cast<Fixture*>(&relayed)}) {
         CAPTURE(fixture->log);
         Pump pump = fixture->open();
         fixture->write(text);
@@ -456,10 +477,11 @@ TEST_CASE("capture/limit: a stream in archives and log is the stream, whatever t
     }
 }
 
-TEST_CASE("capture/limit: a kill at any moment of a rotation loses and doubles nothing") {
-    const PlaceForFiles place;
+namespace {
+
+/// Pumps through rotations and is killed, again and again, until the worker's end has come.
+void pump_under_kills(Fixture& fixture, const PlaceForFiles& place) {
     const std::string text = numbered_stream(12U << 20U);
-    Fixture fixture(place.file("log"));
     Child worker([&] { static_cast<void>(sys::write_all(fixture.writer.get(), text)); });
     fixture.writer.reset();
     const auto archive = [&](std::size_t number) {
@@ -487,11 +509,76 @@ TEST_CASE("capture/limit: a kill at any moment of a rotation loses and doubles n
         ::poll(&waited, 1, 20000);
         has_ended = (waited.revents & POLLIN) == 0;
     }
+    CHECK(fixture.open().flush() == Pumped::idle);
     std::string all;
     for (std::size_t i = 0; std::filesystem::exists(archive(i)); ++i) all += contents(archive(i));
     CHECK((all + contents(fixture.log)) == text);
     CHECK(kills > 20);
     MESSAGE(kills << " kills");
+}
+
+}  // namespace
+
+TEST_CASE("capture/limit: a kill at any moment of a rotation loses and doubles nothing") {
+    const PlaceForFiles place;
+    Fixture fixture(place.file("log"));
+    pump_under_kills(fixture, place);
+}
+
+TEST_CASE("capture/relay: a kill at any moment between the pipes loses and doubles nothing") {
+    const PlaceForFiles place;
+    RelayFixture fixture(place.file("log"));
+    pump_under_kills(fixture, place);
+}
+
+TEST_CASE("capture/relay: what a predecessor has left in it comes first, and alone by flush") {
+    const PlaceForFiles place;
+    RelayFixture fixture(place.file("log"));
+    fixture.write("first\n");
+    REQUIRE(sys::splice_to_pipe(fixture.reader.get(), fixture.relay.get(), 100) == 6U);
+    fixture.write("second\n");
+    Pump pump = fixture.open();
+    CHECK(pump.relayed() == 6);
+    CHECK(pump.has_taken());
+    CHECK(pump.flush() == Pumped::idle);
+    CHECK(contents(fixture.log) == "first\n");
+    CHECK_FALSE(pump.has_taken());
+    CHECK(pump.flush() == Pumped::idle);
+    CHECK(pump.pump(kBudget) == Pumped::idle);
+    CHECK(contents(fixture.log) == "first\nsecond\n");
+}
+
+TEST_CASE("capture/relay: what is thrown away is the oldest") {
+    const PlaceForFiles place;
+    RelayFixture fixture(place.file("log"));
+    fixture.write("first\nsecond\n");
+    REQUIRE(sys::splice_to_pipe(fixture.reader.get(), fixture.relay.get(), 6) == 6U);
+    Pump pump = fixture.open();
+    CHECK(pump.discard(2) == 2U);
+    CHECK(pump.discard(100) == 4U);
+    CHECK(pump.discard(3) == 3U);
+    CHECK(pump.drain() == Pumped::idle);
+    CHECK(contents(fixture.log) == "ond\n");
+}
+
+TEST_CASE("capture/relay: a log that cannot be spliced to gets by copying what is in it") {
+    const PlaceForFiles place;
+    RelayFixture fixture(place.file("log"));
+    const std::string text = numbered_stream(50'000);
+    fixture.write(text.substr(0, 30'000));
+    Pump pump = fixture.open();
+    auto full = LogFile::open("/dev/full");
+    REQUIRE(full);
+    pump.set_log(std::make_shared<LogFile>(std::move(*full)));
+    CHECK(pump.pump(kBudget) == Pumped::blocked);
+    CHECK(pump.mode() == Pump::Mode::copy);
+    fixture.write(text.substr(30'000));
+    auto again = LogFile::open(fixture.log);
+    REQUIRE(again);
+    pump.set_log(std::make_shared<LogFile>(std::move(*again)));
+    fixture.writer.reset();
+    CHECK(pump.drain() == Pumped::ended);
+    CHECK(contents(fixture.log) == text);
 }
 
 TEST_CASE("capture/log: a file that somebody moved away is opened anew and not renamed") {
