@@ -30,7 +30,10 @@ public:
 
     bool start_object(std::size_t /*unknown*/) { return enter(Json::object()); }
     bool start_array(std::size_t /*unknown*/) { return enter(Json::array()); }
-    bool end_object() { return leave(); }
+    bool end_object() {
+        usual_fields_ = std::get<Json::Fields>(open_.back()->value_).size();
+        return leave();
+    }
     bool end_array() { return leave(); }
 
     bool key(const std::string& name) {
@@ -48,6 +51,7 @@ public:
         if (same != fields.end()) {
             return refuse("field \"" + clip(name) + "\" stands twice in one object");
         }
+        if (fields.empty()) fields.reserve(std::min(usual_fields_, kMostReserved));
         field_ = &fields.emplace_back(Field{name, {}}).value;
         return true;
     }
@@ -106,8 +110,11 @@ private:
         return field_;
     }
 
+    static constexpr std::size_t kMostReserved = 32;
+
     ParseBounds bounds_;
     std::size_t values_ = 0;
+    std::size_t usual_fields_ = 0;  // of the last object that ended: mostly the next has as many
     Json document_;
     std::vector<Json*> open_;
     Json* field_ = nullptr;  // of the innermost object: what its last key stands for

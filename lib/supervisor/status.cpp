@@ -66,17 +66,20 @@ bool is_selected(const std::vector<std::string>& selectors, const core::WorkerSp
            });
 }
 
-double CpuSamples::percent(Run run, std::uint64_t cpu_ns, Instant started, Instant now) {
+std::optional<double> CpuSamples::percent(Run run, std::int32_t pid, Instant started,
+                                          Instant now) {
     Sample& sample = samples_[run.slot];
     if (sample.generation != run.generation) {
         sample = {.generation = run.generation, .at = started, .cpu_ns = 0, .percent = 0};
     }
     const Duration age = now - sample.at;
     if (age >= kMinAge) {
-        const std::uint64_t used = cpu_ns - std::min(cpu_ns, sample.cpu_ns);
+        const auto cpu_ns = sys::process_cpu_ns(pid);
+        if (!cpu_ns) return std::nullopt;
+        const std::uint64_t used = *cpu_ns - std::min(*cpu_ns, sample.cpu_ns);
         const double share = static_cast<double>(used) / static_cast<double>(age.count());
         sample = {
-            .generation = run.generation, .at = now, .cpu_ns = cpu_ns, .percent = share * 100.0};
+            .generation = run.generation, .at = now, .cpu_ns = *cpu_ns, .percent = share * 100.0};
     }
     return std::round(sample.percent * 10.0) / 10.0;
 }
@@ -225,11 +228,11 @@ void StatusReader::read_process(const core::Place& place, ctl::WorkerStatus& row
 }
 
 void StatusReader::read_usage(const core::Place& place, ctl::WorkerStatus& row, Instant now) {
-    const auto usage = sys::process_usage(*row.pid);
+    const auto rss = sys::process_rss(*row.pid);
     const auto record = keeper_.slot(place.slot);
-    if (!usage || !record) return;
-    row.rss_bytes = usage->rss_bytes;
-    row.cpu_percent = cpu_.percent({place.slot, place.instance.generation}, usage->cpu_ns,
+    if (!rss || !record) return;
+    row.rss_bytes = *rss;
+    row.cpu_percent = cpu_.percent({place.slot, place.instance.generation}, *row.pid,
                                    from_ns(record->spawned_ns), now);
 }
 

@@ -27,7 +27,9 @@ class CpuSamples {
 public:
     static constexpr Duration kMinAge = std::chrono::milliseconds{500};
 
-    [[nodiscard]] double percent(Run run, std::uint64_t cpu_ns, Instant started, Instant now);
+    /// Nothing: the process is gone. It is looked at only where the sample is old enough.
+    [[nodiscard]] std::optional<double> percent(Run run, std::int32_t pid, Instant started,
+                                                Instant now);
     void forget(Slot slot) { samples_.erase(slot); }
 
 private:

@@ -172,9 +172,8 @@ std::uint64_t ticks_now() {
            static_cast<std::uint64_t>(time.tv_nsec) / kNsPerTick;
 }
 
-/// statm and the process's own clock: /proc/<pid>/stat says the same and costs the kernel twice as
-/// much, and counts the time in ticks.
-Result<ProcessUsage> process_usage(std::int32_t pid) {
+/// statm: /proc/<pid>/stat says the same and costs the kernel twice as much.
+Result<std::uint64_t> process_rss(std::int32_t pid) {
     static const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     std::array<char, 64> path{};
     std::snprintf(path.data(), path.size(), "/proc/%d/statm", pid);
@@ -184,15 +183,19 @@ Result<ProcessUsage> process_usage(std::int32_t pid) {
         return fail(Op::read, ESRCH);
     }
     const char* const resident = std::strchr(text.data(), ' ');
+    if (resident == nullptr) return fail(Op::read, ESRCH);
+    return std::strtoull(resident, nullptr, 10) * page;
+}
+
+/// By the process's own clock, which does not count in ticks.
+Result<std::uint64_t> process_cpu_ns(std::int32_t pid) {
     clockid_t clock{};
     timespec used{};
-    if (resident == nullptr || ::clock_getcpuclockid(pid, &clock) != 0 ||
-        ::clock_gettime(clock, &used) != 0) {
+    if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &used) != 0) {
         return fail(Op::read, ESRCH);
     }
-    return ProcessUsage{.rss_bytes = std::strtoull(resident, nullptr, 10) * page,
-                        .cpu_ns = static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000U +
-                                  static_cast<std::uint64_t>(used.tv_nsec)};
+    return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000U +
+           static_cast<std::uint64_t>(used.tv_nsec);
 }
 
 std::optional<ProcessEnd> end_of_zombie(std::int32_t pid) {

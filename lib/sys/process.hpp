@@ -90,12 +90,10 @@ struct ProcessEnd {
 [[nodiscard]] std::uint64_t ticks_now();
 inline constexpr std::uint64_t kTicksPerSecond = 100;  // sysconf(_SC_CLK_TCK), on every Linux
 
-struct ProcessUsage {
-    std::uint64_t rss_bytes = 0;
-    std::uint64_t cpu_ns = 0;  // user and system
-};
-/// Errors: {read, ESRCH} when it is gone.
-[[nodiscard]] Result<ProcessUsage> process_usage(std::int32_t pid);
+/// Memory of a process that is in RAM, in bytes. Errors: {read, ESRCH} when it is gone.
+[[nodiscard]] Result<std::uint64_t> process_rss(std::int32_t pid);
+/// CPU time of all its threads, user and system, in nanoseconds. Errors: {read, ESRCH} likewise.
+[[nodiscard]] Result<std::uint64_t> process_cpu_ns(std::int32_t pid);
 
 [[nodiscard]] Status become_subreaper();
 void ignore_signal(int signal);

@@ -156,15 +156,20 @@ TEST_CASE("sys/identity: a process name with blanks and brackets does not shift 
 }
 
 TEST_CASE("sys/usage: this process has memory, and its processor time grows with its work") {
-    const auto usage = process_usage(::getpid());
-    REQUIRE(usage);
-    CHECK(usage->rss_bytes > 100'000);
+    const auto rss = process_rss(::getpid());
+    const auto before = process_cpu_ns(::getpid());
+    REQUIRE(rss);
+    REQUIRE(before);
+    CHECK(*rss > 100'000);
     const Instant deadline = monotonic_now() + std::chrono::seconds{20};
-    std::uint64_t used = usage->cpu_ns;
-    while (used < usage->cpu_ns + 20'000'000 && monotonic_now() < deadline) {
-        used = process_usage(::getpid()).value_or(ProcessUsage{}).cpu_ns;
+    std::uint64_t used = *before;
+    while (used < *before + 20'000'000 && monotonic_now() < deadline) {
+        used = process_cpu_ns(::getpid()).value_or(0);
     }
-    CHECK(used >= usage->cpu_ns + 20'000'000);
+    CHECK(used >= *before + 20'000'000);
+    constexpr std::int32_t kNobody = (1 << 22) + 1;  // pids end before (proc(5), pid_max)
+    CHECK(process_rss(kNobody).error().code == ESRCH);
+    CHECK(process_cpu_ns(kNobody).error().code == ESRCH);
 }
 
 TEST_CASE("sys/signals: a blocked signal is taken from its descriptor, once") {
