@@ -154,12 +154,14 @@ void Router::on_line(Run from, std::string_view line, Instant now) {
     Member* const sender = member(from);
     if (sender == nullptr || sender->record == nullptr) return;
     if (sender->record->has_spoken == 0) channel::publish(sender->record->has_spoken, 1);
+    if (const Json* const known = repeated_.find(line)) return take(*sender, *known);
     line_ = line;
     const auto incoming = parse_line(json_, line);
     if (!incoming) {
         ++sender->record->counts.malformed;
         return;
     }
+    if (std::holds_alternative<in::Application>(*incoming)) repeated_.remember(line);
     std::visit([&](const auto& message) { handle(*sender, message, now); }, *incoming);
 }
 
@@ -180,24 +182,24 @@ void Router::complete(Run from, std::string_view line) {
     }
 }
 
-void Router::handle(Member& from, const in::Application& message, Instant) {
+void Router::handle(Member& from, const in::Application&, Instant) {
+    take(from, json_);
+}
+
+/// A message of an application.
+void Router::take(const Member& from, const Json& json) {
     if (world_.is_observed()) {
         const std::string name = name_of(from);
-        world_.observe({.from = name, .topic = {}, .data = message.message.text});
+        world_.observe({.from = name, .topic = {}, .data = json.root().text});
     }
-    apply_rules(from, json_);
+    apply_rules(from, json);
 }
 
 /// The socket is closed; Node is told at once, or it would keep back everything that it has to say
 /// after it.
 void Router::handle(Member& from, const in::Handle& message, Instant) {
     world_.deliver(from.run, handle_ack_line());
-    if (!message.message || !is_application(inner_, message.message->text)) return;
-    if (world_.is_observed()) {
-        const std::string name = name_of(from);
-        world_.observe({.from = name, .topic = {}, .data = message.message->text});
-    }
-    apply_rules(from, inner_);
+    if (message.message && is_application(inner_, message.message->text)) take(from, inner_);
 }
 
 void Router::handle(Member& from, const in::SocketCount& message, Instant) {

@@ -21,6 +21,7 @@
 #include "base/time.hpp"
 #include "channel/envelope.hpp"
 #include "channel/record.hpp"
+#include "channel/repeated.hpp"
 #include "channel/store_door.hpp"
 #include "core/spec.hpp"
 
@@ -141,6 +142,7 @@ private:
     void handle(Member& from, const in::Store& message, Instant now);
     void handle(Member& from, const in::Invalid& message, Instant now);
 
+    void take(const Member& from, const Json& json);
     void apply_rules(const Member& from, const Json& json);
     void apply(const Member& from, std::size_t number, const Json& json);
     void broadcast(std::string_view type, std::string_view value);
@@ -167,6 +169,7 @@ private:
     World& world_;
     Json json_;
     Json inner_;
+    RepeatedLine repeated_;
     std::string_view line_;  // the one that is being applied
     std::unordered_map<Slot, Member> members_;
     std::unordered_map<std::string, std::vector<Run>> by_name_;  // "api.0", and "api"

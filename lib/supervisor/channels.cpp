@@ -42,7 +42,7 @@ constexpr Duration kTrimDelay = std::chrono::seconds{1};
 /// Why: a worker that sends while the daemon sleeps has to wake it, which takes about as long as the
 /// message itself; a daemon that is faster than the worker would be woken for each.
 constexpr std::size_t kStreamLines = 8;
-constexpr Duration kRest = std::chrono::microseconds{100};
+constexpr Duration kRest = std::chrono::microseconds{400};
 
 std::string_view basename_of(std::string_view path) {
     const std::size_t slash = path.rfind('/');

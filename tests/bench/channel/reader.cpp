@@ -2,7 +2,7 @@
 // a message. Has the workers and listeners that primary.js has and reads what they write; it only
 // looks at the last line that came, for what has to be done at once ("ready", a question to be
 // answered, a message for the listeners), and drops the rest unread. From one that sends a stream it
-// reads every 100 us, as the daemon does, so that it is not woken for each message. Prints "ready"
+// reads every 400 us, as the daemon does, so that it is not woken for each message. Prints "ready"
 // when all are. A line on stdin goes to worker 0, one that begins with "*" to all of them without
 // that. The word INDEX in the listeners' command is the number of the listener.
 #include <poll.h>
@@ -25,7 +25,7 @@ namespace {
 constexpr std::size_t kReadBytes = 65536;
 /// So much at once is a stream.
 constexpr std::size_t kStreamBytes = 800;
-constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 100'000};
+constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 400'000};
 
 struct Worker {
     int fd = -1;

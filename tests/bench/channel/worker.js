@@ -8,6 +8,9 @@ const directory = process.argv[2];
 const now = () => Number(process.hrtime.bigint());
 const body = { type: 'updateCounter', increment: 1, pad: '' };
 body.pad = 'x'.repeat(100 - JSON.stringify(body).length);
+/** As long, and no two are the same. */
+const numbered = { type: 'updateCounter', increment: 1, number: 1000000, pad: '' };
+numbered.pad = 'x'.repeat(100 - JSON.stringify(numbered).length);
 
 function report(result) {
   const file = `${directory}/${process.pid}.json`;
@@ -18,10 +21,13 @@ function report(result) {
 let onReply = () => {};
 
 /** So many messages without a pause, and a question behind them: its answer says that all were taken. */
-function flood(count) {
+function flood(count, message) {
   const begin = now();
   onReply = () => report({ begin, end: now(), count });
-  for (let i = 0; i < count; ++i) process.send(body);
+  for (let i = 0; i < count; ++i) {
+    if (message === numbered) ++numbered.number;
+    process.send(message);
+  }
   process.send({ cluster: 'counter', key: 'mark', by: 0, id: 1 });
 }
 
@@ -52,7 +58,8 @@ function fan(count, topic) {
 
 process.on('message', (message) => {
   if (message.cluster === 'reply') return onReply();
-  if (message.go === 'flood') return flood(message.count);
+  if (message.go === 'flood') return flood(message.count, body);
+  if (message.go === 'numbered') return flood(message.count, numbered);
   if (message.go === 'trips') return trips(message.count);
   if (message.go === 'fan') return fan(message.count, message.topic);
 });

@@ -298,6 +298,48 @@ TEST_CASE("channel/router: the classic counter program needs a rule and no chang
     CHECK(t.world.take(3).empty());
 }
 
+TEST_CASE("channel/router: a message that comes again is taken again, by the rules of that moment") {
+    TestRouter t;
+    const auto rule = [](const char* key) {
+        return core::ChannelRule{.match = {{"type", std::string{"hit"}}},
+                                 .incr = key,
+                                 .by = "n",
+                                 .set = {},
+                                 .publish = {},
+                                 .forward = {},
+                                 .broadcast = {}};
+    };
+    const auto value = [&](const char* key) { return t.world.store.values[key].first; };
+    t.spec.rules.push_back(rule("one"));
+    const std::string long_text(RepeatedLine::kMaxBytes, 'x');
+    const std::string long_line = R"({"type":"hit","n":5,"pad":")" + long_text + "\"}";
+    {
+        // A buffer that holds something else afterwards, as the ring does.
+        std::string line = R"({"type":"hit","n":2})";
+        for (int i = 0; i < 3; ++i) t.say(static_cast<std::uint32_t>(i % 2), line);
+        line.replace(line.find('2'), 1, "3");
+        t.say(0, line);
+        line.assign(line.size(), '?');
+    }
+    CHECK(value("one") == "9");
+    t.say(0, R"({"type":"hit","n":3})");
+    t.say(0, R"({"type":"hit","n":30})");
+    t.say(0, R"({"type":"hit","n":30})");
+    CHECK(value("one") == "72");
+    for (int i = 0; i < 3; ++i) t.say(0, long_line);
+    CHECK(value("one") == "87");
+    t.spec.rules.front() = rule("two");
+    t.say(0, R"({"type":"hit","n":30})");
+    t.say(1, R"({"type":"hit","n":30})");
+    CHECK(value("one") == "87");
+    CHECK(value("two") == "60");
+    // What is no application's message is never taken for one.
+    for (int i = 0; i < 3; ++i) t.say(0, R"({"cluster":"incr","key":"two","by":1})");
+    for (int i = 0; i < 3; ++i) t.say(0, R"({"type":"hit","n":1)");
+    CHECK(value("two") == "63");
+    CHECK(t.counts(0).malformed == 3);
+}
+
 TEST_CASE("channel/router: a rule that names a missing field is reported once per worker") {
     TestRouter t;
     t.spec.rules.push_back({.match = {},
