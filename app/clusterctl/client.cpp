@@ -56,7 +56,8 @@ std::string hint_for(ctl::ErrorCode code) {
         case ctl::ErrorCode::method_not_found:
         case ctl::ErrorCode::invalid_request:
         case ctl::ErrorCode::invalid_params:
-            return "client and daemon may be of different versions: clusterctl version";
+            return "if this should be right, client and daemon are of different versions: "
+                   "clusterctl version";
         case ctl::ErrorCode::unknown_operation:
             return "see how things stand: clusterctl status";
         case ctl::ErrorCode::bad_config:

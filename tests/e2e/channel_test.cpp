@@ -67,6 +67,9 @@ signal.pause()
                     .code == 0);
         CHECK(daemon.worker("web.0").at("ready") == true);
         CHECK(daemon.worker("web.0").at("status_text") == "warm");
+        CHECK(daemon.ctl({"status"}).out.find(" MiB  warm\n") != std::string::npos);
+        CHECK(daemon.ctl({"describe", "web.0"}).out.find("  says       warm\n") !=
+              std::string::npos);
         CHECK(wait_until(
             [&] { return has_line(daemon.out_log("web.0"), "connected true fd undefined"); }));
         const std::string interpreter = program_or_skip("python3");

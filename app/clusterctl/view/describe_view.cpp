@@ -69,6 +69,7 @@ void add_state(const ctl::Description& description, const ViewOptions& options, 
         if (status.rss_bytes) process += ", memory " + format_bytes(*status.rss_bytes);
         page.item("process", process, kColumns);
     }
+    if (status.status_text) page.item("says", *status.status_text, kColumns);
     page.item("run",
               fmt::format("{}, {} since it was started by hand", description.run,
                           count_of(status.restarts, "automatic restart")),

@@ -33,24 +33,26 @@ std::string ready_text(const ctl::WorkerStatus& worker) {
     return worker.ready ? "yes" : "no";
 }
 
-/// What the other columns cannot say: when the next start is, and what the last run came to.
+/// What the other columns cannot say: what comes next, what is wrong, what the last run came to, and
+/// what this one says of itself.
 std::string info_text(const ctl::WorkerStatus& worker, std::int64_t now_ms) {
     std::string info;
-    if (worker.next_start_ms) {
-        info = "next start in " + format_duration(*worker.next_start_ms);
-    }
-    if (worker.log_problem) {
-        info += (info.empty() ? "log: " : "; log: ") + *worker.log_problem;
-    }
-    if (worker.is_outdated) info += std::string(info.empty() ? "" : "; ") + "not reloaded yet";
+    const auto add = [&info](const std::string& part) {
+        if (!info.empty()) info += "; ";
+        info += part;
+    };
+    if (worker.next_start_ms) add("next start in " + format_duration(*worker.next_start_ms));
+    if (worker.waits_for) add("waits for " + *worker.waits_for);
+    if (worker.log_problem) add("log: " + *worker.log_problem);
+    if (worker.is_outdated) add("not reloaded yet");
     const bool is_up = worker.state == "running" || worker.state == "starting";
     const bool was_asked_for = worker.last_exit && worker.last_exit->reason == "stopped";
     if (worker.last_exit && !is_up && !was_asked_for) {
-        if (!info.empty()) info += "; ";
-        info += describe_exit(*worker.last_exit);
+        add(describe_exit(*worker.last_exit));
         const std::int64_t age_ms = now_ms - worker.last_exit->at_ms;
         if (age_ms >= 1000) info += " " + format_duration(age_ms) + " ago";
     }
+    if (worker.status_text) add(*worker.status_text);
     return one_line(info);
 }
 
@@ -108,7 +110,7 @@ std::string daemon_line(const ctl::DaemonStatus& daemon, const ViewOptions& opti
 std::vector<std::string> status_fields() {
     return {"id",        "state",       "ready",     "pid",           "restarts",
             "uptime_ms", "rss_bytes",   "last_exit", "next_start_ms", "cpu_percent",
-            "reload",    "log_problem", "outdated"};
+            "reload",    "log_problem", "outdated",  "waits_for",     "status_text"};
 }
 
 std::string describe_exit(const ctl::LastExit& exit) {

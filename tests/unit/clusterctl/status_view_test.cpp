@@ -84,6 +84,20 @@ TEST_CASE("clusterctl/status_view: without a terminal everything is shown") {
         "/var/log/clusterd\n");
 }
 
+TEST_CASE("clusterctl/status_view: what an instance waits for, and what it says of itself") {
+    StatusAnswer status = sample();
+    status.workers.resize(2);
+    status.workers[0].status_text = "42 clients\x1b[2J";
+    status.workers[1].state = "waiting";
+    status.workers[1].next_start_ms.reset();
+    status.workers[1].last_exit.reset();
+    status.workers[1].waits_for = "db to be ready";
+    const std::string text = render_status(status, {0, false, kNow});
+    CHECK(text.find("48.0 MiB  42 clients") != std::string::npos);
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.find("  waits for db to be ready\n") != std::string::npos);
+}
+
 TEST_CASE("clusterctl/status_view: at 80 columns the info is cut") {
     CHECK(at_width(80) ==
           "id         state    ready   pid  uptime  restarts  cpu    memory  info\n"
