@@ -59,7 +59,9 @@ Pumped Pump::pump(std::size_t budget) {
             moved = rest ? move_some(std::min(left, *rest)) : rest;
         }
         if (!moved) {
-            if (moved.error().code == EAGAIN && moved.error().op != Op::write) return Pumped::idle;
+            const bool is_pipe_empty = moved.error().code == EAGAIN &&
+                                       moved.error().op != Op::write && relayed() == 0;
+            if (is_pipe_empty) return Pumped::idle;
             if (moved.error().code == EPIPE) return Pumped::ended;
             error_ = moved.error();
             return Pumped::blocked;
@@ -115,8 +117,8 @@ Pumped Pump::pump_staged(std::size_t budget) {
 
 Pumped Pump::flush() {
     if (staged_) return write_staged(true);
-    if (relayed() == 0) return Pumped::idle;
-    const Pumped result = pump(relayed());
+    if (taken() == 0) return Pumped::idle;
+    const Pumped result = pump(taken());
     return result == Pumped::more ? Pumped::idle : result;
 }
 
@@ -147,8 +149,7 @@ Pumped Pump::drain() {
 
 std::size_t Pump::drain_budget() const {
     const auto waiting = sys::bytes_in_pipe(pipe_.get());
-    const std::size_t unwritten = copied_ ? copied_->bytes.size() - copied_->begin : 0;
-    return waiting.value_or(kUnknownDrain) + relayed() + unwritten + kDrainExtra;
+    return waiting.value_or(kUnknownDrain) + taken() + kDrainExtra;
 }
 
 Result<std::size_t> Pump::move_some(std::size_t limit) {

@@ -68,8 +68,8 @@ public:
     [[nodiscard]] std::size_t relayed() const { return relay_ ? relay_->waiting() : 0; }
     /// Requires: relayed() is 0.
     void give_up_relay() { relay_.reset(); }
-    /// Throws away at most `limit` bytes, the oldest ones that are not in the log. 0: the pipe has
-    /// ended. Errors: EAGAIN (there are none). Of a pump that is not staged.
+    /// Throws away at most `limit` bytes, those in the relay first; what was read of them already
+    /// (staged, or to be copied) stays. 0: the pipe has ended. Errors: EAGAIN (there are none).
     [[nodiscard]] Result<std::size_t> discard(std::size_t limit);
     /// From now on lines are looked at: bytes go through `staging`, whose unfinished batch has been
     /// recovered. `wall_ms`: the time that lines get. Requires: no relay.
@@ -79,12 +79,13 @@ public:
     void set_format(const LineFormat& format) { staged_->format = format; }
     /// The beginning of a line of a shared log waits for its end; see flush().
     [[nodiscard]] bool has_partial() const { return staged_ && staged_->staging.waiting() > 0; }
-    /// Something of the pipe is here and not in the log.
-    [[nodiscard]] bool has_taken() const {
-        return is_staged() || relayed() > 0 || (copied_ && !copied_->is_written());
+    /// Bytes of the pipe that are here and not in the log, of a pump that is not staged.
+    [[nodiscard]] std::size_t taken() const {
+        return relayed() + (copied_ ? copied_->bytes.size() - copied_->begin : 0);
     }
-    /// Writes what is in the relay or staged, unfinished lines too: idle when all of it is in the
-    /// log.
+    /// Something of the pipe is here, or may be, and not in the log.
+    [[nodiscard]] bool has_taken() const { return is_staged() || taken() > 0; }
+    /// Writes what is taken or staged, unfinished lines too: idle when all of it is in the log.
     [[nodiscard]] Pumped flush();
     /// Bytes go straight to the log again. Requires: flush() has said idle.
     void unstage() { staged_.reset(); }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "sys/failpoint.hpp"
 #include "sys/file.hpp"
 
 namespace cluster::capture {
@@ -24,6 +25,7 @@ Result<Relay> Relay::attach(sys::UniqueFd pipe) {
 Result<std::size_t> Relay::fill(int pipe, std::size_t limit) {
     auto moved = sys::splice_to_pipe(pipe, pipe_.get(), limit);
     if (moved) waiting_ += *moved;
+    sys::pass(Failpoint::relay_filled);
     return moved;
 }
 

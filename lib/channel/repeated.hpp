@@ -1,5 +1,6 @@
 // The message of an application that came last, kept as it was understood: programs that count say
-// the same again and again, and reading it costs a third of what the daemon does for it.
+// the same again and again, and reading it is a third of what the daemon itself does for it (the
+// kernel does three times as much).
 //
 // It remembers what a text says and nothing of what was done about it: rules are looked at each
 // time.

@@ -51,7 +51,10 @@ public:
         if (same != fields.end()) {
             return refuse("field \"" + clip(name) + "\" stands twice in one object");
         }
-        if (fields.empty()) fields.reserve(std::min(usual_fields_, kMostReserved));
+        if (fields.empty()) {
+            // Taken, so that each object that has ended makes room in one other at most.
+            fields.reserve(std::min(std::exchange(usual_fields_, 0), kMostReserved));
+        }
         field_ = &fields.emplace_back(Field{name, {}}).value;
         return true;
     }

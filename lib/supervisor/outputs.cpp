@@ -111,8 +111,7 @@ void Outputs::attach_staging(const Key& key, capture::Pump& pump, sys::UniqueFd 
     pump.stage(std::move(*staging), format, &sys::wall_ms);
 }
 
-/// A pump that is staged has no relay: then the predecessor died between emptying it and dropping
-/// it.
+/// An output whose lines are looked at has none: it was given up before the staging file was held.
 void Outputs::attach_relay(const Key& key, capture::Pump& pump, sys::UniqueFd pipe) {
     auto relay = capture::Relay::attach(std::move(pipe));
     if (relay && !pump.is_staged()) return use_relay(pump, std::move(*relay));
@@ -127,6 +126,8 @@ void Outputs::begin_relay(const Key& key, Entry& entry) {
     auto relay = capture::Relay::create();
     if (!relay) return;  // it is only slower
     keeper_.hold(relay_key(key.run, key.stream), relay->descriptor());
+    // We run out of descriptors before the keeper does, which would refuse it and nobody had it.
+    if (!keeper_.copies().is_complete()) return keeper_.drop(relay_key(key.run, key.stream));
     use_relay(entry.pump, std::move(*relay));
 }
 
@@ -166,16 +167,21 @@ void Outputs::apply_format(const Key& key, capture::Pump& pump, const core::LogS
     pump.stage(std::move(*staging), format_of(spec), &sys::wall_ms);
 }
 
+/// Nothing where not all of it can be duplicated: bytes of a part alone would be out of order.
+Outputs::Held Outputs::duplicate_of(const Held& held) {
+    Held copy;
+    for (sys::UniqueFd Held::* const part : {&Held::pipe, &Held::staging, &Held::relay}) {
+        if (!(held.*part).is_open()) continue;
+        auto duplicate = sys::duplicate((held.*part).get());
+        if (!duplicate) return {};
+        copy.*part = std::move(*duplicate);
+    }
+    return copy;
+}
+
 void Outputs::resume(Run run, Stream stream, Held held, const std::string& path,
                      const std::optional<core::LogSpec>& spec, std::vector<std::string> former) {
-    Held spare;
-    if (auto pipe = sys::duplicate(held.pipe.get())) spare.pipe = std::move(*pipe);
-    if (held.staging.is_open()) {
-        if (auto staging = sys::duplicate(held.staging.get())) spare.staging = std::move(*staging);
-    }
-    if (held.relay.is_open()) {
-        if (auto relay = sys::duplicate(held.relay.get())) spare.relay = std::move(*relay);
-    }
+    Held spare = duplicate_of(held);
     const auto opened = open_entry({run, stream}, std::move(held), path, spec, former);
     if (opened) return;
     log::error(fmt::format("{}: {}: {}; trying again", path, op_name(opened.error().op),
@@ -187,24 +193,28 @@ void Outputs::resume(Run run, Stream stream, Held held, const std::string& path,
 void Outputs::write_staged() {
     std::vector<Key> waiting;
     for (const auto& [key, entry] : entries_) {
-        if (entry.pump.has_partial() || entry.pump.relayed() > 0) waiting.push_back(key);
+        if (entry.pump.has_partial() || entry.pump.taken() > 0) waiting.push_back(key);
     }
-    for (const Key& key : waiting) {
-        Entry& entry = entries_.at(key);
-        entry.is_stale = entry.pump.relayed() > 0;  // lines are looked at behind what is in there
-        act_on(key, entry, pump(entry, entry.pump.relayed()));
-        const auto found = entries_.find(key);
-        if (found == entries_.end() || !entry.is_stale) continue;
-        if (entry.flow == Flow::runs) retarget(key, entry);
-    }
+    for (const Key& key : waiting) write_taken(key);
+}
+
+void Outputs::write_taken(const Key& key) {
+    Entry& entry = entries_.at(key);
+    // A change to a log whose lines are looked at waits until the relay is empty.
+    entry.is_stale = entry.pump.taken() > 0;
+    act_on(key, entry, pump(entry, entry.pump.taken()));
+    const auto found = entries_.find(key);
+    if (found == entries_.end() || !found->second.is_stale) return;
+    if (found->second.flow == Flow::runs) retarget(key, found->second);
 }
 
 void Outputs::open_again() {
     for (Unopened& item : std::exchange(unopened_, {})) {
         resume(item.key.run, item.key.stream, std::move(item.held), item.path, item.spec,
                std::move(item.former));
-        if (entries_.contains(item.key))
-            log::info(fmt::format("{}: takes output again", item.path));
+        if (!entries_.contains(item.key)) continue;
+        log::info(fmt::format("{}: takes output again", item.path));
+        write_taken(item.key);
     }
 }
 
@@ -296,7 +306,7 @@ capture::Pumped Outputs::pump(Entry& entry, std::size_t budget) {
     return capture::Pumped::more;
 }
 
-/// Writes what is staged, unfinished lines too. Idle: all of it.
+/// Writes what is taken or staged, unfinished lines too. Idle: all of it.
 capture::Pumped Outputs::flush(Entry& entry) {
     for (int i = 0; i < kMaxRotationsPerTurn; ++i) {
         const capture::Pumped result = entry.pump.flush();

@@ -127,7 +127,7 @@ private:
         std::uint64_t all_lost_bytes = 0;
         bool is_path_held = false;
         bool is_over = false;   // the run has ended
-        bool is_stale = false;  // its target has changed, and what is staged could not be written
+        bool is_stale = false;  // its target has changed, or may have, and what was taken is not written
     };
     /// A pipe whose log could not be opened yet.
     struct Unopened {
@@ -138,6 +138,7 @@ private:
         std::vector<std::string> former;
     };
 
+    [[nodiscard]] static Held duplicate_of(const Held& held);
     [[nodiscard]] Status open_entry(const Key& key, Held held, const std::string& path,
                                     const std::optional<core::LogSpec>& spec,
                                     const std::vector<std::string>& former);
@@ -149,6 +150,7 @@ private:
     [[nodiscard]] bool give_up_relay(const Key& key, capture::Pump& pump);
     void apply_format(const Key& key, capture::Pump& pump, const core::LogSpec& spec);
     void open_again();
+    void write_taken(const Key& key);
     void retarget(const Key& key, Entry& entry);
     void uncount(const Entry& entry);
     void on_ready(const Key& key, bool is_drained);

@@ -78,8 +78,8 @@ void write_if_ready(int fd, std::string_view line);
                                                  std::size_t count);
 
 /// Moves at most `count` bytes from a pipe to another one, without copying them and as one step for
-/// the kernel. 0: the end of the first was reached. Errors: EAGAIN (the first is empty, or the other
-/// one full), EINVAL (one of them is no pipe).
+/// the kernel. 0: the end of the first was reached. Errors: EAGAIN (the first is empty, or the
+/// other one full), EINVAL (one of them is no pipe).
 [[nodiscard]] Result<std::size_t> splice_to_pipe(int from, int to, std::size_t count);
 
 /// Copies what waits in a pipe without taking it out; what tee(2) shows at once, at most as much as

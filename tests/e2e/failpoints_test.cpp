@@ -40,6 +40,7 @@ enum class Scene {
     messages,     // a worker does not read its messages
     takeover,     // the supervisor is killed
     shutdown,     // the daemon is shut down
+    elsewhere,    // relay_test.cpp
     none          // the point is none of the supervisor's
 };
 
@@ -74,6 +75,8 @@ Scene scene_of(Failpoint point) {
         case Failpoint::lines_staged:
         case Failpoint::sys_splice:
             return Scene::output;
+        case Failpoint::relay_filled:
+            return Scene::elsewhere;
         case Failpoint::channel_cut:
             return Scene::messages;
         case Failpoint::shutdown_stored:
@@ -202,6 +205,7 @@ void act(const Daemon& daemon, Scene scene) {
             break;
         case Scene::first_start:
         case Scene::output:
+        case Scene::elsewhere:
         case Scene::none:
             break;
     }

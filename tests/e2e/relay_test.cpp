@@ -9,6 +9,7 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/failpoints.hpp"
 #include "support/firehose.hpp"
 #include "support/small_disk.hpp"
 #include "sys/file.hpp"
@@ -81,13 +82,25 @@ std::string without_stamps_and_ends(const std::string& text) {
 }  // namespace
 
 TEST_SUITE("e2e") {
-    TEST_CASE("relay/kill: a flood through a relay is exact when the supervisor dies") {
-        const Daemon daemon;
-        constexpr std::size_t kBytes = kIsSanitized ? 60'000'000 : 200'000'000;
-        REQUIRE(daemon.start(flood_table(kBytes, 1, "")).code == 0);
+    TEST_CASE("relay/kill: a flood is exact when the supervisor dies with the relay full") {
+        Daemon daemon;
+        const Failpoints points(daemon);
+        constexpr std::size_t kBytes = 80'000'000;
+        constexpr int kStops = 7;
+        REQUIRE(daemon.start(flood_table(kBytes, kStops, "")).code == 0);
         begin_relay(daemon);
-        for (int i = 0; i < 3 && daemon.state_of("f.0") != "exited"; ++i) {
-            ::kill(daemon.supervisor_pid(), SIGKILL);
+        const pid_t worker = daemon.pid_of("f.0");
+        for (int kills = 1; kills < kStops; ++kills) {
+            REQUIRE(wait_until([&] { return is_suspended(worker); }));
+            const pid_t supervisor = daemon.supervisor_pid();
+#ifdef CLUSTER_FAILPOINTS
+            points.arm(kSupervisor, Failpoint::relay_filled, "crash");
+            ::kill(worker, SIGCONT);
+#else
+            ::kill(worker, SIGCONT);
+            ::kill(supervisor, SIGKILL);
+#endif
+            REQUIRE(wait_until([&] { return !is_alive(supervisor); }));
         }
         REQUIRE(daemon.wait_for_state("f.0", "exited", seconds{60}));
         CHECK(is_same(daemon.out_log("f.0"), firehose_text(kBytes)));
@@ -96,16 +109,47 @@ TEST_SUITE("e2e") {
 
     TEST_CASE("relay/change: the lines of a flood get their time, behind what was relayed") {
         const Daemon daemon;
-        constexpr std::size_t kBytes = kIsSanitized ? 60'000'000 : 200'000'000;
-        REQUIRE(daemon.start(flood_table(kBytes, 1, "")).code == 0);
+        constexpr std::size_t kBytes = 100'000'000;
+        REQUIRE(daemon.start(flood_table(kBytes, 2, "")).code == 0);
         begin_relay(daemon);
-        REQUIRE(daemon.start(flood_table(kBytes, 1, "timestamp = true,")).code == 0);
+        REQUIRE(daemon.start(flood_table(kBytes, 2, "timestamp = true,")).code == 0);
         CHECK(wait_until([&] { return !has_relay(daemon.keeper_pid()); }));
+        const pid_t worker = daemon.pid_of("f.0");
+        REQUIRE(wait_until([&] { return is_suspended(worker); }));
+        ::kill(worker, SIGCONT);
         REQUIRE(daemon.wait_for_state("f.0", "exited", seconds{60}));
         const std::string log = daemon.out_log("f.0");
         CHECK(log.find("T", log.size() - 64 - kStampBytes) != std::string::npos);
         CHECK(is_same(without_stamps_and_ends(log),
                       without_stamps_and_ends(firehose_text(kBytes))));
+    }
+
+    TEST_CASE("relay/takeover: what is relayed is written when the log can be opened again") {
+        Daemon daemon;
+        const Failpoints points(daemon);
+#ifndef CLUSTER_FAILPOINTS
+        return skip("built without failpoints");
+#endif
+        constexpr std::size_t kBytes = 30'000'000;
+        REQUIRE(daemon.start(flood_table(kBytes, 3, "")).code == 0);
+        begin_relay(daemon);
+        const pid_t worker = daemon.pid_of("f.0");
+        REQUIRE(wait_until([&] { return is_suspended(worker); }));
+        const pid_t supervisor = daemon.supervisor_pid();
+        const std::string log = daemon.log_dir() + "/f.0.out.log";
+        points.arm(kSupervisor, Failpoint::relay_filled, "crash");
+        // Nobody can open it while a directory stands in its place.
+        fs::rename(log, log + ".aside");
+        fs::create_directory(log);
+        ::kill(worker, SIGCONT);
+        REQUIRE(wait_until([&] { return !is_alive(supervisor); }));
+        REQUIRE(wait_until([&] { return daemon.is_answering(); }));
+        fs::remove(log);
+        fs::rename(log + ".aside", log);
+        REQUIRE(wait_until([&] { return is_suspended(worker); }));
+        ::kill(worker, SIGCONT);
+        REQUIRE(daemon.wait_for_state("f.0", "exited", seconds{60}));
+        CHECK(is_same(daemon.out_log("f.0"), firehose_text(kBytes)));
     }
 
     TEST_CASE("relay/full disk: what is written, what is missing and the order are right") {

@@ -43,7 +43,6 @@ std::string whole_log(const Daemon& daemon, const std::string& log) {
     return text + text_of(daemon.log_dir() + "/" + log);
 }
 
-/// What `firehose` writes.
 bool is_packed(const std::string& path) {
     return path.size() > 3 && path.compare(path.size() - 3, 3, ".gz") == 0;
 }

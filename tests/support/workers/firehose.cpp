@@ -1,7 +1,7 @@
-// firehose BYTES [STOPS [PIPE]]: writes exactly that many bytes to stdout as fast as they are taken, in
-// lines of 64 that count up, then exits 0. On its way it suspends itself STOPS times, at equal
-// distances, until somebody sends SIGCONT. PIPE: its stdout is a pipe
-// and gets room for so many bytes.
+// firehose BYTES [STOPS [PIPE]]: writes exactly that many bytes to stdout as fast as they are
+// taken, in lines of 64 that count up, then exits 0. On its way it suspends itself STOPS times, at
+// equal distances, until somebody sends SIGCONT. PIPE: its stdout is a pipe and gets room for so
+// many bytes.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -572,10 +572,14 @@ TEST_CASE("capture/relay: a log that cannot be spliced to gets by copying what i
     pump.set_log(std::make_shared<LogFile>(std::move(*full)));
     CHECK(pump.pump(kBudget) == Pumped::blocked);
     CHECK(pump.mode() == Pump::Mode::copy);
+    CHECK(pump.taken() == 30'000);
+    CHECK(pump.flush() == Pumped::blocked);
     fixture.write(text.substr(30'000));
     auto again = LogFile::open(fixture.log);
     REQUIRE(again);
     pump.set_log(std::make_shared<LogFile>(std::move(*again)));
+    CHECK(pump.flush() == Pumped::idle);
+    CHECK(contents(fixture.log) == text.substr(0, 30'000));
     fixture.writer.reset();
     CHECK(pump.drain() == Pumped::ended);
     CHECK(contents(fixture.log) == text);
