@@ -123,10 +123,10 @@ class Node(Side):
 class Reader(Side):
     """The same workers above a program that moves the bytes and does nothing else."""
 
-    def __init__(self, bench, workers: int, listeners: int):
-        super().__init__(bench.scratch / f"reader{workers}{listeners}")
+    def __init__(self, bench, workers: int, listeners: int, options: tuple = ()):
+        super().__init__(bench.scratch / f"reader{workers}{listeners}{''.join(options)}")
         self.clear()
-        command = [bench.tools / "bench_channel_reader", str(workers), "node", HERE / "worker.js", self.directory]
+        command = [bench.tools / "bench_channel_reader", *options, str(workers), "node", HERE / "worker.js", self.directory]
         if listeners:
             command += ["--", str(listeners), bench.peer, "listen", self.marks, "INDEX", str(FAN_ROUNDS)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -256,13 +256,16 @@ def in_turn(rounds: int, *sides) -> list:
 
 
 def rows(name: str, rounds: list, key: str, scale: float, unit: str, goal: str) -> None:
-    """The daemon to Node, and below it the program that only moves the bytes to Node."""
-    for text, side, aim in ((name, 0, goal), ("    of the floor", 2, "")):
-        row(text, [(each[side][key] * scale, each[1][key] * scale) for each in rounds], unit, aim)
+    """The daemon to Node, and below it the programs that only move the bytes to Node."""
+    labels = name, "", "    of the floor", "    of the floor with a change in the store"
+    for side in range(len(rounds[0])):
+        if side != 1:
+            row(labels[side], [(each[side][key] * scale, each[1][key] * scale) for each in rounds], unit,
+                "" if side else goal)
 
 
 def against_node(bench: Bench, rounds: int, count: int) -> None:
-    sides = Clusterd(bench, 4, 0), Node(bench, 4, 0), Reader(bench, 4, 0)
+    sides = Clusterd(bench, 4, 0), Node(bench, 4, 0), Reader(bench, 4, 0), Reader(bench, 4, 0, ("--change",))
     try:
         for go, workers, name in (("flood", 1, "messages/s of 1 in a loop, 100 bytes"),
                                   ("flood", 4, "messages/s of 4 in a loop, 100 bytes"),

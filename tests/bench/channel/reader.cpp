@@ -1,10 +1,12 @@
-// bench_channel_reader WORKERS COMMAND… [-- LISTENERS COMMAND…]: the floor under the daemon's part of
+// bench_channel_reader [--change] WORKERS COMMAND… [-- LISTENERS COMMAND…]: the floor under the daemon's part of
 // a message. Has the workers and listeners that primary.js has and reads what they write; it only
 // looks at the last line that came, for what has to be done at once ("ready", a question to be
 // answered, a message for the listeners), and drops the rest unread. From one that sends a stream it
 // reads every 400 us, as the daemon does, so that it is not woken for each message. Prints "ready"
 // when all are. A line on stdin goes to worker 0, one that begins with "*" to all of them without
-// that. The word INDEX in the listeners' command is the number of the listener.
+// that. The word INDEX in the listeners' command is the number of the listener. --change: makes the
+// change in the store that a rule of the daemon makes for each line, unread as it is: what is left
+// when all that the daemon adds of its own is taken away.
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -16,9 +18,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "store/participant.hpp"
+#include "store/segment.hpp"
+#include "store/table.hpp"
 
 namespace {
 
@@ -26,6 +35,37 @@ constexpr std::size_t kReadBytes = 65536;
 /// So much at once is a stream.
 constexpr std::size_t kStreamBytes = 800;
 constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 400'000};
+
+/// A store of its own, and the key that each line changes.
+class Changes {
+public:
+    static std::unique_ptr<Changes> begin() {
+        const auto file = cluster::store::create({});
+        if (!file) return nullptr;
+        auto segment =
+            cluster::store::Segment::attach(file->get(), cluster::store::Access::read_write);
+        if (!segment) return nullptr;
+        std::unique_ptr<Changes> changes{new Changes{std::move(*segment)}};
+        auto me = cluster::store::Participant::join(changes->segment_);
+        if (!me) return nullptr;
+        changes->me_.emplace(std::move(*me));
+        return changes;
+    }
+    void apply() {
+        constexpr std::string_view kKey = "globalCounter";
+        if (!table_.increment(*me_, std::as_bytes(std::span{kKey.data(), kKey.size()}), 1)) {
+            std::exit(1);
+        }
+    }
+
+private:
+    explicit Changes(cluster::store::Segment segment)
+        : segment_(std::move(segment)), table_(segment_) {}
+
+    cluster::store::Segment segment_;
+    cluster::store::Table table_;
+    std::optional<cluster::store::Participant> me_;  // set by begin
+};
 
 struct Worker {
     int fd = -1;
@@ -57,7 +97,8 @@ void send_line(const Worker& worker, std::string_view text) {
 struct Family {
     std::vector<Worker> all;  // the workers, then the listeners
     std::size_t workers = 0;
-    std::size_t waiting = 0;  // for so many to be ready
+    std::size_t waiting = 0;           // for so many to be ready
+    std::unique_ptr<Changes> changes;  // none: the lines change nothing
 };
 
 /// COUNT COMMAND…, up to "--" or the end.
@@ -106,6 +147,11 @@ bool take(Family& family, Worker& worker) {
     const auto count = ::read(worker.fd, bytes.data(), bytes.size());
     if (count <= 0) std::exit(1);
     const std::string_view text{bytes.data(), static_cast<std::size_t>(count)};
+    if (family.changes) {
+        for (std::size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) {
+            family.changes->apply();
+        }
+    }
     if (text.back() != '\n') {
         const std::size_t newline = text.rfind('\n');
         if (newline != std::string_view::npos) worker.rest.clear();
@@ -139,8 +185,14 @@ bool take_order(const Family& family) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 3) return 2;
     Family family;
+    if (argc > 1 && std::strcmp(argv[1], "--change") == 0) {
+        family.changes = Changes::begin();
+        if (!family.changes) return 1;
+        --argc;
+        ++argv;
+    }
+    if (argc < 3) return 2;
     char** const rest = start_some(family, argv + 1);
     family.workers = family.all.size();
     if (*rest != nullptr) start_some(family, rest);
