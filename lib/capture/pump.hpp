@@ -81,7 +81,7 @@ public:
     [[nodiscard]] bool has_partial() const { return staged_ && staged_->staging.waiting() > 0; }
     /// Bytes of the pipe that are here and not in the log, of a pump that is not staged.
     [[nodiscard]] std::size_t taken() const {
-        return relayed() + (copied_ ? copied_->bytes.size() - copied_->begin : 0);
+        return relayed() + (copied_ ? copied_->unwritten() : 0);
     }
     /// Something of the pipe is here, or may be, and not in the log.
     [[nodiscard]] bool has_taken() const { return is_staged() || taken() > 0; }
@@ -109,7 +109,8 @@ private:
     struct Copied {
         std::vector<std::byte> bytes;
         std::size_t begin = 0;
-        [[nodiscard]] bool is_written() const { return begin == bytes.size(); }
+        [[nodiscard]] std::size_t unwritten() const { return bytes.size() - begin; }
+        [[nodiscard]] bool is_written() const { return unwritten() == 0; }
     };
 
     /// Bytes that came into the file, at most `limit`; 0 when the pipe has ended.

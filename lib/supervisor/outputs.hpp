@@ -127,7 +127,7 @@ private:
         std::uint64_t all_lost_bytes = 0;
         bool is_path_held = false;
         bool is_over = false;   // the run has ended
-        bool is_stale = false;  // its target has changed, or may have, and what was taken is not written
+        bool is_stale = false;  // its target may have changed, and what was taken is not written
     };
     /// A pipe whose log could not be opened yet.
     struct Unopened {

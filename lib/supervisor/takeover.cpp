@@ -271,16 +271,15 @@ Status Supervisor::take_over(std::vector<HeldDescriptor> held, Instant now) {
 void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
     using Key = std::pair<Run, std::uint16_t>;  // stream
     std::map<Key, std::string> paths_of_forgotten;
-    std::map<Key, sys::UniqueFd> stagings;
-    std::map<Key, sys::UniqueFd> relays;
+    std::map<Key, Outputs::Held> parts;  // all but the pipes
     for (HeldDescriptor& item : held) {
         const Key key{{Slot{item.key.slot}, Generation{item.key.generation}}, item.key.index};
         if (item.key.kind == wire::HeldKind::log_path) {
             paths_of_forgotten[key] = read_held_text(item.fd.get()).value_or("");
         } else if (item.key.kind == wire::HeldKind::staging) {
-            stagings[key] = std::move(item.fd);
+            parts[key].staging = std::move(item.fd);
         } else if (item.key.kind == wire::HeldKind::relay) {
-            relays[key] = std::move(item.fd);
+            parts[key].relay = std::move(item.fd);
         }
     }
     for (HeldDescriptor& item : held) {
@@ -297,9 +296,9 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
             link_.drop(item.key);
             continue;
         }
-        Outputs::Held output{.pipe = std::move(item.fd), .staging = {}, .relay = {}};
-        if (auto staging = stagings.extract(key)) output.staging = std::move(staging.mapped());
-        if (auto relay = relays.extract(key)) output.relay = std::move(relay.mapped());
+        Outputs::Held output;
+        if (auto part = parts.extract(key)) output = std::move(part.mapped());
+        output.pipe = std::move(item.fd);
         if (forgotten != paths_of_forgotten.end()) {
             outputs_.resume(run, stream, std::move(output), forgotten->second, std::nullopt, {});
             outputs_.keep_paths(run.slot);
@@ -309,11 +308,10 @@ void Supervisor::resume_outputs(std::vector<HeldDescriptor>& held) {
                             former_logs(run));
         }
     }
-    for (const auto& [key, staging] : stagings) {
-        link_.drop(staging_key(key.first, static_cast<Stream>(key.second)));
-    }
-    for (const auto& [key, relay] : relays) {
-        link_.drop(relay_key(key.first, static_cast<Stream>(key.second)));
+    for (const auto& [key, part] : parts) {
+        const auto stream = static_cast<Stream>(key.second);
+        if (part.staging.is_open()) link_.drop(staging_key(key.first, stream));
+        if (part.relay.is_open()) link_.drop(relay_key(key.first, stream));
     }
     outputs_.write_staged();
 }

@@ -1,12 +1,13 @@
-// bench_channel_reader [--change] WORKERS COMMAND… [-- LISTENERS COMMAND…]: the floor under the daemon's part of
-// a message. Has the workers and listeners that primary.js has and reads what they write; it only
-// looks at the last line that came, for what has to be done at once ("ready", a question to be
-// answered, a message for the listeners), and drops the rest unread. From one that sends a stream it
-// reads every 400 us, as the daemon does, so that it is not woken for each message. Prints "ready"
-// when all are. A line on stdin goes to worker 0, one that begins with "*" to all of them without
-// that. The word INDEX in the listeners' command is the number of the listener. --change: makes the
-// change in the store that a rule of the daemon makes for each line, unread as it is: what is left
-// when all that the daemon adds of its own is taken away.
+// bench_channel_reader [--change] WORKERS COMMAND… [-- LISTENERS COMMAND…]: the floor under the
+// daemon's part of a message. Has the workers and listeners that primary.js has and reads what
+// they write; it only looks at the last line that came, for what has to be done at once
+// ("ready", a question to be answered, a message for the listeners), and drops the rest unread.
+// From one that sends a stream it reads every 400 us, as the daemon does, so that it is not
+// woken for each message. Prints "ready" when all are. A line on stdin goes to worker 0, one
+// that begins with "*" to all of them without that. The word INDEX in the listeners' command is
+// the number of the listener. --change: makes the change in the store that a rule of the daemon
+// makes for each line, unread as it is: what is left when all that the daemon adds of its own is
+// taken away.
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
