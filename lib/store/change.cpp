@@ -125,6 +125,10 @@ Result<bool> Change::publish(const Snapshot& snapshot, const Edit& edit) {
     if (!next) return tl::unexpected<Error>(next.error());
     name_old(snapshot, edit);
     if (planted(Fault::free_before_publish)) free_old(snapshot, edit);
+    if (attempt_ != nullptr) {
+        attempt_->write(segment_, segment_.offset_of(word_), *next, entry_token(),
+                        participant_.slot());
+    }
     if (!change_word(word_, snapshot.word, *next)) return false;
 
     if (planted(Fault::intent_word_late)) {

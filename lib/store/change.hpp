@@ -2,11 +2,13 @@
 //
 // Everything that a process does to the shared structure goes through here, and in this order: the
 // word is named in the intent; blocks are named there and then taken; they are filled; the blocks
-// that the change will unlink are named; one compare-and-exchange of the word makes the change; the
-// unlinked blocks are freed; the intent is cleared. Wherever the process dies, the change is
+// that the change will unlink are named; where the caller wants to know after its death, the change
+// is written down; one compare-and-exchange of the word makes it; the unlinked blocks are freed; the
+// intent is cleared. Wherever the process dies, the change is
 // complete or absent, and what is neither free nor reachable is named.
 #pragma once
 
+#include "store/attempt.hpp"
 #include "store/blocks.hpp"
 #include "store/snapshot.hpp"
 
@@ -20,6 +22,8 @@ public:
     Change(const Change&) = delete;
     Change& operator=(const Change&) = delete;
 
+    /// Each try is written down there first.
+    void write_down(Attempt& attempt) { attempt_ = &attempt; }
     /// Goes on with another word instead, with the blocks taken so far. Requires: nothing was
     /// published.
     void move_to(u64* word);
@@ -59,6 +63,7 @@ private:
     Intent& intent_;
     u64* word_;
     Need need_;
+    Attempt* attempt_ = nullptr;
     std::array<Block, 2> blocks_{};  // taken and not yet published
 };
 

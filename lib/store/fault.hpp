@@ -26,6 +26,7 @@ enum class Fault : std::uint8_t {
     settle_clears_first,     // settling forgets the intent and then acts on it
     claim_without_settling,  // a slot of the dead is used as if it were clean
     deadline_unsaid,         // settling forgets that the dead one may have set a deadline
+    attempt_late,            // a change is written down after it was made
     // A fence that is missing shows on no x86, so these do by hand what another processor could
     // then do: move the loads behind a fence before it, and the stores as well.
     read_fence_missing,  // the second look at a bucket comes before the value is copied

@@ -35,11 +35,22 @@ struct Geometry {
 
     [[nodiscard]] std::array<Region, 16> table() const;
     [[nodiscard]] u64 first_granule() const { return chunks.offset / kGranuleBytes; }
+    /// True for a bucket and for a name of the registry: the words that changes are made to.
+    [[nodiscard]] bool can_be_changed(u64 word_offset) const {
+        return is_word_of(buckets, word_offset) || is_word_of(registry, word_offset);
+    }
     /// True for the first granule of something that lies in the chunks, with `need` bytes behind
     /// it.
     [[nodiscard]] bool holds(u64 granule, u64 need) const {
         const u64 from = granule * kGranuleBytes;
         return from >= chunks.offset && from + need <= chunks.offset + chunks.bytes;
+    }
+
+private:
+    [[nodiscard]] static bool is_word_of(const Region& region, u64 word_offset) {
+        return word_offset >= region.offset &&
+               word_offset < region.offset + region.count * region.stride &&
+               (word_offset - region.offset) % region.stride == 0;
     }
 };
 

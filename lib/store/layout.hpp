@@ -191,6 +191,7 @@ struct Bucket {
     static constexpr u64 kDescriptorBit = u64{1} << 28U;
 
     [[nodiscard]] static constexpr u64 granule(u64 word) { return word & kGranuleMask; }
+    [[nodiscard]] static constexpr u64 version(u64 word) { return word >> 29U; }
     [[nodiscard]] static constexpr bool is_empty(u64 word) { return granule(word) == 0; }
     [[nodiscard]] static constexpr bool is_descriptor(u64 word) {
         return (word & kDescriptorBit) != 0;

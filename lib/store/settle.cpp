@@ -6,16 +6,6 @@
 namespace cluster::store {
 namespace {
 
-bool is_word_of(const Region& region, u64 offset) {
-    return offset >= region.offset && offset < region.offset + region.count * region.stride &&
-           (offset - region.offset) % region.stride == 0;
-}
-
-/// True for a bucket and for a name of the registry: the words that changes are made to.
-bool can_be_changed(const Geometry& geometry, u64 offset) {
-    return is_word_of(geometry.buckets, offset) || is_word_of(geometry.registry, offset);
-}
-
 void clear(Intent& intent) {
     for (u64& fresh : intent.fresh) store_release(&fresh, 0);
     for (u64& old : intent.old) store_release(&old, 0);
@@ -57,7 +47,7 @@ u32 settle_slot(Segment& segment, u32 slot) {
     if (planted(Fault::settle_clears_first)) clear(intent);
 
     u32 freed = 0;
-    if (can_be_changed(segment.geometry(), offset)) {
+    if (segment.geometry().can_be_changed(offset)) {
         Snapshot snapshot;
         Look look = Look::changed;
         for (u32 i = 0; i < kMaxAttempts && look == Look::changed; ++i) {

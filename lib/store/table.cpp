@@ -180,22 +180,25 @@ Result<Value> Table::take(Participant& me, Bytes key, Buffer buffer) {
     return remove_into(me, key, buffer, true);
 }
 
-Result<std::int64_t> Table::increment(Participant& me, Bytes key, std::int64_t delta) {
-    auto number = try_increment(me, key, delta);
+Result<std::int64_t> Table::increment_noted(Participant& me, Bytes key, std::int64_t delta,
+                                            Attempt* noted) {
+    auto number = try_increment(me, key, delta, noted);
     for (u32 i = 0; i < kMaxReclaims; ++i) {
         if (number || number.error().code != ENOSPC || !reclaim(me)) break;
-        number = try_increment(me, key, delta);
+        number = try_increment(me, key, delta, noted);
     }
     return number;
 }
 
-Result<std::int64_t> Table::try_increment(Participant& me, Bytes key, std::int64_t delta) {
+Result<std::int64_t> Table::try_increment(Participant& me, Bytes key, std::int64_t delta,
+                                          Attempt* noted) {
     if (const auto sound = check_key(key); !sound) return refused(sound.error());
     if (const auto joined = me.ensure(); !joined) return refused(joined.error());
     std::array<char, kNumberBytes> text{};
     EntryFields fields{.hash = segment_->hash(key), .key = key};
     u64* bucket = segment_->bucket_of(fields.hash);
     Change change{me, bucket, Need::ordinary};
+    if (noted != nullptr) change.write_down(*noted);
     Snapshot snapshot;
     Match match;
     for (u32 attempt = 0; attempt < kMaxAttempts; ++attempt) {

@@ -82,7 +82,15 @@ public:
     /// Adds to a value that is a decimal number, as text, of 64 bits with sign; a key that is not
     /// there counts as 0. Keeps the deadline. Returns the new number. Errors: {store, EMEDIUMTYPE}
     /// when the value is no such number; {store, EOVERFLOW}.
-    [[nodiscard]] Result<std::int64_t> increment(Participant& me, Bytes key, std::int64_t delta);
+    [[nodiscard]] Result<std::int64_t> increment(Participant& me, Bytes key, std::int64_t delta) {
+        return increment_noted(me, key, delta, nullptr);
+    }
+    /// The same, written down there before it is made; what is left there says that it was. The
+    /// caller clears it.
+    [[nodiscard]] Result<std::int64_t> increment(Participant& me, Bytes key, std::int64_t delta,
+                                                 Attempt& noted) {
+        return increment_noted(me, key, delta, &noted);
+    }
 
     /// The next entry of an iteration, none at its end. A key that is there all the time comes
     /// exactly once; one that is added, removed or changed meanwhile may come or not.
@@ -102,8 +110,10 @@ private:
     };
     [[nodiscard]] Result<u64> store(Participant& me, Bytes key, const Write& write);
     [[nodiscard]] Result<u64> try_store(Participant& me, Bytes key, const Write& write);
-    [[nodiscard]] Result<std::int64_t> try_increment(Participant& me, Bytes key,
-                                                     std::int64_t delta);
+    [[nodiscard]] Result<std::int64_t> increment_noted(Participant& me, Bytes key,
+                                                       std::int64_t delta, Attempt* noted);
+    [[nodiscard]] Result<std::int64_t> try_increment(Participant& me, Bytes key, std::int64_t delta,
+                                                     Attempt* noted);
     [[nodiscard]] bool reclaim(Participant& me);
     [[nodiscard]] Result<Value> remove_into(Participant& me, Bytes key, Buffer buffer, bool all);
     [[nodiscard]] Status sweep_bucket(Participant& me, u64* word, Swept& swept);

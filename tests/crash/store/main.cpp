@@ -106,6 +106,7 @@ constexpr std::array<Planted, static_cast<std::size_t>(Fault::count) - 1> kPlant
     {Fault::settle_clears_first, "settle clears first", "recovery", "overwrite alone"},
     {Fault::claim_without_settling, "claim without settling", "kill", "overwrite alone"},
     {Fault::deadline_unsaid, "deadline unsaid", "kill", "set to expire"},
+    {Fault::attempt_late, "attempt late", "kill", "increment, written down"},
     {Fault::read_fence_missing, "read fence missing", "overtake", "read"},
     {Fault::take_fence_missing, "take fence missing", "overtake", "hints forgotten"},
 }};

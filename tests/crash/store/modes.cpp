@@ -70,14 +70,30 @@ std::string settle_by_joining(World& world) {
     return "";
 }
 
+/// Whether the attempt tells what was true when its maker died. Requires: it is not settled yet.
+std::string judge_attempt(const World& world, bool was_made) {
+    const auto expected = was_made ? Attempt::Outcome::made : Attempt::Outcome::not_made;
+    if (Attempt{*world.attempt}.outcome(*world.segment) == expected) return "";
+    return was_made ? "the attempt does not know that it was made"
+                    : "the attempt does not know that it was not made";
+}
+
 /// What must hold after a kill. `variant` chooses who settles, and when.
-std::string inspect(World& world, const std::vector<std::string>& states, u64 variant) {
+std::string inspect(World& world, const std::vector<std::string>& states, u64 variant,
+                    bool is_written_down = false) {
     const std::string now = contents(world);
     if (!contains(states, now)) return "contents are no state: " + now;
-    std::string wrong;
+    const auto judge = [&] {
+        if (!is_written_down) return std::string{};
+        return judge_attempt(world, now == states.back());
+    };
+    std::string wrong = judge();
+    if (!wrong.empty()) return wrong;
     if (variant % 3 == 2) {
         wrong = work(world);
         if (!wrong.empty()) return wrong + ", before settling";
+        wrong = judge();
+        if (!wrong.empty()) return wrong + ", when others have changed the key";
     }
     if (variant % 3 == 1) {
         wrong = settle_by_joining(world);
@@ -211,7 +227,10 @@ void kill_everywhere(Stage& stage, const Sampling& sampling, Tally& tally) {
         const u64 variant = prng.below(3);
         if (wrong.empty()) {
             wrong = stage.in_process(
-                [&](World& world) { return inspect(world, stage.states(), variant); });
+                [&](World& world) {
+                    return inspect(world, stage.states(), variant,
+                                   stage.scenario().is_written_down);
+                });
         }
         tally.count(label(stage, "killed at", k, 0) + " (settled " + std::to_string(variant) + ")",
                     wrong);

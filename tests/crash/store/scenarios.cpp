@@ -163,6 +163,16 @@ void add_table_scenarios(std::vector<Scenario>& all) {
     };
     add("increment", numbers, {increment_key(0)}, warm_up);
     add("increment what is not there", with_keys({0}), {increment_key(1)});
+    const auto written_down = [](std::size_t key) -> Step {
+        return [key](World& world) {
+            Attempt attempt{*world.attempt};
+            (void)world.table.increment(*world.me, bytes(world.keys[key]), 1, attempt);
+        };
+    };
+    add("increment, written down", numbers, {written_down(0)}, warm_up);
+    all.back().is_written_down = true;
+    add("increment what is not there, written down", with_keys({0}), {written_down(1)});
+    all.back().is_written_down = true;
     add("compare and set", with_keys({0, 3, 4}), {[](World& world) {
             std::array<std::byte, 8> buffer{};
             const auto seen = world.table.get(bytes(world.keys[0]), buffer);

@@ -132,6 +132,7 @@ World Stage::new_world() {
     World world{*segment_};
     world.keys = keys_;
     world.names = names_;
+    world.attempt = &shared_->attempt;
     return world;
 }
 
@@ -155,6 +156,7 @@ void Stage::reset() {
     }
     shared_->board.is_finished = false;
     shared_->board.steps = 0;
+    shared_->attempt = {};
     shared_->message[0] = '\0';
 }
 

@@ -40,7 +40,8 @@ struct World {
     Counters counters;
     std::vector<std::string> keys;
     std::vector<std::string> names;
-    std::string complaint;  // of a step that saw something impossible
+    AttemptWords* attempt = nullptr;  // outlives the process
+    std::string complaint;            // of a step that saw something impossible
 };
 
 /// A value that proves itself: a letter as often as the letter says.
@@ -60,7 +61,8 @@ struct Scenario {
     Step warm{};                // in the playing process, before it is traced
     std::vector<Step> steps;    // traced
     bool joins_itself = false;  // the steps take the slot, nothing does so before
-    bool may_be_refused = false;  // whoever overtakes may find no memory in a full store
+    bool is_written_down = false;  // its only step, as an attempt
+    bool may_be_refused = false;   // whoever overtakes may find no memory in a full store
 };
 [[nodiscard]] std::vector<Scenario> all_scenarios();
 
@@ -99,6 +101,7 @@ public:
 private:
     struct Shared {
         TraceBoard board;
+        AttemptWords attempt;
         char message[4096];
     };
     void save_image();
