@@ -106,6 +106,17 @@ struct ClusterPlace {
 };
 static_assert(sizeof(ClusterPlace) == 24);
 
+/// In which the store writes down a change that it is about to make (store/attempt.hpp). Begins
+/// with 0: nothing.
+using StoreAttempt = std::array<std::uint64_t, 5>;
+
+/// The numbers that lines in a row add to one key, as one change of the store.
+struct Sum {
+    std::uint64_t end;  // of the last of them; not above in_done: there is none
+    StoreAttempt attempt;
+};
+static_assert(sizeof(Sum) == 48);
+
 /// Why we have closed a channel, as it stands in its record.
 enum class CutOff : std::uint32_t {
     none,             // we have not
@@ -150,14 +161,16 @@ struct Record {
     Carried carried[kMaxCarried];
     ClusterPlace cluster_places[kMaxClusterPlaces];
     std::uint32_t cut_off;  // CutOff; written before the channel is closed
-    std::uint8_t reserved[4096 - 916 - 16 * kMaxCarried - 24 * kMaxClusterPlaces];
+    std::uint32_t reserved_word;
+    Sum sum;
+    std::uint8_t reserved[4096 - 968 - 16 * kMaxCarried - 24 * kMaxClusterPlaces];
     Subscription subscriptions[kMaxSubscriptions];
     Pending pending[kMaxPending];
 };
 static_assert(std::is_trivially_copyable_v<Record> && std::is_standard_layout_v<Record>);
 static_assert(offsetof(Record, receiving) == 136 && offsetof(Record, counts) == 280);
 static_assert(offsetof(Record, carried) == 912 && offsetof(Record, cluster_places) == 1936);
-static_assert(offsetof(Record, cut_off) == 3472);
+static_assert(offsetof(Record, cut_off) == 3472 && offsetof(Record, sum) == 3480);
 static_assert(offsetof(Record, subscriptions) == 4096);
 static_assert(sizeof(Record) == 4096 + 128 * kMaxSubscriptions + 96 * kMaxPending);
 

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <variant>
 
-#include "channel/rules.hpp"
 #include "core/selector.hpp"
 
 namespace cluster::channel {
@@ -151,18 +150,31 @@ std::size_t Router::deliver_all(const std::vector<Run>& receivers, std::string_v
 // --- what
 
 void Router::on_line(Run from, std::string_view line, Instant now) {
+    apply(read(from, line), line, now);
+}
+
+Router::Reading Router::read(Run from, std::string_view line) {
     Member* const sender = member(from);
-    if (sender == nullptr || sender->record == nullptr) return;
+    if (sender == nullptr || sender->record == nullptr) return {};
     if (sender->record->has_spoken == 0) channel::publish(sender->record->has_spoken, 1);
-    if (const Json* const known = repeated_.find(line)) return take(*sender, *known);
-    line_ = line;
-    const auto incoming = parse_line(json_, line);
-    if (!incoming) {
-        ++sender->record->counts.malformed;
+    Reading reading{.from = sender, .known = repeated_.find(line), .incoming = {}};
+    if (reading.known == nullptr) reading.incoming = parse_line(json_, line);
+    const bool is_new =
+        reading.incoming && std::holds_alternative<in::Application>(*reading.incoming);
+    if (is_new) repeated_.remember(line);
+    return reading;
+}
+
+void Router::apply(const Reading& reading, std::string_view line, Instant now) {
+    if (reading.from == nullptr) return;
+    Member& sender = *reading.from;
+    if (reading.known != nullptr) return take(sender, *reading.known);
+    if (!reading.incoming) {
+        ++sender.record->counts.malformed;
         return;
     }
-    if (std::holds_alternative<in::Application>(*incoming)) repeated_.remember(line);
-    std::visit([&](const auto& message) { handle(*sender, message, now); }, *incoming);
+    line_ = line;
+    std::visit([&](const auto& message) { handle(sender, message, now); }, *reading.incoming);
 }
 
 void Router::complete(Run from, std::string_view line) {

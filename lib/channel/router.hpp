@@ -20,8 +20,10 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "channel/envelope.hpp"
+#include "channel/intake.hpp"
 #include "channel/record.hpp"
 #include "channel/repeated.hpp"
+#include "channel/rules.hpp"
 #include "channel/store_door.hpp"
 #include "core/spec.hpp"
 
@@ -90,6 +92,12 @@ public:
     [[nodiscard]] const Member* find(Run run) const;
 
     void on_line(Run from, std::string_view line, Instant now);
+    /// All lines that have come; of those whose only effect is a number that is added to a key, as
+    /// many in a row as can be are added up and stored at once. How many there were.
+    std::size_t on_lines(Run from, Intake& intake, Instant now);
+    /// A sum of a predecessor's that a kill has cut off is settled. Requires: nobody has settled
+    /// the predecessor's places in the stores.
+    void settle_sum(Run from, Intake& intake);
     /// A line whose effect a kill may have cut off: only what its sender would wait for without end
     /// is made good.
     void complete(Run from, std::string_view line);
@@ -141,6 +149,17 @@ private:
     void handle(Member& from, const in::Subscribe& message, Instant now);
     void handle(Member& from, const in::Store& message, Instant now);
     void handle(Member& from, const in::Invalid& message, Instant now);
+
+    /// What a line says, until the next read.
+    struct Reading {
+        Member* from = nullptr;       // null: nobody we know
+        const Json* known = nullptr;  // an application's, as before
+        std::optional<Incoming> incoming;
+    };
+    [[nodiscard]] Reading read(Run from, std::string_view line);
+    void apply(const Reading& reading, std::string_view line, Instant now);
+    [[nodiscard]] std::optional<Addition> addition_of(const Reading& reading) const;
+    void store_sum(Run from, Intake& intake, const Addition& sum, Instant now);
 
     void take(const Member& from, const Json& json);
     void apply_rules(const Member& from, const Json& json);

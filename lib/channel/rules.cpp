@@ -41,6 +41,27 @@ std::optional<std::int64_t> amount_of(const core::ChannelRule& rule, const Json&
     return value == nullptr ? std::nullopt : integer_of(*value);
 }
 
+std::optional<Addition> addition_by(const std::vector<core::ChannelRule>& rules,
+                                    const Json& message) {
+    const core::ChannelRule* only = nullptr;
+    for (const core::ChannelRule& rule : rules) {
+        if (!matches(rule, message)) continue;
+        if (only != nullptr || rule.incr.empty() || !rule.broadcast.empty()) return std::nullopt;
+        only = &rule;
+    }
+    const auto amount = only == nullptr ? std::nullopt : amount_of(*only, message);
+    if (!amount) return std::nullopt;
+    return Addition{.key = only->incr, .by = *amount};
+}
+
+bool Addition::add(const Addition& more) {
+    if (key != more.key || (by < 0) != (more.by < 0)) return false;
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(by, more.by, &sum)) return false;
+    by = sum;
+    return true;
+}
+
 std::string_view missing_field(const core::ChannelRule& rule, const Json& message) {
     if (!rule.incr.empty() && !amount_of(rule, message)) return rule.by;
     if (!rule.set.empty() && message.find(rule.value) == nullptr) return rule.value;

@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "channel/record.hpp"
 
 namespace cluster::channel {
 
@@ -33,6 +34,11 @@ public:
     [[nodiscard]] virtual Status remove(std::string_view key) = 0;
     /// Adds to a value that is a decimal number. The new one.
     [[nodiscard]] virtual Result<std::int64_t> increment(std::string_view key, std::int64_t by) = 0;
+    /// The same, written down there before it is made.
+    [[nodiscard]] virtual Result<std::int64_t> increment(std::string_view key, std::int64_t by,
+                                                         StoreAttempt& attempt) = 0;
+    /// Whether the change that a predecessor of ours has written down was made, or may have been.
+    [[nodiscard]] virtual bool may_have_made(StoreAttempt& attempt) = 0;
     /// Adds to the atomic counter of that name. The new number.
     [[nodiscard]] virtual Result<std::int64_t> count(std::string_view name, std::int64_t by) = 0;
 };

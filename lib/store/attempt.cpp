@@ -6,8 +6,8 @@
 namespace cluster::store {
 namespace {
 
-/// Whether somebody has named the entry as one that he unlinks, which he can only have seen where it
-/// was published.
+/// Whether somebody has named the entry as one that he unlinks, which he can only have seen where
+/// it was published.
 bool is_named_as_old(const Segment& segment, u64 entry) {
     for (u32 i = 0; i < segment.geometry().participants_count; ++i) {
         for (const u64& old : segment.slot(i).intent.old) {

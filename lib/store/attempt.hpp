@@ -1,5 +1,5 @@
-// A change that is written down before it is made, so that whoever comes after its maker's death can
-// tell whether it was.
+// A change that is written down before it is made, so that whoever comes after its maker's death
+// can tell whether it was.
 //
 // That follows from the word that was to be changed: its version only grows. Where others have
 // changed it since, it follows from the entry that was written for the change: published, it was

@@ -3,8 +3,8 @@
 // Everything that a process does to the shared structure goes through here, and in this order: the
 // word is named in the intent; blocks are named there and then taken; they are filled; the blocks
 // that the change will unlink are named; where the caller wants to know after its death, the change
-// is written down; one compare-and-exchange of the word makes it; the unlinked blocks are freed; the
-// intent is cleared. Wherever the process dies, the change is
+// is written down; one compare-and-exchange of the word makes it; the unlinked blocks are freed;
+// the intent is cleared. Wherever the process dies, the change is
 // complete or absent, and what is neither free nor reachable is named.
 #pragma once
 

@@ -87,6 +87,7 @@ void Channels::begin(Instant now) {
     for (const Run run : runs) {
         Entry& entry = *find(run);
         if (const auto line = entry.opened->intake.line_cut_off()) router_.complete(run, *line);
+        router_.settle_sum(run, entry.opened->intake);
         if (entry.opened->memory.record().said_ready != 0) ready_.push_back(run);
         apply_lines(entry);
         if (entry.opened->outlet.is_empty() || entry.is_dirty) continue;

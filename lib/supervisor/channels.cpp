@@ -244,10 +244,7 @@ bool Channels::read(Entry& entry) {
 }
 
 std::size_t Channels::apply_lines(Entry& entry) {
-    const Run run = entry.run;
-    channel::Intake& intake = entry.opened->intake;
-    std::size_t count = 0;
-    for (; const auto line = intake.next_line(); ++count) router_.on_line(run, *line, now_);
+    const std::size_t count = router_.on_lines(entry.run, entry.opened->intake, now_);
     note_memory(entry);
     return count;
 }

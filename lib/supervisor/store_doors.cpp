@@ -7,11 +7,13 @@
 #include <span>
 #include <utility>
 
+#include "store/attempt.hpp"
 #include "store/counters.hpp"
 #include "store/participant.hpp"
 #include "store/segment.hpp"
 #include "store/table.hpp"
 #include "supervisor/log.hpp"
+#include "sys/failpoint.hpp"
 
 namespace cluster::supervisor {
 namespace {
@@ -67,6 +69,19 @@ public:
 
     Result<std::int64_t> increment(std::string_view key, std::int64_t by) override {
         return table_.increment(*me_, bytes_of(key), by);
+    }
+
+    Result<std::int64_t> increment(std::string_view key, std::int64_t by,
+                                   channel::StoreAttempt& words) override {
+        store::Attempt attempt{words};
+        sys::pass(Failpoint::sum_begun);
+        auto number = table_.increment(*me_, bytes_of(key), by, attempt);
+        sys::pass(Failpoint::sum_stored);
+        return number;
+    }
+
+    bool may_have_made(channel::StoreAttempt& words) override {
+        return store::Attempt{words}.outcome(segment_) != store::Attempt::Outcome::not_made;
     }
 
     Result<std::int64_t> count(std::string_view name, std::int64_t by) override {

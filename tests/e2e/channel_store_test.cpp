@@ -7,6 +7,7 @@
 #include <string>
 
 #include "support/daemon.hpp"
+#include "support/failpoints.hpp"
 #include "support/keys.hpp"
 
 namespace cluster::test {
@@ -202,6 +203,9 @@ by = "increment"
 broadcast = "globalCounter"
 )";
 
+/// The same, and nobody hears of it.
+const std::string kCount = kWish.substr(0, kWish.find("broadcast"));
+
 }  // namespace
 
 TEST_SUITE("e2e") {
@@ -227,6 +231,55 @@ for (let i = 0; i < 250; i++) process.send({ type: 'updateCounter', increment: 1
             CHECK(wait_until([&] { return daemon.out_log(id) == "all\n"; }));
         }
         CHECK(stored(daemon, "globalCounter") == "1000");
+    }
+
+    TEST_CASE("channel rules/takeover: of what is counted a kill loses nothing") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty()) return;
+        constexpr int kKills = 8;
+        const Daemon daemon;
+        const std::string program = daemon.write("counter.py", kPython + R"(
+sent = 0
+while not os.path.exists("stop"):
+    tell({"type": "updateCounter", "increment": 1 + sent % 3})
+    sent += 1
+ask("get", key="globalCounter")
+say(sum(1 + i % 3 for i in range(sent)))
+signal.pause()
+)");
+        REQUIRE(daemon.start(kCount + worker_table("w", {python, program}, kQuick +
+                                                                           "instances = 2\n"))
+                    .code == 0);
+        for (int i = 0; i < kKills; ++i) {
+            pause(milliseconds{40 + 20 * i});
+            kill_supervisor(daemon);
+        }
+        daemon.write("stop", "");
+        std::int64_t sent = 0;
+        for (const char* const id : {"w.0", "w.1"}) {
+            REQUIRE(wait_until([&] { return !daemon.out_log(id).empty(); }, seconds{60}));
+            sent += std::stoll(daemon.out_log(id));
+        }
+        CHECK(stored(daemon, "globalCounter") == std::to_string(sent));
+    }
+
+    TEST_CASE("channel rules/failpoints: a crash before a sum is stored and behind it") {
+        const std::string python = program_or_skip("python3");
+        if (python.empty() || !has_failpoints()) return;
+        for (const Failpoint point : {Failpoint::sum_begun, Failpoint::sum_stored}) {
+            CAPTURE(failpoint_name(point));
+            Daemon daemon;
+            const Failpoints points(daemon);
+            const std::string program = daemon.write("counter.py", kPython + R"(
+for i in range(2000): tell({"type": "updateCounter", "increment": 1, "number": i})
+say(ask("get", key="globalCounter")["value"])
+signal.pause()
+)");
+            points.arm(kSupervisor, point, "crash 2");
+            REQUIRE(daemon.start(kCount + worker_table("w", {python, program}, kQuick)).code == 0);
+            CHECK(wait_until([&] { return daemon.out_log("w.0") == "2000\n"; }));
+            CHECK_FALSE(points.is_armed(kSupervisor, point));
+        }
     }
 
     TEST_CASE("channel rules/failures: said once for each worker, and the rule goes on") {

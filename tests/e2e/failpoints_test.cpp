@@ -40,7 +40,7 @@ enum class Scene {
     messages,     // a worker does not read its messages
     takeover,     // the supervisor is killed
     shutdown,     // the daemon is shut down
-    elsewhere,    // relay_test.cpp
+    elsewhere,    // relay_test.cpp, channel_store_test.cpp
     none          // the point is none of the supervisor's
 };
 
@@ -76,6 +76,8 @@ Scene scene_of(Failpoint point) {
         case Failpoint::sys_splice:
             return Scene::output;
         case Failpoint::relay_filled:
+        case Failpoint::sum_begun:
+        case Failpoint::sum_stored:
             return Scene::elsewhere;
         case Failpoint::channel_cut:
             return Scene::messages;
@@ -118,15 +120,6 @@ std::vector<Failpoint> points_of(Scene scene) {
         if (scene_of(point) == scene) points.push_back(point);
     }
     return points;
-}
-
-bool has_failpoints() {
-#ifdef CLUSTER_FAILPOINTS
-    return true;
-#else
-    skip("built without failpoints");
-    return false;
-#endif
 }
 
 /// What a log holds with its archives. Of a packed archive beside its plain twin the plain one

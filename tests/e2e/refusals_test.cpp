@@ -21,15 +21,6 @@ namespace {
 const std::string kPatient =
     "min_uptime = \"20ms\"\nbackoff = { initial = \"20ms\", max = \"100ms\" }\n";
 
-bool has_failpoints() {
-#ifdef CLUSTER_FAILPOINTS
-    return true;
-#else
-    skip("built without failpoints");
-    return false;
-#endif
-}
-
 struct Refusal {
     std::string program;
     Failpoint point;

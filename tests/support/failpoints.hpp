@@ -18,6 +18,16 @@ namespace cluster::test {
 inline const std::string kKeeper = "clusterd";
 inline const std::string kSupervisor = "cluster-supervisor";
 
+/// False, and the test is skipped: the programs look for no orders.
+inline bool has_failpoints() {
+#ifdef CLUSTER_FAILPOINTS
+    return true;
+#else
+    skip("built without failpoints");
+    return false;
+#endif
+}
+
 class Failpoints {
 public:
     /// Every program that `daemon` starts from now on looks for orders.

@@ -183,5 +183,87 @@ TEST_CASE("channel/record: a successor knows that the channel was closed on our 
     CHECK(memory->record().cluster_notes == 3);
 }
 
+TEST_CASE("channel/intake: lines that are kept are taken when their sum is there, or come again") {
+    TestMemory test;
+    Intake intake{test.memory};
+    receive(test, intake, "one\ntwo\nthree\nfo");
+    CHECK(intake.peek_line() == "one");
+    CHECK(intake.peek_line() == "one");
+    intake.keep_line();
+    CHECK(intake.peek_line() == "two");
+    intake.keep_line();
+    CHECK(test.record().in_done == 0);
+    CHECK(test.record().counts.received == 0);
+    CHECK(intake.forget_kept() == 2);
+    CHECK(intake.peek_line() == "one");
+    intake.keep_line();
+    CHECK(intake.peek_line() == "two");
+    intake.keep_line();
+    static_cast<void>(intake.begin_sum());
+    intake.end_sum();
+    CHECK(test.record().in_done == 8);
+    CHECK(test.record().counts.received == 2);
+    CHECK_FALSE(intake.sum_cut_off());
+    CHECK(lines_of(intake) == Lines{"three"});
+    receive(test, intake, "ur\n");
+    CHECK(lines_of(intake) == Lines{"four"});
+    CHECK(test.record().counts.received == 4);
+}
+
+TEST_CASE("channel/intake: a line that is too long waits for those that are kept") {
+    TestMemory test;
+    Intake intake{test.memory};
+    receive(test, intake, "one\n" + std::string(65, 'y') + "\nz\n");
+    CHECK(intake.peek_line() == "one");
+    intake.keep_line();
+    CHECK_FALSE(intake.peek_line());
+    CHECK(test.record().counts.too_long == 0);
+    static_cast<void>(intake.begin_sum());
+    intake.end_sum();
+    CHECK(lines_of(intake) == Lines{"z"});
+    CHECK(test.record().counts.too_long == 1);
+}
+
+TEST_CASE("channel/intake: a successor finds a sum that was cut off, and its lines") {
+    for (const bool was_made : {true, false}) {
+        TestMemory test;
+        {
+            Intake intake{test.memory};
+            receive(test, intake, "one\ntwo\nthree\n");
+            for (int i = 0; i < 2; ++i) {
+                REQUIRE(intake.peek_line());
+                intake.keep_line();
+            }
+            intake.begin_sum() = {1, 2, 3, 4, 5};
+        }
+        const auto memory = Memory::attach(test.bytes());
+        REQUIRE(memory);
+        Intake successor{*memory};
+        StoreAttempt* const attempt = successor.sum_cut_off();
+        REQUIRE(attempt != nullptr);
+        CHECK(*attempt == StoreAttempt{1, 2, 3, 4, 5});
+        successor.settle_sum(was_made);
+        CHECK_FALSE(successor.sum_cut_off());
+        CHECK(test.record().counts.received == (was_made ? 2 : 0));
+        CHECK(lines_of(successor) == (was_made ? Lines{"three"} : Lines{"one", "two", "three"}));
+        CHECK(test.record().counts.received == 3);
+    }
+}
+
+TEST_CASE("channel/intake: a sum that ends where there are no lines is none") {
+    TestMemory test;
+    Intake intake{test.memory};
+    receive(test, intake, "one\n");
+    for (const std::uint64_t end : {std::uint64_t{0}, std::uint64_t{5}, ~std::uint64_t{0}}) {
+        test.record().sum.end = end;
+        CHECK_FALSE(intake.sum_cut_off());
+    }
+    test.record().sum.end = 2;  // of no line
+    REQUIRE(intake.sum_cut_off());
+    intake.settle_sum(true);
+    CHECK_FALSE(intake.sum_cut_off());
+    CHECK(intake.is_empty());
+}
+
 }  // namespace
 }  // namespace cluster::channel

@@ -46,6 +46,12 @@ public:
         token = ++tokens;
         return value;
     }
+    Result<std::int64_t> increment(std::string_view key, std::int64_t by,
+                                   StoreAttempt& attempt) override {
+        attempt = {1, static_cast<std::uint64_t>(++changes)};
+        return increment(key, by);
+    }
+    bool may_have_made(StoreAttempt& attempt) override { return attempt.front() != 0; }
     Result<std::int64_t> count(std::string_view name, std::int64_t by) override {
         return counters[std::string{name}] += by;
     }
@@ -53,6 +59,7 @@ public:
     std::map<std::string, std::pair<std::string, std::uint64_t>> values;
     std::map<std::string, std::int64_t> counters;
     std::uint64_t tokens = 0;
+    std::uint64_t changes = 0;  // that were written down
     Duration last_ttl{0};
 };
 
@@ -78,7 +85,7 @@ public:
         said(run, "rule " + std::to_string(rule) + ": " + std::string{reason});
     }
     StoreDoor* store_of(Run) override { return has_store ? &store : nullptr; }
-    bool is_observed() const override { return true; }
+    bool is_observed() const override { return is_watched; }
     void observe(const Observed& message) override {
         observed.push_back(std::string{message.from} + "|" + std::string{message.topic} + "|" +
                            std::string{message.data});
@@ -99,6 +106,7 @@ public:
     std::vector<OutsideReply> answers;
     MapStore store;
     bool has_store = true;
+    bool is_watched = true;
     bool is_full = false;
 
 private:
