@@ -146,6 +146,14 @@ class Bench:
         target.unlink()
         return seconds
 
+    def splice_floor(self, megabytes: int) -> float:
+        """CPU seconds of a program that moves as much into a file, one that grows, and does nothing else."""
+        target = self.scratch / "splice.out"
+        command = f"head -c {megabytes << 20} /dev/zero | {self.floor_program} splice {target}"
+        done = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
+        target.unlink()
+        return json.loads(done.stdout)["cpu"]
+
 
 def in_turn(rounds: int, one, other) -> tuple[float, float]:
     pairs = [(one(), other()) for _ in range(rounds)]
@@ -179,12 +187,14 @@ def measure(bench: Bench, rounds: int, idle: float) -> None:
     row("1,000 killed at once, all back", ours, floor)
     ours, floor = in_turn(rounds, lambda: bench.stop(100), lambda: bench.floor("stop", 100)["seconds"])
     row("stop of 100 workers", ours, floor)
-    crashes, floors = bench.crash(200), bench.crash_floor(200)
+    pairs = [(bench.crash(25), bench.crash_floor(25)) for _ in range(8)]
+    crashes, floors = [sum(side, []) for side in zip(*pairs)]
     row("crash to replacement running, median", statistics.median(crashes), statistics.median(floors))
     row("crash to replacement running, p99", figures.percentile(crashes, 0.99), figures.percentile(floors, 0.99))
-    hose, cat = in_turn(rounds, lambda: bench.firehose(1024)[0], lambda: bench.cat(1024))
+    turns = [(*bench.firehose(1024), bench.cat(1024), bench.splice_floor(1024)) for _ in range(rounds)]
+    hose, cpu, cat, splice = [statistics.median(side) for side in zip(*turns)]
     row("1 GiB of output into the log; floor: cat", hose, cat)
-    figure("  CPU of the daemon for it", f"{bench.firehose(1024)[1]:.2f} s")
+    row("  CPU of the daemon; floor: a loop of splice", cpu, splice)
 
     bench.ctl("start", bench.config(100))
     ours, floor = in_turn(20, lambda: bench.seconds_of("status"), lambda: bench.seconds_of("version"))

@@ -1,5 +1,6 @@
 #include "clusterctl/view/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -62,6 +63,13 @@ std::size_t columns_of(const Character& character) {
     return 1;
 }
 
+/// How much of the beginning is ASCII, each character of which takes one column.
+std::size_t ascii_length(std::string_view text) {
+    const auto* const end = std::find_if(
+        text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+    return static_cast<std::size_t>(end - text.begin());
+}
+
 bool is_control(char32_t code) {
     return code < 0x20 || (code >= 0x7F && code < 0xA0);
 }
@@ -94,6 +102,10 @@ void append_visible(std::string& result, char32_t code) {
 std::size_t display_width(std::string_view text) {
     std::size_t width = 0;
     while (!text.empty()) {
+        const std::size_t plain = ascii_length(text);
+        width += plain;
+        text.remove_prefix(plain);
+        if (text.empty()) break;
         const Character character = decode_first(text);
         width += columns_of(character);
         text.remove_prefix(character.bytes);
