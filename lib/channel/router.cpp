@@ -157,11 +157,9 @@ Router::Reading Router::read(Run from, std::string_view line) {
     Member* const sender = member(from);
     if (sender == nullptr || sender->record == nullptr) return {};
     if (sender->record->has_spoken == 0) channel::publish(sender->record->has_spoken, 1);
-    Reading reading{.from = sender, .known = repeated_.find(line), .incoming = {}};
-    if (reading.known == nullptr) reading.incoming = parse_line(json_, line);
-    const bool is_new =
-        reading.incoming && std::holds_alternative<in::Application>(*reading.incoming);
-    if (is_new) repeated_.remember(line);
+    if (const Json* const known = repeated_.find(line)) return {.from = sender, .known = known};
+    Reading reading{.from = sender, .incoming = parse_line(json_, line)};
+    if (reading.is_application()) repeated_.remember(line);
     return reading;
 }
 

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -154,7 +155,12 @@ private:
     struct Reading {
         Member* from = nullptr;       // null: nobody we know
         const Json* known = nullptr;  // an application's, as before
-        std::optional<Incoming> incoming;
+        std::optional<Incoming> incoming{};
+
+        /// One that was not known.
+        [[nodiscard]] bool is_application() const {
+            return incoming && std::holds_alternative<in::Application>(*incoming);
+        }
     };
     [[nodiscard]] Reading read(Run from, std::string_view line);
     void apply(const Reading& reading, std::string_view line, Instant now);

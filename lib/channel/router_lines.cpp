@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <utility>
-#include <variant>
 
 #include "channel/router.hpp"
 
@@ -12,9 +11,7 @@ namespace cluster::channel {
 std::optional<Addition> Router::addition_of(const Reading& reading) const {
     if (reading.from == nullptr || world_.is_observed()) return std::nullopt;
     if (reading.known != nullptr) return addition_by(spec_.rules, *reading.known);
-    const bool is_application =
-        reading.incoming && std::holds_alternative<in::Application>(*reading.incoming);
-    return is_application ? addition_by(spec_.rules, json_) : std::nullopt;
+    return reading.is_application() ? addition_by(spec_.rules, json_) : std::nullopt;
 }
 
 std::size_t Router::on_lines(Run from, Intake& intake, Instant now) {
